@@ -1,0 +1,159 @@
+//! What is remembered of a run: its trace, its result, and the two as an entry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, OsBytes, Stamp};
+
+/// The observations of one run, and how its files relate to each other.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trace {
+    /// Each path at most twice: followed and not followed.
+    pub observations: Vec<Observation>,
+    /// Pairs of files with equal content: a compiler that knows files by their
+    /// inode (`#pragma once`) tells them apart or not.
+    pub twins: Vec<Twins>,
+    /// Digest of the environment when a program without a list of the variables
+    /// it reads took part in the run.
+    pub environment: Option<Digest>,
+}
+
+/// One path and what was seen there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Observation {
+    /// Absolute path, as the tool spelled it after joining the directory it was in.
+    pub path: OsBytes,
+    /// Whether a symbolic link at the end of the path was followed.
+    pub follow: bool,
+    /// What has to be there again.
+    pub expected: Expected,
+}
+
+/// What a trace expects at a path.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Expected {
+    /// Nothing: `ENOENT` or `ENOTDIR`.
+    Absent,
+    /// A regular file with this content.
+    File {
+        /// Digest of the content.
+        digest: Digest,
+        /// Whether anybody may execute it.
+        executable: bool,
+    },
+    /// A directory, looked at but not listed.
+    Directory,
+    /// A directory with this set of names; the digest of the sorted, tagged names.
+    Listing(Digest),
+    /// A symbolic link with this target, not followed.
+    Symlink(OsBytes),
+    /// A device, fifo or socket: `st_mode & S_IFMT` and `st_rdev`.
+    Special {
+        /// The file type bits.
+        kind: u32,
+        /// The device it names.
+        device: u64,
+    },
+    /// The look-up fails with this `errno`.
+    Unreachable(i32),
+}
+
+/// Two files of a trace that have the same content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Twins {
+    /// Index of the first observation.
+    pub first: u32,
+    /// Index of the second observation.
+    pub second: u32,
+    /// How the two relate.
+    pub relation: Kinship,
+}
+
+/// How two files with the same content relate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kinship {
+    /// One inode under two paths.
+    SameFile,
+    /// Two inodes with the same mtime; gcc takes these for one file.
+    SameTime,
+    /// Two inodes with different mtimes.
+    Apart,
+}
+
+/// What a run produced.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CompileResult {
+    /// Exit code, 0 to 255.
+    pub status: u8,
+    /// What was written to the streams, in order.
+    pub streams: Vec<Chunk>,
+    /// Files left behind.
+    pub outputs: Vec<Output>,
+}
+
+/// One write to a stream.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The stream written to.
+    pub stream: Stream,
+    /// The bytes.
+    #[serde(with = "crate::os_bytes::plain")]
+    pub bytes: Vec<u8>,
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// One file that a run left behind.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Output {
+    /// Absolute path.
+    pub path: OsBytes,
+    /// Permission bits, `st_mode & 07777`; the umask is part of the key.
+    pub mode: u32,
+    /// How the tool brought the file to its path.
+    pub manner: Manner,
+    /// What is in the file.
+    pub content: Content,
+}
+
+/// How a tool brought an output to its path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Manner {
+    /// Written elsewhere and renamed to the path.
+    Renamed,
+    /// Opened at the path and written.
+    InPlace,
+}
+
+/// The content of an output.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Content {
+    /// A small file, within the entry.
+    Inline(#[serde(with = "crate::os_bytes::plain")] Vec<u8>),
+    /// A blob of the store.
+    Blob {
+        /// Digest, and name, of the blob.
+        digest: Digest,
+        /// Length in bytes.
+        length: u64,
+    },
+}
+
+/// A trace and the result it led to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// What was observed.
+    pub trace: Trace,
+    /// What was produced.
+    pub result: CompileResult,
+    /// When the run ended.
+    pub made: Stamp,
+    /// How long the compiler ran, in microseconds; what a hit saves.
+    pub cost: u64,
+}

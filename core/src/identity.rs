@@ -1,0 +1,61 @@
+//! Which file a path led to, and in which state, as `stat(2)` tells it.
+
+use serde::{Deserialize, Serialize};
+
+/// A file time stamp, as in `struct timespec`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Seconds since the epoch.
+    pub seconds: i64,
+    /// Nanoseconds within the second.
+    pub nanos: u32,
+}
+
+impl Stamp {
+    /// Nanoseconds since the epoch, saturated far outside any real time.
+    #[must_use]
+    pub fn as_nanos(self) -> i64 {
+        self.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(self.nanos))
+    }
+}
+
+/// Device, inode, size, mtime and ctime of a file. Equal identities mean equal
+/// content, except within the racy window (see [`Identity::is_racy_at`]).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// `st_dev`; names a view when it is one of ours.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+    /// `st_size`, in bytes.
+    pub size: u64,
+    /// `st_mtim`.
+    pub mtime: Stamp,
+    /// `st_ctim`, which no program can set back.
+    pub ctime: Stamp,
+}
+
+impl Identity {
+    /// True when the file may have been changed after `observed` without its
+    /// identity telling: its last change lies within `granularity` nanoseconds
+    /// before the observation, or after it. Git calls such an entry racy
+    /// (`Documentation/technical/racy-git.adoc`).
+    #[must_use]
+    pub fn is_racy_at(&self, observed: Stamp, granularity: i64) -> bool {
+        let changed = self.mtime.as_nanos().max(self.ctime.as_nanos());
+        observed.as_nanos().saturating_sub(changed) <= granularity
+    }
+}
+
+impl From<&libc::stat> for Identity {
+    fn from(stat: &libc::stat) -> Self {
+        let stamp = |seconds, nanos| Stamp { seconds, nanos: u32::try_from(nanos).unwrap_or(0) };
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mtime: stamp(stat.st_mtime, stat.st_mtime_nsec),
+            ctime: stamp(stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! One command, as its caller gave it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::OsBytes;
+
+/// argv, directory, environment, umask and streams of one command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The compiler as named by the caller, and its arguments.
+    pub argv: Vec<OsBytes>,
+    /// The working directory, as `getcwd(2)` tells it.
+    pub cwd: OsBytes,
+    /// The environment, `NAME=value` each, in its order.
+    pub environment: Vec<OsBytes>,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// What the process sees as `/`.
+    pub place: Place,
+    /// Standard output and standard error, when they are terminals.
+    pub terminals: [Option<Terminal>; 2],
+}
+
+impl Invocation {
+    /// The value of an environment variable; the last one wins nothing: as in
+    /// `getenv(3)`, the first is taken.
+    #[must_use]
+    pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
+        self.environment.iter().find_map(|entry| {
+            let rest = entry.as_bytes().strip_prefix(name)?;
+            rest.strip_prefix(b"=")
+        })
+    }
+}
+
+/// The mount namespace and root of a process: within one place a path means
+/// one thing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// Inode of `/proc/self/ns/mnt` (`mount_namespaces(7)`).
+    pub namespace: u64,
+    /// `st_dev` of `/`.
+    pub root_device: u64,
+    /// `st_ino` of `/`.
+    pub root_inode: u64,
+}
+
+/// A terminal that messages are laid out for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Columns, as `TIOCGWINSZ` tells them (`ioctl_tty(2)`).
+    pub columns: u16,
+}

@@ -1,0 +1,61 @@
+//! Every bound in zccache, with the arithmetic that justifies it.
+
+use std::time::Duration;
+
+/// Largest protocol frame, in bytes. Linux bounds argv and environment together
+/// by a quarter of the stack limit, 6 MiB at most (`execve(2)`); a report
+/// adds its observations and the captured streams.
+pub const FRAME_BYTES: usize = 32 << 20;
+
+/// Largest output captured from the streams of one compile, in bytes. More
+/// makes the run unpublishable; the caller still sees everything.
+pub const STREAM_BYTES: usize = 4 << 20;
+
+/// Most paths in one report. A C++ unit looks up a few thousand; rustc with a
+/// crowded `deps/` some ten thousand.
+pub const OBSERVATIONS: usize = 200_000;
+
+/// Most outputs of one invocation, so that their descriptors fit in one
+/// message: `SCM_MAX_FD` is 253 (`unix(7)`).
+pub const OUTPUTS: usize = 250;
+
+/// Outputs up to this size live inside their entry rather than in a blob: a
+/// depfile or a tiny object costs neither an inode nor a sync.
+pub const INLINE_BYTES: u64 = 4 << 10;
+
+/// Largest entry as stored, in bytes.
+pub const ENTRY_BYTES: usize = 32 << 20;
+
+/// Traces kept for one invocation key, newest first. Enough for a header to
+/// go through several branches and back.
+pub const TRACES_PER_KEY: usize = 16;
+
+/// Bytes of outputs that may wait for the disk. Past it a publication is
+/// dropped and counted; the build never waits.
+pub const IN_FLIGHT_BYTES: u64 = 512 << 20;
+
+/// How long a launcher waits for any answer of a daemon before it runs the
+/// compiler without it.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a launcher waits for a daemon it has started to listen.
+pub const START_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long an invocation waits for an equal one in flight before it runs
+/// by itself.
+pub const COALESCE_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long an idle daemon without views stays.
+pub const IDLE_EXIT: Duration = Duration::from_secs(600);
+
+/// Connections served at once. Each costs one descriptor and some kilobytes;
+/// further ones wait in the listen queue.
+pub const CONNECTIONS: usize = 512;
+
+/// How far apart two changes must be for coarse file time stamps to differ:
+/// one tick at HZ=100, the slowest that Linux offers.
+pub const COARSE_TICK: Duration = Duration::from_millis(10);
+
+const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);
+const _: () = assert!(ENTRY_BYTES <= FRAME_BYTES);
+const _: () = assert!(INLINE_BYTES as usize * OUTPUTS < ENTRY_BYTES);

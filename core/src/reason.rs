@@ -1,0 +1,140 @@
+//! Why an invocation was not served from the cache or not kept: one numbered
+//! table, from which statistics and documentation are made.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $slug:literal;)+) => {
+        /// Why an invocation was bypassed, or its result not kept.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// All reasons, by number.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The number, stable across versions.
+            #[must_use]
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$name => $number),+ }
+            }
+
+            /// The name by which statistics count it.
+            #[must_use]
+            pub const fn slug(self) -> &'static str {
+                match self { $(Self::$name => $slug),+ }
+            }
+
+            /// One sentence for people.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The program is not a compiler that zccache knows.
+    UnknownTool = 100, "unknown_tool";
+    /// The command does not compile to an object or assembly file.
+    NotACompile = 101, "not_a_compile";
+    /// The command names no source file.
+    NoSource = 102, "no_source";
+    /// The source comes from standard input.
+    SourceFromStdin = 103, "source_from_stdin";
+    /// An option makes the result depend on what cannot be observed.
+    UnsupportedOption = 104, "unsupported_option";
+    /// A response file cannot be read.
+    ResponseFile = 105, "response_file";
+    /// An argument names a stream or descriptor of the process.
+    DescriptorPath = 106, "descriptor_path";
+    /// A setting or an environment variable switches the cache off.
+    Disabled = 107, "disabled";
+    /// The settings cannot be understood.
+    BadSettings = 108, "bad_settings";
+    /// The launcher sees other mounts than the daemon can follow.
+    ForeignPlace = 109, "foreign_place";
+    /// An output is a link, a device or a read-only file, which only the compiler treats right.
+    OddOutput = 110, "odd_output";
+
+    /// The kernel or the container does not permit observing (seccomp user notification).
+    ObserverUnavailable = 200, "observer_unavailable";
+    /// The tool used the network or connected to another process.
+    Network = 201, "network";
+    /// The tool used io_uring, which cannot be observed.
+    IoUring = 202, "io_uring";
+    /// The tool made system calls of a foreign ABI.
+    ForeignAbi = 203, "foreign_abi";
+    /// A process of the tool outlived it.
+    EscapedProcess = 204, "escaped_process";
+    /// The tool changed its mounts, root or namespaces, or traced a process.
+    ForeignOperation = 205, "foreign_operation";
+    /// The memory or descriptors of the tool could not be read.
+    UnreadableTool = 206, "unreadable_tool";
+    /// The tool observed more paths than are kept.
+    TooManyObservations = 207, "too_many_observations";
+    /// The tool wrote more to its streams than is kept.
+    TooMuchOutput = 208, "too_much_output";
+    /// The tool handed its streams on in a way that cannot be observed.
+    StreamHandedOn = 209, "stream_handed_on";
+    /// The tool removed or changed a file that it had not made.
+    SideEffect = 210, "side_effect";
+    /// An output is not a regular file.
+    SpecialOutput = 211, "special_output";
+    /// A file was both read and written.
+    ReadAndWritten = 212, "read_and_written";
+    /// The run left more files than are kept.
+    TooManyOutputs = 213, "too_many_outputs";
+    /// The tool wrote to or looked at something private to its process.
+    PrivatePath = 214, "private_path";
+
+    /// The compiler failed; failures are not kept yet.
+    CompilerFailed = 300, "compiler_failed";
+    /// The compiler was ended by a signal.
+    KilledBySignal = 301, "killed_by_signal";
+    /// An input changed while the compiler ran or while it was hashed.
+    InputChanged = 302, "input_changed";
+    /// An input changed too shortly before the run for its time stamps to tell.
+    InputRacy = 303, "input_racy";
+    /// An output changed before it could be kept.
+    OutputChanged = 304, "output_changed";
+    /// An input uses the time of the compile.
+    TimeMacro = 305, "time_macro";
+    /// An input cannot be read.
+    InputUnreadable = 306, "input_unreadable";
+    /// The bytes waiting for the disk exceed their bound.
+    InFlightLimit = 307, "in_flight_limit";
+    /// The store cannot be written.
+    StoreFailed = 308, "store_failed";
+    /// The store is used read-only.
+    ReadOnly = 309, "read_only";
+    /// The launcher went away before it reported.
+    LauncherGone = 310, "launcher_gone";
+    /// The daemon is stopping.
+    Stopping = 311, "stopping";
+    /// An input is open for writing, so that its time stamps cannot be trusted.
+    InputOpenForWriting = 312, "input_open_for_writing";
+}
+
+impl Reason {
+    /// One sentence for people, without the full stop.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        self.explanation().trim().trim_end_matches('.')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise_and_names_differ() {
+        assert!(Reason::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+        let mut slugs: Vec<_> = Reason::ALL.iter().map(|reason| reason.slug()).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), Reason::ALL.len());
+    }
+}

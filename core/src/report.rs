@@ -1,0 +1,95 @@
+//! What a launcher tells the daemon about a run it observed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Chunk, Manner};
+use crate::{Identity, OsBytes, Reason, Stamp};
+
+/// Everything observed of one run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// How the compiler ended.
+    pub ended: Ended,
+    /// What it wrote to its streams, in order.
+    pub streams: Vec<Chunk>,
+    /// Each path it looked at, with what was there just before the first look.
+    pub sightings: Vec<Sighting>,
+    /// Each file it left behind.
+    pub outputs: Vec<WrittenFile>,
+    /// Why the run cannot be kept, when something unobservable happened.
+    pub unobservable: Option<Reason>,
+    /// How long the compiler ran, in microseconds.
+    pub cost: u64,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ended {
+    /// By `exit(3)` with this code.
+    Exit(u8),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// One path and what was there when the tool first looked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sighting {
+    /// Absolute path, spelled as the tool spelled it.
+    pub path: OsBytes,
+    /// Whether a symbolic link at its end was followed.
+    pub follow: bool,
+    /// What was there.
+    pub seen: Seen,
+    /// When (`CLOCK_REALTIME_COARSE`, which file stamps follow), just before the look.
+    pub at: Stamp,
+}
+
+/// What was at a path.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Seen {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// Which, and in which state.
+        identity: Identity,
+        /// Whether any execute bit is set.
+        executable: bool,
+        /// Whether the tool executed it.
+        executed: bool,
+    },
+    /// A directory.
+    Directory {
+        /// Which, and in which state.
+        identity: Identity,
+        /// Whether the tool opened it for reading, and so may have listed it.
+        listed: bool,
+    },
+    /// A symbolic link that was not followed.
+    Symlink(OsBytes),
+    /// A device, fifo or socket.
+    Special {
+        /// `st_mode & S_IFMT`.
+        kind: u32,
+        /// `st_rdev`.
+        device: u64,
+    },
+    /// The look-up failed with this `errno`.
+    Unreachable(i32),
+}
+
+/// One file that the run left behind.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WrittenFile {
+    /// Absolute path.
+    pub path: OsBytes,
+    /// Permission bits after the run.
+    pub mode: u32,
+    /// Identity after the run.
+    pub identity: Identity,
+    /// How it came to its path.
+    pub manner: Manner,
+    /// Whether a descriptor of the file travels with the report; files of a
+    /// view carry none, the daemon has them already.
+    pub attached: bool,
+}
