@@ -1,1 +1,19 @@
-//! x
+//! What zccache knows of compilers: enough to say which invocations can be kept
+//! and what, beyond observations, their results depend on.
+//!
+//! Pure: values in, values out. A gap in this knowledge costs a needless miss;
+//! the one list that deserves distrust is [`environment`].
+
+pub mod arguments;
+pub mod clock;
+mod cpu;
+pub mod environment;
+pub mod plan;
+pub mod program;
+pub mod response;
+pub mod source;
+
+pub use plan::plan;
+
+#[cfg(test)]
+mod tests;

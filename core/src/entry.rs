@@ -9,8 +9,8 @@ use crate::{Digest, OsBytes, Stamp};
 pub struct Trace {
     /// Each path at most twice: followed and not followed.
     pub observations: Vec<Observation>,
-    /// Pairs of files with equal content: a compiler that knows files by their
-    /// inode (`#pragma once`) tells them apart or not.
+    /// Pairs of files with equal content that may ask to be included once: whether
+    /// a compiler takes two for one depends on their inodes and mtimes.
     pub twins: Vec<Twins>,
     /// Digest of the environment when a program without a list of the variables
     /// it reads took part in the run.
@@ -73,9 +73,9 @@ pub struct Twins {
 pub enum Kinship {
     /// One inode under two paths.
     SameFile,
-    /// Two inodes with the same mtime; gcc takes these for one file.
+    /// Two inodes with mtimes in the same second; gcc takes these for one file.
     SameTime,
-    /// Two inodes with different mtimes.
+    /// Two inodes with mtimes in different seconds.
     Apart,
 }
 

@@ -115,6 +115,8 @@ reasons! {
     Stopping = 311, "stopping";
     /// An input is open for writing, so that its time stamps cannot be trusted.
     InputOpenForWriting = 312, "input_open_for_writing";
+    /// An input holds the time stamps of other files, which its user compares.
+    StampedInput = 313, "stamped_input";
 }
 
 impl Reason {

@@ -1,1 +1,12 @@
-//! x
+//! The zccache daemon: looks up, verifies, publishes, evicts and serves views.
+//! It never runs a compiler, and writes into a user's tree only through views.
+
+mod keep;
+mod ledger;
+mod options;
+mod serve;
+mod views;
+mod world;
+
+pub use options::{Options, OptionsError};
+pub use serve::{DaemonError, log_file, run};

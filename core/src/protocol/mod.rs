@@ -41,8 +41,8 @@ pub enum Request {
     /// Make the files of a view real, or drop them, before it is unmounted.
     /// Answered by [`Reply::Settled`].
     Settle {
-        /// The mount point.
-        directory: OsBytes,
+        /// The mount point; none for the view that this connection stands for.
+        directory: Option<OsBytes>,
         /// Drop the projected files instead of writing them.
         discard: bool,
     },

@@ -1,0 +1,191 @@
+//! Arguments of gcc and clang, read only as far as needed to say what kind of
+//! run it is. What is an input or an output is observed, not read here.
+
+use zccache_core::{OsBytes, Reason};
+
+/// Options whose value is the next argument (GCC manual, "Option Index";
+/// clang's command line reference). A missing one makes its value look like a
+/// source or an option, which costs at most a needless bypass.
+const WITH_VALUE: &[&str] = &[
+    "--config",
+    "--gcc-toolchain",
+    "--param",
+    "--serialize-diagnostics",
+    "--sysroot",
+    "--target",
+    "-A",
+    "-B",
+    "-D",
+    "-I",
+    "-L",
+    "-MF",
+    "-MJ",
+    "-MQ",
+    "-MT",
+    "-T",
+    "-U",
+    "-Xassembler",
+    "-Xclang",
+    "-Xlinker",
+    "-Xpreprocessor",
+    "-arch",
+    "-aux-info",
+    "-dumpbase",
+    "-dumpbase-ext",
+    "-dumpdir",
+    "-framework",
+    "-gcc-toolchain",
+    "-idirafter",
+    "-imacros",
+    "-imultilib",
+    "-include",
+    "-include-pch",
+    "-iprefix",
+    "-iquote",
+    "-isysroot",
+    "-isystem",
+    "-isystem-after",
+    "-ivfsoverlay",
+    "-iwithprefix",
+    "-iwithprefixbefore",
+    "-l",
+    "-mllvm",
+    "-o",
+    "-resource-dir",
+    "-serialize-diagnostics",
+    "-target",
+    "-u",
+    "-working-directory",
+    "-wrapper",
+    "-x",
+    "-z",
+];
+
+/// Options after which the messages or files tell times, process numbers or
+/// temporary names, so that no two runs agree, or which keep a cache of their own.
+const NOT_REPEATABLE: &[&str] = &[
+    "-###",
+    "-v",
+    "--verbose",
+    "-time",
+    "-ftime-report",
+    "-ftime-report-details",
+    "-fmem-report",
+    "-fmodules",
+    "-fcxx-modules",
+    "-fmodules-ts",
+    "-fimplicit-modules",
+    "--precompile",
+    "-fdump-unnumbered",
+    "-emit-pch",
+    "-include-pch",
+];
+
+/// Beginnings of such options.
+const NOT_REPEATABLE_PREFIXES: &[&str] =
+    &["-time=", "-fmodules-cache-path", "-fmodule-file", "-fmodule-mapper", "-fprebuilt-module"];
+
+/// Options that make the compiler answer a question instead of compiling, or
+/// stop before it has made an object.
+const QUESTIONS: &[&str] = &[
+    "-E",
+    "-M",
+    "-MM",
+    "-fsyntax-only",
+    "--help",
+    "--target-help",
+    "--version",
+    "-dumpmachine",
+    "-dumpversion",
+    "-dumpfullversion",
+    "-dumpspecs",
+    "--analyze",
+    "-emit-ast",
+    "-cc1",
+    "-cc1as",
+];
+
+/// Beginnings of options that load code of others into the compiler: it may
+/// read any variable of the environment.
+const LOADS_CODE: &[&str] =
+    &["-fplugin", "-fpass-plugin", "-load", "-wrapper", "-B", "-specs", "--specs"];
+
+/// What the arguments of a compile say about its key.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Traits {
+    /// The result depends on the CPU that the compiler runs on.
+    pub native: bool,
+    /// Code of others takes part and may read any variable.
+    pub loads_code: bool,
+}
+
+/// Reads the expanded arguments (without the compiler) of a compile.
+///
+/// # Errors
+/// The reason why the command is not one whose result can be kept.
+pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
+    let mut compiles = false;
+    let mut sources = false;
+    let mut traits = Traits::default();
+    let mut rest = arguments.iter().map(OsBytes::as_bytes);
+    while let Some(argument) = rest.next() {
+        refuse_private(argument)?;
+        traits.native |= is_native(argument);
+        traits.loads_code |= begins(argument, LOADS_CODE);
+        if is_one_of(argument, WITH_VALUE) {
+            let value = rest.next().unwrap_or_default();
+            refuse_private(value)?;
+            refuse_unrepeatable(value)?;
+            traits.loads_code |= begins(value, LOADS_CODE);
+            continue;
+        }
+        match argument {
+            b"-" => return Err(Reason::SourceFromStdin),
+            b"-c" | b"-S" | b"--compile" | b"--assemble" => compiles = true,
+            _ if argument.starts_with(b"-") => refuse_option(argument)?,
+            _ => sources = true,
+        }
+    }
+    match (compiles, sources) {
+        (false, _) => Err(Reason::NotACompile),
+        (true, false) => Err(Reason::NoSource),
+        (true, true) => Ok(traits),
+    }
+}
+
+fn refuse_option(argument: &[u8]) -> Result<(), Reason> {
+    if is_one_of(argument, QUESTIONS) || argument.starts_with(b"-print-") {
+        return Err(Reason::NotACompile);
+    }
+    refuse_unrepeatable(argument)
+}
+
+fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
+    if is_one_of(argument, NOT_REPEATABLE) || begins(argument, NOT_REPEATABLE_PREFIXES) {
+        return Err(Reason::UnsupportedOption);
+    }
+    Ok(())
+}
+
+/// Paths that name a stream or descriptor of the calling process, as process
+/// substitution makes them.
+fn refuse_private(argument: &[u8]) -> Result<(), Reason> {
+    let names = |text: &[u8]| argument.windows(text.len()).any(|window| window == text);
+    let private = names(b"/dev/fd/")
+        || names(b"/dev/std")
+        || names(b"/proc/self")
+        || names(b"/proc/thread-self");
+    if private { Err(Reason::DescriptorPath) } else { Ok(()) }
+}
+
+fn is_native(argument: &[u8]) -> bool {
+    argument.starts_with(b"-m") && argument.ends_with(b"=native")
+}
+
+fn is_one_of(argument: &[u8], options: &[&str]) -> bool {
+    options.iter().any(|option| option.as_bytes() == argument)
+}
+
+fn begins(argument: &[u8], prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| argument.starts_with(prefix.as_bytes()))
+}

@@ -1,0 +1,115 @@
+//! Which environment variables can reach a result. `docs/CACHE_KEYS.md` gives
+//! the reason for each.
+
+use zccache_core::{Digest, Invocation, OsBytes, TaggedHasher};
+
+/// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
+/// library read and that can change a result or a message: GCC manual,
+/// "Environment Variables Affecting GCC" and "Diagnostic Message Formatting";
+/// `clang(1)` and clang's driver sources; `ld.so(8)`; `gettext(3)`; `locale(7)`.
+const OF_COMPILERS: &[&str] = &[
+    "COLUMNS",
+    "COMPILER_PATH",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "CUDA_PATH",
+    "C_INCLUDE_PATH",
+    "DEPENDENCIES_OUTPUT",
+    "EXPERIMENTAL_CET",
+    "FORCE_CLANG_DIAGNOSTICS_CRASH",
+    "GLIBC_TUNABLES",
+    "HIP_PATH",
+    "HOME",
+    "INCLUDE",
+    "LANG",
+    "LANGUAGE",
+    "LIBRARY_PATH",
+    "LIBPATH",
+    "LOCPATH",
+    "MACOSX_DEPLOYMENT_TARGET",
+    "NLSPATH",
+    "NO_COLOR",
+    "OBJCPLUS_INCLUDE_PATH",
+    "OBJC_INCLUDE_PATH",
+    "PATH",
+    "POSIXLY_CORRECT",
+    "PWD",
+    "RC_DEBUG_OPTIONS",
+    "ROCM_PATH",
+    "SDKROOT",
+    "SOURCE_DATE_EPOCH",
+    "SUNPRO_DEPENDENCIES",
+    "TERM",
+    "TERM_URLS",
+    "TZ",
+];
+
+/// Beginnings of further such variables.
+const OF_COMPILERS_PREFIXES: &[&str] = &[
+    "ASAN_", "AS_", "CCC_", "CC_", "CLANG_", "COLLECT_", "GCC_", "LC_", "LD_", "LLVM_", "MALLOC_",
+    "TSAN_", "UBSAN_",
+];
+
+/// Variables that no deterministic tool lets reach its result, left out where
+/// the whole environment counts: those that shells, terminals, sessions and
+/// build tools change from one command to the next.
+const NOISE: &[&str] = &[
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MAKE_TERMERR",
+    "MAKE_TERMOUT",
+    "MFLAGS",
+    "OLDPWD",
+    "SHLVL",
+    "SSH_AUTH_SOCK",
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "TMUX",
+    "TMUX_PANE",
+    "WINDOWID",
+    "XDG_SESSION_ID",
+    "_",
+];
+
+/// Feeds the variables that can reach the result of a compiler, each as its own
+/// field, in the order of their names.
+pub(crate) fn add_of_compilers(invocation: &Invocation, tag: u8, to: &mut TaggedHasher) {
+    add_sorted(invocation.environment.iter().filter(|entry| is_of_compilers(entry)), tag, to);
+}
+
+/// The digest of the whole environment less the variables that are noise; for
+/// programs without a list of what they read.
+#[must_use]
+pub fn whole(invocation: &Invocation) -> Digest {
+    let mut hasher = TaggedHasher::new();
+    let counts = |entry: &&OsBytes| {
+        let name = name_of(entry);
+        !NOISE.iter().any(|noise| noise.as_bytes() == name) && !name.starts_with(b"ZCCACHE_")
+    };
+    add_sorted(invocation.environment.iter().filter(counts), 0, &mut hasher);
+    hasher.finish()
+}
+
+fn is_of_compilers(entry: &OsBytes) -> bool {
+    let name = name_of(entry);
+    OF_COMPILERS.iter().any(|known| known.as_bytes() == name)
+        || OF_COMPILERS_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+}
+
+fn name_of(entry: &OsBytes) -> &[u8] {
+    let bytes = entry.as_bytes();
+    bytes.split(|&byte| byte == b'=').next().unwrap_or(bytes)
+}
+
+/// Sorting is stable, so that of a name given twice the first, which
+/// `getenv(3)` finds, stays the first.
+fn add_sorted<'a>(entries: impl Iterator<Item = &'a OsBytes>, tag: u8, to: &mut TaggedHasher) {
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by_key(|entry| name_of(entry));
+    for entry in entries {
+        to.field(tag, entry.as_bytes());
+    }
+}

@@ -1,0 +1,28 @@
+//! `zccache-daemon --store DIR`: serves one store until stopped or idle.
+
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+use zccache_daemon::{DaemonError, Options, run};
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("zccache-daemon: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = EnvFilter::try_from_env("ZCCACHE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = zccache_daemon::log_file(&options);
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(log).init();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(DaemonError::AlreadyRunning) => ExitCode::from(3),
+        Err(error) => {
+            tracing::error!(%error, "the daemon ends");
+            eprintln!("zccache-daemon: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! From the report of a run to an entry of the store.
+
+mod flights;
+mod publication;
+mod publisher;
+mod trace;
+
+pub(crate) use flights::{Boarding, Flight, Flights, landed};
+pub(crate) use publication::Publication;
+pub(crate) use publisher::{Job, Publisher};

@@ -1,0 +1,46 @@
+//! What the daemon is started with.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use zccache_core::settings::{self, SettingsError};
+
+/// The store to serve, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directory of the store.
+    pub store: PathBuf,
+    /// Bytes the store may hold.
+    pub max_bytes: u64,
+}
+
+/// The arguments or settings cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Not `--store DIR`.
+    #[error("usage: zccache-daemon [--store DIR]")]
+    Usage,
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl Options {
+    /// Reads the arguments (without the program) and the environment.
+    ///
+    /// # Errors
+    /// [`OptionsError`] when they cannot be understood.
+    pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, OptionsError> {
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let store = match (arguments.next(), arguments.next(), arguments.next()) {
+            (None, None, None) => settings::store_directory(variable)?,
+            (Some(flag), Some(directory), None) if flag == "--store" => directory.into(),
+            _ => return Err(OptionsError::Usage),
+        };
+        let max_bytes = match std::env::var("ZCCACHE_MAX_SIZE") {
+            Ok(text) if !text.is_empty() => settings::size(&text)?,
+            _ => settings::DEFAULT_MAX_SIZE,
+        };
+        Ok(Self { store, max_bytes })
+    }
+}

@@ -1,0 +1,180 @@
+//! One connection: a launcher with its invocation, a command with its wishes, or
+//! a mounted view.
+
+use std::sync::Arc;
+
+use std::os::fd::OwnedFd;
+
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+use zccache_core::OsBytes;
+use zccache_core::protocol::{Reply, Request, ViewRequest};
+
+use super::daemon::Daemon;
+use super::frames::{ConnectionError, Frames};
+use super::lookup::Answer;
+use crate::views::{Served, ViewDescriptors};
+
+/// What the peer has been told so far.
+enum State {
+    Idle,
+    Answered(Answer),
+    View(Arc<Served>),
+}
+
+/// Serves a connection until it ends. What its peer left unfinished is
+/// abandoned with the state.
+pub(crate) async fn serve(daemon: &Arc<Daemon>, stream: UnixStream, stop: &Notify) {
+    let frames = Frames::new(stream);
+    match converse(daemon, &frames, stop).await {
+        Ok(()) | Err(ConnectionError::Closed) => {}
+        Err(error) => tracing::info!(%error, "a connection ended"),
+    }
+}
+
+async fn converse(
+    daemon: &Arc<Daemon>,
+    frames: &Frames,
+    stop: &Notify,
+) -> Result<(), ConnectionError> {
+    let peer = frames.peer()?;
+    if peer.uid() != nix::unistd::geteuid().as_raw() {
+        tracing::warn!(uid = peer.uid(), "another user has connected");
+        return Ok(());
+    }
+    let mut state = State::Idle;
+    loop {
+        let (request, descriptors) = tokio::select! {
+            received = frames.receive() => received?,
+            () = view_ended(&state) => return Ok(()),
+        };
+        daemon.touch();
+        state = match (request, state) {
+            (Request::Lookup(invocation), _) => {
+                State::Answered(daemon.look_up(frames, invocation).await?)
+            }
+            (Request::Undeliverable, State::Answered(Answer::Hit(case))) => {
+                State::Answered(daemon.run_after_all(frames, case).await?)
+            }
+            (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
+                daemon.finish(ticket, *report, descriptors);
+                frames.send(&Reply::Done).await?;
+                State::Idle
+            }
+            (Request::Serve(request), _) => mount(daemon, frames, request, descriptors).await?,
+            (Request::Settle { directory, discard }, state) => {
+                let reply = settle(daemon, &state, directory, discard).await;
+                frames.send(&reply).await?;
+                state
+            }
+            (Request::Stop, state) => {
+                frames.send(&leave(daemon, stop)).await?;
+                state
+            }
+            (request, state) => {
+                frames.send(&control(daemon, request).await).await?;
+                state
+            }
+        };
+    }
+}
+
+/// Waits for the end of the view that the connection stands for, if it does.
+async fn view_ended(state: &State) {
+    match state {
+        State::View(served) => served.ended().await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn mount(
+    daemon: &Arc<Daemon>,
+    frames: &Frames,
+    request: ViewRequest,
+    descriptors: Vec<OwnedFd>,
+) -> Result<State, ConnectionError> {
+    let views = Arc::clone(&daemon.views);
+    let serve = move || Ok(views.serve(request, ViewDescriptors::try_from(descriptors)?)?);
+    match blocking(serve).await {
+        Ok(served) => {
+            frames.send(&Reply::Done).await?;
+            Ok(State::View(served))
+        }
+        Err(error) => {
+            frames.send(&Reply::Failed(error.to_string())).await?;
+            Ok(State::Idle)
+        }
+    }
+}
+
+async fn settle(
+    daemon: &Daemon,
+    state: &State,
+    directory: Option<OsBytes>,
+    discard: bool,
+) -> Reply {
+    let served = match (directory, state) {
+        (Some(directory), _) => daemon.views.at(&directory),
+        (None, State::View(served)) => Some(Arc::clone(served)),
+        (None, _) => None,
+    };
+    let Some(served) = served else {
+        return Reply::Failed("no view is mounted there".into());
+    };
+    match blocking(move || Ok(served.settle(discard)?)).await {
+        Ok(settled) => Reply::Settled(settled),
+        Err(error) => Reply::Failed(error.to_string()),
+    }
+}
+
+fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
+    let views = daemon.views.status();
+    if let Some(view) = views.first() {
+        let directory = &view.directory;
+        return Reply::Failed(format!("a view is mounted at {directory}; unmount it first"));
+    }
+    stop.notify_one();
+    Reply::Done
+}
+
+async fn control(daemon: &Arc<Daemon>, request: Request) -> Reply {
+    let store = Arc::clone(&daemon.store);
+    match request {
+        Request::Status => Reply::Status(Box::new(daemon.status())),
+        Request::Stats { session, zero } => {
+            Reply::Stats(Box::new(daemon.ledger.read(session.as_ref(), zero)))
+        }
+        Request::Clear => done(blocking(move || Ok(store.clear().map(drop)?)).await),
+        Request::Collect => done(blocking(move || Ok(store.collect().map(drop)?)).await),
+        Request::Check { repair } => match blocking(move || Ok(store.check(repair)?)).await {
+            Ok(checked) => Reply::Checked(checked),
+            Err(error) => Reply::Failed(error.to_string()),
+        },
+        _ => Reply::Failed("the request does not fit the state of the connection".into()),
+    }
+}
+
+/// Something failed; the text goes to whoever asked.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] zccache_store::StoreError),
+    #[error("the work was given up: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// Runs what may take long away from the threads that serve connections.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
+) -> Result<T, WorkError> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+fn done(outcome: Result<(), WorkError>) -> Reply {
+    match outcome {
+        Ok(()) => Reply::Done,
+        Err(error) => Reply::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,91 @@
+//! What all connections share.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use zccache_core::OsBytes;
+use zccache_core::protocol::Status;
+use zccache_store::Store;
+
+use crate::keep::{Flights, Publisher};
+use crate::ledger::Ledger;
+use crate::views::Views;
+use crate::world::{Atlas, Contents, Verifier};
+
+/// The parts of the daemon.
+pub(crate) struct Daemon {
+    pub(crate) directory: PathBuf,
+    pub(crate) store: Arc<Store>,
+    pub(crate) atlas: Arc<Atlas>,
+    pub(crate) contents: Arc<Contents>,
+    pub(crate) verifier: Verifier,
+    pub(crate) flights: Flights,
+    pub(crate) publisher: Publisher,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) views: Arc<Views>,
+    started: Instant,
+    /// Seconds after `started` at which the last request came.
+    last_request: AtomicU64,
+}
+
+impl Daemon {
+    pub(crate) fn new(directory: PathBuf, store: Arc<Store>) -> io::Result<Self> {
+        let atlas = Arc::new(Atlas::new()?);
+        let contents = Arc::new(Contents::new(Arc::clone(&store)));
+        Ok(Self {
+            directory,
+            atlas: Arc::clone(&atlas),
+            contents: Arc::clone(&contents),
+            verifier: Verifier::new(),
+            flights: Flights::default(),
+            publisher: Publisher::start(Arc::clone(&store), contents)?,
+            ledger: Arc::new(Ledger::new(store.counters())),
+            views: Arc::new(Views::new(atlas, Arc::clone(&store))),
+            store,
+            started: Instant::now(),
+            last_request: AtomicU64::new(0),
+        })
+    }
+
+    /// Notes that somebody wants something.
+    pub(crate) fn touch(&self) {
+        self.last_request.store(self.started.elapsed().as_secs(), Ordering::Relaxed);
+    }
+
+    /// Seconds since somebody last wanted something; zero while anything goes on.
+    pub(crate) fn idle_seconds(&self) -> u64 {
+        if self.views.count() > 0 || self.flights.count() > 0 {
+            return 0;
+        }
+        self.started.elapsed().as_secs() - self.last_request.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let usage = self.store.usage();
+        let publications_in_flight = self.publisher.in_flight();
+        let registered = self.flights.count() as u64;
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            store: OsBytes::from(self.directory.as_path()),
+            views: self.views.status(),
+            publications_in_flight,
+            running: registered.saturating_sub(publications_in_flight),
+            entries: usage.entries,
+            bytes: usage.bytes,
+            resident: resident_bytes().unwrap_or(0),
+            uptime: self.started.elapsed().as_secs(),
+        }
+    }
+}
+
+/// Resident memory of this process, in bytes (`proc_pid_statm(5)`).
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
+    Some(pages * u64::try_from(page).ok()?)
+}

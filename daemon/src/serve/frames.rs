@@ -1,0 +1,107 @@
+//! Frames and descriptors over the connection with one launcher or command.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use zccache_core::limits;
+use zccache_core::protocol::frame::{self, FrameError, HEADER, Header};
+use zccache_core::protocol::socket;
+
+/// The other side went away, or does not keep to the protocol.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    /// The connection ended between frames.
+    #[error("the peer has closed the connection")]
+    Closed,
+    /// The connection failed or ended within a frame.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The bytes are no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// A connection that carries frames.
+pub(crate) struct Frames(UnixStream);
+
+impl Frames {
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        Self(stream)
+    }
+
+    /// The next message and its descriptors.
+    pub(crate) async fn receive<T: DeserializeOwned>(
+        &self,
+    ) -> Result<(T, Vec<OwnedFd>), ConnectionError> {
+        let mut descriptors = Vec::new();
+        let mut header = [0; HEADER];
+        if !self.fill(&mut header, &mut descriptors).await? {
+            return Err(ConnectionError::Closed);
+        }
+        let header = Header::parse(&header)?;
+        let mut payload = vec![0; header.length];
+        if !self.fill(&mut payload, &mut descriptors).await? && header.length > 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        if descriptors.len() != usize::from(header.descriptors) {
+            return Err(io::Error::other("descriptors do not match the header").into());
+        }
+        Ok((frame::decode(&payload)?, descriptors))
+    }
+
+    /// Fills the buffer; false if the peer closed before the first byte.
+    async fn fill(
+        &self,
+        buffer: &mut [u8],
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<bool, ConnectionError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            let receive = || {
+                let received = socket::receive(self.0.as_fd(), rest, descriptors)?;
+                Ok(received)
+            };
+            match self.0.async_io(Interest::READABLE, receive).await? {
+                0 if filled == 0 => return Ok(false),
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                received => filled += received,
+            }
+            if descriptors.len() > limits::OUTPUTS {
+                return Err(io::Error::other("too many descriptors").into());
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends a message.
+    pub(crate) async fn send<T: Serialize>(&self, message: &T) -> Result<(), ConnectionError> {
+        self.send_with(message, &[]).await
+    }
+
+    /// Sends a message and descriptors.
+    pub(crate) async fn send_with<T: Serialize>(
+        &self,
+        message: &T,
+        descriptors: &[OwnedFd],
+    ) -> Result<(), ConnectionError> {
+        let bytes = frame::encode(message, descriptors.len())?;
+        let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let rights = if sent == 0 { &borrowed[..] } else { &[] };
+            let send = || socket::send(self.0.as_fd(), &bytes[sent..], rights);
+            sent += self.0.async_io(Interest::WRITABLE, send).await?;
+        }
+        Ok(())
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> io::Result<tokio::net::unix::UCred> {
+        self.0.peer_cred()
+    }
+}

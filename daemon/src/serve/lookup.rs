@@ -1,0 +1,285 @@
+//! From an invocation to a verdict.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+use zccache_compiler::response::ResponseFiles;
+use zccache_compiler::{environment, plan};
+use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
+use zccache_core::settings::is_on;
+use zccache_core::{
+    CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, limits,
+};
+use zccache_fs::{ProjectedBytes, Projection, View};
+
+use super::daemon::Daemon;
+use super::frames::{ConnectionError, Frames};
+use crate::keep::{Boarding, Job, Publication, landed};
+use crate::ledger::Session;
+use crate::world::{Found, Located, Namespace};
+
+/// An invocation under consideration.
+pub(crate) struct Case {
+    invocation: Box<Invocation>,
+    key: InvocationKey,
+    namespace: Arc<Namespace>,
+    session: Session,
+    owner: (u32, u32),
+}
+
+/// The permission to run, and to report.
+pub(crate) struct Ticket {
+    case: Case,
+    views: Vec<u64>,
+    publication: Publication,
+}
+
+/// How a look-up ended.
+pub(crate) enum Answer {
+    /// Served; the case is kept in case the files cannot be put in place.
+    Hit(Case),
+    /// To be run.
+    Run(Ticket),
+    /// Nothing more to do with it.
+    Bypass,
+}
+
+impl Daemon {
+    /// Answers a look-up.
+    pub(crate) async fn look_up(
+        &self,
+        frames: &Frames,
+        invocation: Box<Invocation>,
+    ) -> Result<Answer, ConnectionError> {
+        let session = invocation.variable(b"ZCCACHE_SESSION").map(OsBytes::from);
+        let peer = frames.peer()?;
+        match self.open_case(invocation, session.clone(), (peer.uid(), peer.gid())) {
+            Ok(case) => self.decide(frames, case).await,
+            Err(reason) => {
+                self.ledger.bypassed(&session, reason);
+                frames.send(&Reply::Verdict(Verdict::Bypass(reason))).await?;
+                Ok(Answer::Bypass)
+            }
+        }
+    }
+
+    fn open_case(
+        &self,
+        invocation: Box<Invocation>,
+        session: Session,
+        owner: (u32, u32),
+    ) -> Result<Case, Reason> {
+        if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
+            return Err(Reason::Disabled);
+        }
+        let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
+        let files = NamespaceFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
+        let key = plan(&invocation, &files)?;
+        Ok(Case { invocation, key, namespace, session, owner })
+    }
+
+    async fn decide(&self, frames: &Frames, case: Case) -> Result<Answer, ConnectionError> {
+        let deadline = Instant::now() + limits::COALESCE_WITHIN;
+        let mut waiting = false;
+        loop {
+            let candidates = self.store.candidates(&case.key);
+            if let Some((hit, descriptors)) = self.find(&case, &candidates) {
+                frames.send_with(&Reply::Verdict(Verdict::Hit(hit)), &descriptors).await?;
+                return Ok(Answer::Hit(case));
+            }
+            if is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
+                self.ledger.bypassed(&case.session, Reason::ReadOnly);
+                frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
+                return Ok(Answer::Bypass);
+            }
+            match self.flights.board(case.key) {
+                Boarding::Lead(flight) => {
+                    // An equal run may have landed since the candidates were read.
+                    if !same_entries(&candidates, &self.store.candidates(&case.key)) {
+                        continue;
+                    }
+                    let publication = self.publication(flight, &case);
+                    return self.let_run(frames, case, publication).await;
+                }
+                Boarding::Follow(run) => {
+                    if !waiting {
+                        waiting = true;
+                        self.ledger.count(&case.session, |counters| counters.coalesced += 1);
+                        frames.send(&Reply::Verdict(Verdict::Wait)).await?;
+                    }
+                    self.store.expedite();
+                    if timeout_at(deadline, landed(run)).await.is_err() {
+                        let publication = self.publication(self.flights.join(case.key), &case);
+                        return self.let_run(frames, case, publication).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn publication(&self, flight: crate::keep::Flight, case: &Case) -> Publication {
+        Publication::new(flight, case.session.clone(), Arc::clone(&self.ledger))
+    }
+
+    /// The files of a hit could not be put in place: the compiler must run.
+    pub(crate) async fn run_after_all(
+        &self,
+        frames: &Frames,
+        case: Case,
+    ) -> Result<Answer, ConnectionError> {
+        self.ledger.count(&case.session, |counters| counters.hits -= 1);
+        let publication = self.publication(self.flights.join(case.key), &case);
+        self.let_run(frames, case, publication).await
+    }
+
+    async fn let_run(
+        &self,
+        frames: &Frames,
+        case: Case,
+        publication: Publication,
+    ) -> Result<Answer, ConnectionError> {
+        self.ledger.count(&case.session, |counters| counters.misses += 1);
+        let views = self.atlas.devices();
+        frames.send(&Reply::Verdict(Verdict::Run { views: views.clone() })).await?;
+        Ok(Answer::Run(Ticket { case, views, publication }))
+    }
+
+    /// The first candidate that would be observed again now and can be delivered.
+    fn find(&self, case: &Case, candidates: &[Arc<Entry>]) -> Option<(Hit, Vec<OwnedFd>)> {
+        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
+            return None;
+        }
+        let mut whole = None;
+        let holds = |entry: &&Arc<Entry>| {
+            let environment = entry.trace.environment.is_none_or(|digest| {
+                *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
+            });
+            environment && self.verifier.holds(&entry.trace, &case.namespace, &self.contents)
+        };
+        let entry = candidates.iter().find(holds)?;
+        let delivered = self.deliver(case, &entry.result)?;
+        self.store.used(&case.key, entry);
+        let bytes: u64 = entry.result.outputs.iter().map(|output| length(&output.content)).sum();
+        self.ledger.count(&case.session, |counters| {
+            counters.hits += 1;
+            counters.bytes_served += bytes;
+            counters.time_saved += entry.cost;
+        });
+        Some(delivered)
+    }
+
+    /// Shows the outputs in their view, or hands them over to be put in place.
+    fn deliver(&self, case: &Case, result: &CompileResult) -> Option<(Hit, Vec<OwnedFd>)> {
+        let hit = |files| Hit { status: result.status, streams: result.streams.clone(), files };
+        if let Some((view, paths)) = common_view(&case.namespace, &result.outputs) {
+            self.project(case, &view, paths, &result.outputs)?;
+            return Some((hit(Vec::new()), Vec::new()));
+        }
+        let mut descriptors = Vec::new();
+        let mut files = Vec::with_capacity(result.outputs.len());
+        for output in &result.outputs {
+            let source = match &output.content {
+                Content::Inline(bytes) => Source::Inline(bytes.clone()),
+                Content::Blob { digest, length } => {
+                    descriptors.push(self.store.open_blob(digest).ok()?.file);
+                    Source::Descriptor(*length)
+                }
+            };
+            let (path, mode, manner) = (output.path.clone(), output.mode, output.manner);
+            files.push(Delivery { path, mode, manner, source });
+        }
+        Some((hit(files), descriptors))
+    }
+
+    fn project(
+        &self,
+        case: &Case,
+        view: &View,
+        paths: Vec<PathBuf>,
+        outputs: &[Output],
+    ) -> Option<()> {
+        let mut set = Vec::with_capacity(outputs.len());
+        for (path, output) in paths.into_iter().zip(outputs) {
+            let source = match &output.content {
+                Content::Inline(bytes) => ProjectedBytes::Inline(bytes.as_slice().into()),
+                &Content::Blob { digest, length } => {
+                    // Checked now, so that nothing is shown that cannot be read.
+                    self.store.open_blob(&digest).ok()?;
+                    ProjectedBytes::Blob { digest, length }
+                }
+            };
+            let (uid, gid) = case.owner;
+            set.push(Projection { path, source, mode: output.mode, uid, gid });
+        }
+        view.project(&set).ok()
+    }
+
+    /// Takes the report of a run.
+    pub(crate) fn finish(
+        &self,
+        ticket: Ticket,
+        report: zccache_core::report::Report,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        let Ticket { case, views, publication } = ticket;
+        let Case { invocation, key, namespace, .. } = case;
+        self.publisher.submit(Job {
+            key,
+            invocation,
+            report,
+            descriptors,
+            namespace,
+            views,
+            publication,
+        });
+    }
+}
+
+fn same_entries(before: &[Arc<Entry>], now: &[Arc<Entry>]) -> bool {
+    before.len() == now.len() && before.iter().zip(now).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+fn length(content: &Content) -> u64 {
+    match content {
+        Content::Inline(bytes) => bytes.len() as u64,
+        Content::Blob { length, .. } => *length,
+    }
+}
+
+/// The one view that all outputs belong to, with their paths in it.
+fn common_view(namespace: &Namespace, outputs: &[Output]) -> Option<(Arc<View>, Vec<PathBuf>)> {
+    let mut common: Option<Arc<View>> = None;
+    let mut paths = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        let Located::View(view, below) = namespace.locate(output.path.as_path()) else {
+            return None;
+        };
+        match &common {
+            Some(other) if !Arc::ptr_eq(other, &view) => return None,
+            _ => common = Some(view),
+        }
+        paths.push(below);
+    }
+    Some((common?, paths))
+}
+
+/// Response files as the launcher's process sees them.
+struct NamespaceFiles<'a> {
+    namespace: &'a Namespace,
+    cwd: &'a Path,
+}
+
+impl ResponseFiles for NamespaceFiles<'_> {
+    fn read(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let path = self.cwd.join(OsBytes::from(path).as_path());
+        let Found::File(found) = self.namespace.look(&path, true) else { return None };
+        let file = std::fs::File::from(self.namespace.open(&path).ok()?);
+        let mut content = Vec::new();
+        let most = limits::FRAME_BYTES as u64;
+        file.take(most).read_to_end(&mut content).ok()?;
+        (content.len() as u64 == found.identity.size).then_some(content)
+    }
+}

@@ -1,0 +1,196 @@
+//! The life of the daemon: lock, listen, serve, drain, leave.
+
+mod connection;
+mod daemon;
+mod frames;
+mod lookup;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, Semaphore};
+use zccache_core::{limits, settings};
+use zccache_store::{Store, StoreError};
+
+use crate::Options;
+use crate::world::ignore_lease_signals;
+use daemon::Daemon;
+
+/// The daemon cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Another one serves this store.
+    #[error("another daemon serves this store")]
+    AlreadyRunning,
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(StoreError),
+    /// The system refuses something.
+    #[error("the daemon cannot serve: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<StoreError> for DaemonError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::InUse(_) => Self::AlreadyRunning,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// How often the daemon asks itself whether it is still wanted.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Threads that serve connections: a look-up may read a large input, and must
+/// not keep the others waiting.
+const WORKERS: usize = 4;
+
+/// Serves the store of `options` until told to stop or idle.
+///
+/// # Errors
+/// [`DaemonError`] when it cannot begin to.
+pub fn run(options: &Options) -> Result<(), DaemonError> {
+    ignore_lease_signals().map_err(io::Error::from)?;
+    raise_descriptor_limit();
+    let store_options = zccache_store::Options { max_bytes: options.max_bytes, read_only: false };
+    let store = Arc::new(Store::open(&options.store, store_options)?);
+    let daemon = Arc::new(Daemon::new(options.store.clone(), store)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("connections")
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(listen(&daemon, &options.store));
+    daemon.views.settle_all();
+    runtime.shutdown_timeout(HEARTBEAT);
+    daemon.store.save_counters(&daemon.ledger.read(None, false));
+    Ok(served?)
+}
+
+/// A log that grows no further than this is begun anew at the next start.
+const LOG_BYTES: u64 = 1 << 20;
+
+/// The log of a daemon; nowhere if the store cannot be written.
+#[must_use]
+pub fn log_file(options: &Options) -> std::sync::Mutex<Box<dyn Write + Send>> {
+    let path = options.store.join("daemon.log");
+    let large = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
+    let mut open = OpenOptions::new();
+    open.create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let opened = if large { open.write(true).truncate(true) } else { open.append(true) }.open(path);
+    let log: Box<dyn Write + Send> = match opened {
+        Ok(file) => Box::new(file),
+        Err(_) => Box::new(io::sink()),
+    };
+    std::sync::Mutex::new(log)
+}
+
+async fn listen(daemon: &Arc<Daemon>, store: &Path) -> io::Result<()> {
+    let socket = settings::socket_path(store);
+    let listener = bind(store)?;
+    let bound = std::fs::symlink_metadata(&socket)?.ino();
+    say_ready();
+    let stop = Arc::new(Notify::new());
+    let accept = accept(Arc::clone(daemon), listener, Arc::clone(&stop));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        failed = accept => tracing::error!(error = %failed, "cannot accept connections"),
+        () = stop.notified() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = unwanted(daemon, &socket, bound) => {}
+    }
+    if is_at(&socket, bound) {
+        std::fs::remove_file(&socket)?;
+    }
+    Ok(())
+}
+
+/// Binds the socket of a store. The lock of the store says that no other daemon
+/// serves it, so a socket that is there is a dead one's. Names longer than
+/// `sun_path` go through the directory (`unix(7)`).
+fn bind(store: &Path) -> io::Result<UnixListener> {
+    let socket = settings::socket_path(store);
+    match std::fs::remove_file(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let directory = File::open(store)?;
+    let number = std::os::fd::AsRawFd::as_raw_fd(&directory);
+    let name = socket.file_name().unwrap_or_default();
+    UnixListener::bind(Path::new(&format!("/proc/self/fd/{number}")).join(name))
+}
+
+/// Tells the launcher that started us, if one did, through the pipe it left
+/// as descriptor 3.
+fn say_ready() {
+    const READY: i32 = 3;
+    if std::env::var_os("ZCCACHE_READY_PIPE").is_none() {
+        return;
+    }
+    // SAFETY: the launcher that sets the variable leaves descriptor 3 to us.
+    let mut pipe = unsafe { File::from_raw_fd(READY) };
+    if let Err(error) = pipe.write_all(b"1") {
+        tracing::info!(%error, "nobody waits for this daemon");
+    }
+}
+
+async fn accept(daemon: Arc<Daemon>, listener: UnixListener, stop: Arc<Notify>) -> io::Error {
+    let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return io::Error::other("no more connections are taken");
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (daemon, stop) = (Arc::clone(&daemon), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    connection::serve(&daemon, stream, &stop).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, or the peer has gone: others may succeed.
+                tracing::warn!(%error, "a connection was lost");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+/// Returns when nobody wants the daemon any more: it is idle, or its socket has
+/// been removed or replaced, so that nobody can find it.
+async fn unwanted(daemon: &Daemon, socket: &Path, bound: u64) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let idle = daemon.idle_seconds();
+        let lost = !is_at(socket, bound);
+        if idle > limits::IDLE_EXIT.as_secs() || (lost && idle > HEARTBEAT.as_secs()) {
+            return;
+        }
+        daemon.store.save_counters(&daemon.ledger.read(None, false));
+    }
+}
+
+fn is_at(socket: &Path, inode: u64) -> bool {
+    std::fs::symlink_metadata(socket).is_ok_and(|metadata| metadata.ino() == inode)
+}
+
+/// Views and 200 launchers at once need more descriptors than the usual soft limit.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::info!(%error, "the limit on open files stays as it is");
+    }
+}

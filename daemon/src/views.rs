@@ -1,0 +1,160 @@
+//! The views that the daemon serves.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use zccache_core::protocol::{Settled, ViewRequest, ViewStatus};
+use zccache_core::{Digest, OsBytes};
+use zccache_fs::{Content, Settle, View, ViewOptions};
+use zccache_store::Store;
+
+use crate::world::Atlas;
+
+/// All views, each until it is unmounted.
+pub(crate) struct Views {
+    atlas: Arc<Atlas>,
+    store: Arc<Store>,
+    served: Mutex<Vec<Arc<Served>>>,
+}
+
+/// One view.
+pub(crate) struct Served {
+    request: ViewRequest,
+    device: u64,
+    view: Arc<View>,
+    ended: watch::Sender<bool>,
+}
+
+/// The descriptors that come with a request to serve a view.
+pub(crate) struct ViewDescriptors {
+    pub(crate) lower: OwnedFd,
+    pub(crate) fuse: OwnedFd,
+    pub(crate) root: OwnedFd,
+    pub(crate) mountinfo: OwnedFd,
+}
+
+impl TryFrom<Vec<OwnedFd>> for ViewDescriptors {
+    type Error = io::Error;
+
+    fn try_from(descriptors: Vec<OwnedFd>) -> io::Result<Self> {
+        let [lower, fuse, root, mountinfo] = <[OwnedFd; 4]>::try_from(descriptors)
+            .map_err(|_| io::Error::other("a view needs four descriptors"))?;
+        Ok(Self { lower, fuse, root, mountinfo })
+    }
+}
+
+impl Views {
+    pub(crate) fn new(atlas: Arc<Atlas>, store: Arc<Store>) -> Self {
+        Self { atlas, store, served: Mutex::default() }
+    }
+
+    /// Serves a view until it is unmounted. Blocks until the kernel has it.
+    pub(crate) fn serve(
+        self: &Arc<Self>,
+        request: ViewRequest,
+        descriptors: ViewDescriptors,
+    ) -> io::Result<Arc<Served>> {
+        let ViewDescriptors { lower, fuse, root, mountinfo } = descriptors;
+        let namespace = self.atlas.follow(request.place, root, mountinfo)?;
+        namespace.refresh()?;
+        let device = namespace
+            .device_mounted_at(request.directory.as_path())
+            .ok_or_else(|| io::Error::other("nothing is mounted there"))?;
+        let content = Arc::new(StoreContent(Arc::clone(&self.store)));
+        let options = ViewOptions { shared: request.shared, ..ViewOptions::default() };
+        let view = Arc::new(View::serve(lower, fuse, options, content)?);
+        let served = Arc::new(Served { request, device, view, ended: watch::Sender::new(false) });
+        self.atlas.add_view(device, Arc::clone(&served.view));
+        self.lock().push(Arc::clone(&served));
+        self.attend(Arc::clone(&served))?;
+        Ok(served)
+    }
+
+    /// Waits for the unmount on a thread of its own, then lets go of the view.
+    fn attend(self: &Arc<Self>, served: Arc<Served>) -> io::Result<()> {
+        let views = Arc::clone(self);
+        let attend = move || {
+            served.view.wait();
+            views.release(&served);
+        };
+        std::thread::Builder::new().name("view-attendant".into()).spawn(attend)?;
+        Ok(())
+    }
+
+    /// What was projected since the view was settled becomes real now: the
+    /// directory below is still at hand.
+    fn release(&self, served: &Arc<Served>) {
+        if let Err(error) = served.view.settle(Settle::Write) {
+            tracing::error!(%error, directory = %served.request.directory, "files of a view are lost");
+        }
+        self.atlas.remove_view(served.device);
+        let mut all = self.lock();
+        all.retain(|other| !Arc::ptr_eq(other, served));
+        let place = served.request.place;
+        if all.iter().all(|other| other.request.place != place) {
+            self.atlas.forget(place);
+        }
+        served.ended.send_replace(true);
+    }
+
+    /// The view mounted last at a directory.
+    pub(crate) fn at(&self, directory: &OsBytes) -> Option<Arc<Served>> {
+        self.lock().iter().rev().find(|served| served.request.directory == *directory).cloned()
+    }
+
+    /// Makes the files of all views real.
+    pub(crate) fn settle_all(&self) {
+        let all = self.lock().clone();
+        for served in all {
+            if let Err(error) = served.settle(false) {
+                tracing::error!(%error, directory = %served.request.directory, "a view cannot be settled");
+            }
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn status(&self) -> Vec<ViewStatus> {
+        let status = |served: &Arc<Served>| ViewStatus {
+            directory: served.request.directory.clone(),
+            device: served.device,
+            projected: served.view.projected(),
+            passthrough: served.view.passthrough(),
+            private: self.atlas.is_foreign(served.request.place),
+        };
+        self.lock().iter().map(status).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Served>>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Served {
+    /// Waits until the view has been unmounted and let go of.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender lives as long as we do.
+        let _closed = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Makes the projected files real, or drops them.
+    pub(crate) fn settle(&self, discard: bool) -> io::Result<Settled> {
+        let how = if discard { Settle::Discard } else { Settle::Write };
+        self.view.settle(how)
+    }
+}
+
+/// The blobs of the store as contents of projected files.
+struct StoreContent(Arc<Store>);
+
+impl Content for StoreContent {
+    fn open(&self, digest: &Digest) -> io::Result<OwnedFd> {
+        let blob = self.0.open_blob(digest).map_err(io::Error::other)?;
+        Ok(blob.file)
+    }
+}

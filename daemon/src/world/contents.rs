@@ -1,0 +1,211 @@
+//! What is in a file: its digest, by its identity where that is known.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+use nix::time::{ClockId, clock_gettime};
+use zccache_compiler::source;
+use zccache_core::{Digest, Identity, Reason, Stamp};
+use zccache_store::Store;
+
+use super::grain::Grains;
+use super::{FoundFile, Namespace};
+
+/// What zccache needs to know of a content besides its digest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Traits {
+    /// A text that mentions a macro which expands to a time.
+    pub(crate) mentions_time: bool,
+    /// An ELF program or library.
+    pub(crate) is_elf: bool,
+    /// A text that may ask to be included only once, so that it matters whether
+    /// two files are the same.
+    pub(crate) includes_once: bool,
+    /// A precompiled header of clang, which holds the time stamps of its sources.
+    pub(crate) holds_stamps: bool,
+}
+
+/// Digests and traits of the files that compilers read.
+pub(crate) struct Contents {
+    store: Arc<Store>,
+    grains: Grains,
+    traits: Mutex<HashMap<Digest, Traits>>,
+}
+
+/// How many contents' traits are remembered: some 5 MiB.
+const MOST_TRAITS: usize = 100_000;
+
+/// Read at a time.
+const BUFFER: usize = 256 << 10;
+
+impl Contents {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store, grains: Grains::new(), traits: Mutex::default() }
+    }
+
+    /// The digest of the file found at a path.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub(crate) fn digest(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+    ) -> Result<Digest, Reason> {
+        if let Some(known) = found.digest.or_else(|| self.store.known_digest(&found.identity)) {
+            return Ok(known);
+        }
+        self.read(namespace, path, &found.identity).map(|(digest, _)| digest)
+    }
+
+    /// The digest and traits of the file found at a path.
+    ///
+    /// # Errors
+    /// Why they cannot be told.
+    pub(crate) fn examine(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+    ) -> Result<(Digest, Traits), Reason> {
+        if let Some(known) = found.digest.or_else(|| self.store.known_digest(&found.identity)) {
+            let traits = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(traits) = traits.get(&known) {
+                return Ok((known, *traits));
+            }
+        }
+        if let Some(digest) = found.digest {
+            let blob = self.store.open_blob(&digest).map_err(|_| Reason::InputUnreadable)?;
+            let (_, traits) = hash(&mut blob.file.into()).map_err(|_| Reason::InputUnreadable)?;
+            self.remember(digest, traits);
+            return Ok((digest, traits));
+        }
+        self.read(namespace, path, &found.identity)
+    }
+
+    /// Whether a file may have changed after it was seen without its identity telling.
+    pub(crate) fn is_racy(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        identity: &Identity,
+        seen: Stamp,
+    ) -> bool {
+        self.grains.is_racy(identity, seen, || namespace.open(path))
+    }
+
+    /// Reads a file whose identity must be the same before and after.
+    fn read(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        identity: &Identity,
+    ) -> Result<(Digest, Traits), Reason> {
+        let began = now().map_err(|_| Reason::InputUnreadable)?;
+        let descriptor = namespace.open(path).map_err(|_| Reason::InputUnreadable)?;
+        let mut file = File::from(descriptor);
+        let unchanged = |file: &File| -> Result<(), Reason> {
+            let stat = fstat(file.as_fd()).map_err(|_| Reason::InputUnreadable)?;
+            if Identity::from(&stat) == *identity { Ok(()) } else { Err(Reason::InputChanged) }
+        };
+        unchanged(&file)?;
+        if is_open_for_writing(&file) {
+            return Err(Reason::InputOpenForWriting);
+        }
+        let (digest, traits) = hash(&mut file).map_err(|_| Reason::InputUnreadable)?;
+        unchanged(&file)?;
+        if !self.grains.is_racy(identity, began, || Ok(OwnedFd::from(file.try_clone()?))) {
+            self.store.remember_digest(*identity, digest);
+        }
+        self.remember(digest, traits);
+        Ok((digest, traits))
+    }
+
+    fn remember(&self, digest: Digest, traits: Traits) {
+        let mut known = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_TRAITS {
+            known.clear();
+        }
+        known.insert(digest, traits);
+    }
+}
+
+/// Now, on the clock that file stamps follow.
+pub(crate) fn now() -> nix::Result<Stamp> {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME_COARSE)?;
+    Ok(Stamp { seconds: time.tv_sec(), nanos: u32::try_from(time.tv_nsec()).unwrap_or(0) })
+}
+
+/// Whether anybody may write to the file now, also through a mapping: a read
+/// lease is refused then (`F_SETLEASE` in `fcntl(2)`). A writer whose first
+/// store has stamped the file already could change it once more unseen.
+/// Files of other users refuse leases altogether and are taken as quiet.
+fn is_open_for_writing(file: &File) -> bool {
+    let lease = |kind: libc::c_int| {
+        // nix has no wrapper for leases.
+        // SAFETY: F_SETLEASE takes an integer; the descriptor is open.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) })
+    };
+    let refused = lease(libc::F_RDLCK) == Err(Errno::EAGAIN);
+    if !refused {
+        // Nothing to be done about a failure: closing the file ends the lease.
+        let _ended = lease(libc::F_UNLCK);
+    }
+    refused
+}
+
+/// Reads to the end. Text is searched across the seams of the buffer.
+fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut head: Option<[u8; 4]> = None;
+    let mut mentions_time = false;
+    let mut includes_once = false;
+    let mut kept = 0;
+    loop {
+        let read = file.read(&mut buffer[kept..])?;
+        if read == 0 {
+            break;
+        }
+        let filled = kept + read;
+        hasher.update(&buffer[kept..filled]);
+        let piece = &buffer[..filled];
+        head.get_or_insert_with(|| first_bytes(piece));
+        mentions_time = mentions_time || source::mentions_time(piece);
+        includes_once = includes_once || source::may_include_once(piece);
+        kept = filled.min(source::SEAM);
+        buffer.copy_within(filled - kept..filled, 0);
+    }
+    let head = head.unwrap_or_default();
+    let is_elf = head == *b"\x7fELF";
+    let traits = Traits {
+        mentions_time: mentions_time && !is_elf,
+        is_elf,
+        includes_once: includes_once && !is_elf,
+        holds_stamps: head == *b"CPCH",
+    };
+    Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
+}
+
+fn first_bytes(content: &[u8]) -> [u8; 4] {
+    let mut head = [0; 4];
+    let length = content.len().min(4);
+    head[..length].copy_from_slice(&content[..length]);
+    head
+}
+
+/// Leases are announced by a signal that would end the process; nothing here
+/// waits for one.
+pub(crate) fn ignore_lease_signals() -> nix::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: SIG_IGN runs no code.
+    unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! How far apart two changes of a file must be for its time stamps to tell.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use dashmap::DashMap;
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
+};
+use zccache_core::{Identity, Stamp, limits};
+
+/// What is known of the time stamps of each file system.
+pub(crate) struct Grains {
+    multigrain_kernel: bool,
+    by_device: DashMap<u64, Grain>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Grain {
+    /// A change after somebody looked always gets a stamp of its own
+    /// (`Documentation/filesystems/multigrain-ts.rst`, Linux 6.13).
+    Multigrain,
+    /// Changes within this many nanoseconds may get the same stamp.
+    Coarse(i64),
+}
+
+/// FAT keeps two seconds; others without nanoseconds keep one.
+const WHOLE_SECONDS: i64 = 2_000_000_000;
+
+impl Grains {
+    pub(crate) fn new() -> Self {
+        let multigrain_kernel = kernel_release().is_some_and(|release| release >= (6, 13));
+        Self { multigrain_kernel, by_device: DashMap::new() }
+    }
+
+    /// Whether the file with this identity may have changed after `seen` without
+    /// its identity telling. `file` is any file of its file system.
+    pub(crate) fn is_racy(
+        &self,
+        identity: &Identity,
+        seen: Stamp,
+        file: impl FnOnce() -> io::Result<std::os::fd::OwnedFd>,
+    ) -> bool {
+        let known = self.by_device.get(&identity.device).map(|grain| *grain);
+        let grain = known.or_else(|| {
+            use std::os::fd::AsFd;
+            let grain = self.measure(file().ok()?.as_fd())?;
+            self.by_device.insert(identity.device, grain);
+            Some(grain)
+        });
+        match grain {
+            Some(Grain::Multigrain) => false,
+            Some(Grain::Coarse(nanos)) => {
+                let whole_seconds = identity.ctime.nanos == 0 && identity.mtime.nanos == 0;
+                identity.is_racy_at(seen, if whole_seconds { WHOLE_SECONDS } else { nanos })
+            }
+            None => true,
+        }
+    }
+
+    fn measure(&self, file: BorrowedFd<'_>) -> Option<Grain> {
+        const MULTIGRAIN: [FsType; 4] =
+            [BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC];
+        let kind = fstatfs(file).ok()?.filesystem_type();
+        if self.multigrain_kernel && MULTIGRAIN.contains(&kind) {
+            return Some(Grain::Multigrain);
+        }
+        Some(Grain::Coarse(i64::try_from(limits::COARSE_TICK.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Major and minor number of the running kernel (`uname(2)`).
+fn kernel_release() -> Option<(u32, u32)> {
+    let name = nix::sys::utsname::uname().ok()?;
+    let mut numbers = name.release().to_str()?.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    /// Where the kernel promises it: a change right after a look always shows.
+    #[test]
+    fn a_change_after_a_look_shows_on_multigrain_file_systems() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let identity = || Identity::from(&nix::sys::stat::stat(file.path()).unwrap());
+        let grains = Grains::new();
+        let far_later = Stamp { seconds: i64::MAX / 2_000_000_000, nanos: 0 };
+        let open = || Ok(OwnedFd::from(std::fs::File::open(file.path())?));
+        assert!(!grains.is_racy(&identity(), far_later, open));
+        let device = identity().device;
+        if grains.by_device.get(&device).map(|grain| *grain) != Some(Grain::Multigrain) {
+            println!("SKIP: no multigrain time stamps on this kernel and file system");
+            return;
+        }
+        for round in 0..2000 {
+            let before = identity();
+            std::fs::write(file.path(), b"x").unwrap();
+            assert_ne!(identity(), before, "round {round}");
+        }
+    }
+
+    #[test]
+    fn coarse_stamps_are_racy_within_a_tick() {
+        let grains = Grains { multigrain_kernel: false, by_device: DashMap::new() };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let identity = Identity::from(&nix::sys::stat::stat(file.path()).unwrap());
+        let open = || Ok(OwnedFd::from(std::fs::File::open(file.path())?));
+        assert!(grains.is_racy(&identity, identity.ctime, open));
+        let later = Stamp { seconds: identity.ctime.seconds + 3, nanos: 0 };
+        assert!(!grains.is_racy(&identity, later, open));
+    }
+}

@@ -1,0 +1,168 @@
+//! Whether a trace would be observed again now.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use zccache_core::entry::{Kinship, Twins};
+use zccache_core::{Digest, Expected, Identity, Observation, OsBytes, Stamp, TaggedHasher, Trace};
+
+use super::contents::now;
+use super::{Contents, Found, Located, Namespace};
+
+/// Compares traces with the world.
+pub(crate) struct Verifier {
+    absences: Mutex<HashMap<PathBuf, KnownAbsences>>,
+}
+
+/// Names that a directory did not hold while it had this identity.
+struct KnownAbsences {
+    directory: Identity,
+    names: HashSet<Box<[u8]>>,
+}
+
+/// Directories whose absent names are remembered: a few hundred bytes each.
+const MOST_DIRECTORIES: usize = 20_000;
+
+/// How long a directory must have been unchanged for its identity to be
+/// trusted with absences, in nanoseconds: the coarsest common stamp, two seconds
+/// of FAT. Younger directories are asked name by name.
+const SETTLED: i64 = 2_100_000_000;
+
+impl Verifier {
+    pub(crate) fn new() -> Self {
+        Self { absences: Mutex::default() }
+    }
+
+    /// Whether everything that the trace observed is there again.
+    pub(crate) fn holds(
+        &self,
+        trace: &Trace,
+        namespace: &Namespace,
+        contents: &Contents,
+    ) -> bool {
+        let mut identities = HashMap::new();
+        let mut twins: HashSet<u32> = HashSet::new();
+        twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
+        for (index, observation) in trace.observations.iter().enumerate() {
+            let Some(seen) = self.matches(observation, namespace, contents) else {
+                return false;
+            };
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            if let (Some(identity), true) = (seen, twins.contains(&number)) {
+                identities.insert(number, identity);
+            }
+        }
+        let related = |twins: &Twins| {
+            let first = identities.get(&twins.first);
+            first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b))
+                == Some(twins.relation)
+        };
+        trace.twins.iter().all(related)
+    }
+
+    /// None if the observation differs; else the identity of a file.
+    #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
+    fn matches(
+        &self,
+        observation: &Observation,
+        namespace: &Namespace,
+        contents: &Contents,
+    ) -> Option<Option<Identity>> {
+        let path = observation.path.as_path();
+        if observation.expected == Expected::Absent {
+            return self.is_absent(path, observation.follow, namespace).then_some(None);
+        }
+        let found = namespace.look(path, observation.follow);
+        let agrees = match (&observation.expected, &found) {
+            (Expected::File { digest, executable }, Found::File(file)) => {
+                return (file.executable == *executable
+                    && contents.digest(namespace, path, file).ok()? == *digest)
+                    .then_some(Some(file.identity));
+            }
+            (Expected::Directory, Found::Directory(_)) => true,
+            (Expected::Listing(names), Found::Directory(_)) => {
+                digest_of_names(&namespace.list(path).ok()?) == *names
+            }
+            (Expected::Symlink(before), Found::Symlink(target)) => before == target,
+            (
+                Expected::Special { kind, device },
+                Found::Special { kind: kind_now, device: device_now },
+            ) => kind == kind_now && device == device_now,
+            (Expected::Unreachable(before), Found::Unreachable(errno)) => before == errno,
+            _ => false,
+        };
+        agrees.then_some(None)
+    }
+
+    /// Whether nothing is at a path. As long as a directory has the identity it
+    /// had when a name was not in it, the name is not in it.
+    fn is_absent(&self, path: &Path, follow: bool, namespace: &Namespace) -> bool {
+        let asked = || matches!(namespace.look(path, follow), Found::Absent);
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return asked();
+        };
+        if matches!(namespace.locate(path), Located::View(..)) {
+            return asked();
+        }
+        let name = name.as_encoded_bytes();
+        let Found::Directory(directory) = namespace.look(parent, true) else {
+            return asked();
+        };
+        if self.is_known_absent(parent, &directory, name) {
+            return true;
+        }
+        let looked_at = now();
+        let absent = asked();
+        if absent && looked_at.is_ok_and(|at| is_settled(&directory, at)) {
+            self.remember(parent, directory, name);
+        }
+        absent
+    }
+
+    fn is_known_absent(&self, parent: &Path, directory: &Identity, name: &[u8]) -> bool {
+        let absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        absences
+            .get(parent)
+            .is_some_and(|known| known.directory == *directory && known.names.contains(name))
+    }
+
+    fn remember(&self, parent: &Path, directory: Identity, name: &[u8]) {
+        let mut absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        if absences.len() >= MOST_DIRECTORIES {
+            absences.clear();
+        }
+        let known = absences
+            .entry(parent.to_owned())
+            .or_insert_with(|| KnownAbsences { directory, names: HashSet::new() });
+        if known.directory != directory {
+            *known = KnownAbsences { directory, names: HashSet::new() };
+        }
+        known.names.insert(name.into());
+    }
+}
+
+fn is_settled(directory: &Identity, at: Stamp) -> bool {
+    !directory.is_racy_at(at, SETTLED)
+}
+
+/// How two files of equal content relate.
+pub(crate) fn kinship(first: &Identity, second: &Identity) -> Kinship {
+    if (first.device, first.inode) == (second.device, second.inode) {
+        Kinship::SameFile
+    } else if first.mtime.seconds == second.mtime.seconds {
+        Kinship::SameTime
+    } else {
+        Kinship::Apart
+    }
+}
+
+/// The digest of the sorted names of a directory.
+pub(crate) fn digest_of_names(names: &[OsBytes]) -> Digest {
+    let mut hasher = TaggedHasher::new();
+    for name in names {
+        hasher.field(0, name.as_bytes());
+    }
+    hasher.finish()
+}

@@ -1,0 +1,126 @@
+//! The answers that need more than one line.
+
+use fuser::{
+    FileHandle, FopenFlags, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyXattr,
+};
+
+use super::convert::{LASTING, attr, bare_attr, errno, open_flags, validity};
+use super::workers::Notices;
+use crate::overlay::{Attributes, Created, Entry, Opened, Refusal};
+
+/// Inode numbers are not used again while the kernel knows them.
+pub(super) const GENERATION: Generation = Generation(0);
+
+/// Answers without a result.
+pub(super) fn empty(result: nix::Result<()>, reply: ReplyEmpty) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Answers with what a name leads to.
+pub(super) fn entry(result: nix::Result<Entry>, reply: ReplyEntry) {
+    match result {
+        Ok(Entry { found: Some((node, attributes)), lasting }) => {
+            let mut attr = attr(&attributes);
+            attr.ino = INodeNo(node.0);
+            reply.entry_with_ttls(&LASTING, &validity(lasting), &attr, GENERATION);
+        }
+        Ok(Entry { found: None, lasting }) => {
+            reply.entry(&validity(lasting), &bare_attr(0, libc::S_IFREG), GENERATION);
+        }
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Has the kernel forget what a refusal says, then refuses.
+fn refuse(refusal: Refusal, notices: &Notices, refuse: impl FnOnce(fuser::Errno) + Send + 'static) {
+    let Refusal { errno: error, stale } = refusal;
+    if stale.is_empty() {
+        refuse(errno(error));
+    } else {
+        notices.post(stale, move || refuse(errno(error)));
+    }
+}
+
+/// Answers a change of attributes.
+pub(super) fn changed(result: Result<Attributes, Refusal>, notices: &Notices, reply: ReplyAttr) {
+    match result {
+        Ok(attributes) => reply.attr(&LASTING, &attr(&attributes)),
+        Err(refusal) => refuse(refusal, notices, |error| reply.error(error)),
+    }
+}
+
+/// Answers without a result what may be refused.
+pub(super) fn done(result: Result<(), Refusal>, notices: &Notices, reply: ReplyEmpty) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(refusal) => refuse(refusal, notices, |error| reply.error(error)),
+    }
+}
+
+/// Answers an open.
+pub(super) fn opened(result: Result<Opened, Refusal>, notices: &Notices, reply: ReplyOpen) {
+    let Opened { handle, transfer } = match result {
+        Ok(opened) => opened,
+        Err(refusal) => return refuse(refusal, notices, |error| reply.error(error)),
+    };
+    let (flags, number) = open_flags(transfer);
+    let handle = FileHandle(handle);
+    let Some(number) = number else { return reply.opened(handle, flags) };
+    // SAFETY: the number is registered for as long as the node has open files,
+    // and `into_raw` leaves its end to the node.
+    let backing = unsafe { reply.wrap_backing(number) };
+    reply.opened_passthrough(handle, flags, &backing);
+    let _kept_by_the_node = backing.into_raw();
+}
+
+/// Answers a creation. The kernel holds the directory until it has the answer,
+/// so what it has to forget comes after.
+pub(super) fn created(result: nix::Result<Created>, notices: &Notices, reply: ReplyCreate) {
+    let Created { entry, opened: Opened { handle, transfer }, stale } = match result {
+        Ok(created) => created,
+        Err(error) => return reply.error(errno(error)),
+    };
+    let Some((node, attributes)) = entry.found else {
+        return reply.error(fuser::Errno::ENOENT);
+    };
+    let mut attr = attr(&attributes);
+    attr.ino = INodeNo(node.0);
+    let validity = validity(entry.lasting);
+    let (flags, number) = open_flags(transfer);
+    let handle = FileHandle(handle);
+    match number {
+        None => reply.created(&validity, &attr, GENERATION, handle, flags),
+        Some(number) => {
+            // SAFETY: as for an open.
+            let backing = unsafe { reply.wrap_backing(number) };
+            reply.created_passthrough(&validity, &attr, GENERATION, handle, flags, &backing);
+            let _kept_by_the_node = backing.into_raw();
+        }
+    }
+    if !stale.is_empty() {
+        notices.post(stale, || {});
+    }
+}
+
+/// Answers the opening of a directory: the kernel keeps its listing.
+pub(super) fn directory_opened(result: nix::Result<u64>, reply: ReplyOpen) {
+    match result {
+        Ok(handle) => reply
+            .opened(FileHandle(handle), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Answers a question for an extended attribute or their list.
+pub(super) fn xattr(result: nix::Result<Vec<u8>>, room: u32, reply: ReplyXattr) {
+    match result {
+        Ok(value) if room == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() <= room as usize => reply.data(&value),
+        Ok(_) => reply.error(fuser::Errno::ERANGE),
+        Err(error) => reply.error(errno(error)),
+    }
+}

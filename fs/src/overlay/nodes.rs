@@ -1,0 +1,260 @@
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+
+use super::attributes::NodeId;
+use super::open::OpenFiles;
+use super::projected::Projected;
+use crate::lower::{Directory, LowerId, Name, Place};
+
+/// Names remembered of one lower file. More hard links than this are reached
+/// by the names that are remembered, or by descriptor when those are gone.
+const NAMES: usize = 8;
+
+/// Every node that the kernel knows, from its first look-up to `FORGET`.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    /// The file system of the root.
+    device: u64,
+    known: HashMap<NodeId, Node>,
+    /// Numbers of what lies on other file systems, or has a number that is taken.
+    foreign: HashMap<LowerId, NodeId>,
+    next_foreign: u64,
+}
+
+/// A node that the kernel knows.
+#[derive(Debug)]
+pub(crate) struct Node {
+    lookups: u64,
+    /// What it is.
+    pub(crate) object: Object,
+    /// Its open files.
+    pub(crate) open: OpenFiles,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(crate) enum Object {
+    /// A lower directory.
+    Directory(Arc<Directory>),
+    /// A lower file of any other type.
+    Lower(LowerFile),
+    /// A projected file.
+    Projected(Arc<Projected>),
+}
+
+/// A lower file, reached by any of its names, or by descriptor once it has lost
+/// the last that is known: then it stays what it is until `FORGET`.
+#[derive(Debug)]
+pub(crate) struct LowerFile {
+    id: LowerId,
+    names: Vec<Name>,
+    pin: Option<Arc<OwnedFd>>,
+}
+
+impl LowerFile {
+    fn place(&self) -> nix::Result<Place> {
+        match (self.names.last(), &self.pin) {
+            (Some(name), _) => Ok(Place::Named(name.clone())),
+            (None, Some(pin)) => Ok(Place::Pinned(Arc::clone(pin))),
+            (None, None) => Err(Errno::ESTALE),
+        }
+    }
+
+    fn add_name(&mut self, directory: &Arc<Directory>, name: &OsStr) {
+        if !self.names.iter().any(|known| known.is(directory, name)) {
+            if self.names.len() == NAMES {
+                self.names.remove(0);
+            }
+            self.names.push(Name::new(directory, name));
+        }
+    }
+}
+
+/// A lower object, as an operation needs it.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// A directory.
+    Directory(Arc<Directory>),
+    /// Another lower file.
+    Lower(Place),
+    /// A projected file.
+    Projected(Arc<Projected>),
+}
+
+impl Nodes {
+    /// Knows the root.
+    pub(crate) fn new(root: &Arc<Directory>) -> Self {
+        let object = Object::Directory(Arc::clone(root));
+        let node = Node { lookups: 1, object, open: OpenFiles::default() };
+        Self {
+            device: root.id().device,
+            known: HashMap::from([(NodeId::ROOT, node)]),
+            foreign: HashMap::from([(root.id(), NodeId::ROOT)]),
+            next_foreign: NodeId::FOREIGN,
+        }
+    }
+
+    /// The number of a lower object, for as long as somebody knows it.
+    pub(crate) fn number(&mut self, id: LowerId) -> NodeId {
+        if let Some(node) = self.number_if_known(id) {
+            return node;
+        }
+        self.next_foreign += 1;
+        let node = NodeId(self.next_foreign);
+        self.foreign.insert(id, node);
+        node
+    }
+
+    /// The number of a lower object that has one.
+    fn number_if_known(&self, id: LowerId) -> Option<NodeId> {
+        let taken = id.inode <= NodeId::ROOT.0 || id.inode >= NodeId::FOREIGN;
+        match self.foreign.get(&id) {
+            Some(node) => Some(*node),
+            None if id.device == self.device && !taken => Some(NodeId(id.inode)),
+            None => None,
+        }
+    }
+
+    /// The node of a lower object, if the kernel knows it.
+    pub(crate) fn known_id(&self, id: LowerId) -> Option<NodeId> {
+        self.number_if_known(id).filter(|node| self.known.contains_key(node))
+    }
+
+    /// A node.
+    pub(crate) fn get(&mut self, node: NodeId) -> nix::Result<&mut Node> {
+        self.known.get_mut(&node).ok_or(Errno::ESTALE)
+    }
+
+    /// What a node is, for an operation on it.
+    pub(crate) fn target(&self, node: NodeId) -> nix::Result<Target> {
+        match &self.known.get(&node).ok_or(Errno::ESTALE)?.object {
+            Object::Directory(directory) => Ok(Target::Directory(Arc::clone(directory))),
+            Object::Lower(file) => file.place().map(Target::Lower),
+            Object::Projected(file) => Ok(Target::Projected(Arc::clone(file))),
+        }
+    }
+
+    /// The directory that a node is.
+    pub(crate) fn directory(&self, node: NodeId) -> nix::Result<Arc<Directory>> {
+        match self.target(node)? {
+            Target::Directory(directory) => Ok(directory),
+            Target::Lower(_) | Target::Projected(_) => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// The open directory of that identity, if the kernel knows it.
+    pub(crate) fn open_directory(&self, id: LowerId) -> Option<Arc<Directory>> {
+        self.directory(self.known_id(id)?).ok()
+    }
+
+    /// Counts a look-up that found a lower object, which is not a directory.
+    pub(crate) fn remember_file(
+        &mut self,
+        directory: &Arc<Directory>,
+        name: &OsStr,
+        stat: &FileStat,
+    ) -> NodeId {
+        let id = LowerId::from(stat);
+        let node = self.number(id);
+        let known =
+            self.remember(node, || Object::Lower(LowerFile { id, names: Vec::new(), pin: None }));
+        if !matches!(known.object, Object::Lower(_)) {
+            known.object = Object::Lower(LowerFile { id, names: Vec::new(), pin: None });
+        }
+        if let Object::Lower(file) = &mut known.object {
+            file.add_name(directory, name);
+        }
+        node
+    }
+
+    /// Counts a look-up that found a directory.
+    pub(crate) fn remember_directory(&mut self, directory: &Arc<Directory>) -> NodeId {
+        let node = self.number(directory.id());
+        let object = || Object::Directory(Arc::clone(directory));
+        let known = self.remember(node, object);
+        if !matches!(known.object, Object::Directory(_)) {
+            known.object = object();
+        }
+        node
+    }
+
+    /// Counts a look-up that found a projected file.
+    pub(crate) fn remember_projected(&mut self, file: &Arc<Projected>) -> NodeId {
+        self.remember(file.node(), || Object::Projected(Arc::clone(file)));
+        file.node()
+    }
+
+    fn remember(&mut self, node: NodeId, object: impl FnOnce() -> Object) -> &mut Node {
+        let known = self.known.entry(node).or_insert_with(|| Node {
+            lookups: 0,
+            object: object(),
+            open: OpenFiles::default(),
+        });
+        known.lookups += 1;
+        known
+    }
+
+    /// Takes `lookups` back; returns what nobody knows any more, to be dropped
+    /// without the lock.
+    pub(crate) fn forget(&mut self, node: NodeId, lookups: u64) -> Option<Node> {
+        let known = self.known.get_mut(&node)?;
+        known.lookups = known.lookups.saturating_sub(lookups);
+        if known.lookups > 0 || node == NodeId::ROOT {
+            return None;
+        }
+        let gone = self.known.remove(&node)?;
+        match &gone.object {
+            Object::Directory(directory) => self.foreign.remove(&directory.id()),
+            Object::Lower(file) => self.foreign.remove(&file.id),
+            Object::Projected(_) => None,
+        };
+        Some(gone)
+    }
+
+    /// The kernel has been told that `name` is one of the node's.
+    pub(crate) fn add_name(&mut self, id: LowerId, directory: &Arc<Directory>, name: &OsStr) {
+        if let Some(file) = self.lower_file(id) {
+            file.add_name(directory, name);
+        }
+    }
+
+    /// Whether a file needs a pin before it loses `name`.
+    pub(crate) fn loses_last(&mut self, id: LowerId, directory: &Directory, name: &OsStr) -> bool {
+        self.lower_file(id).is_some_and(|file| {
+            file.pin.is_none() && file.names.iter().all(|known| known.is(directory, name))
+        })
+    }
+
+    /// A file has lost `name`; `pin` holds it if that was the last.
+    pub(crate) fn remove_name(
+        &mut self,
+        id: LowerId,
+        directory: &Directory,
+        name: &OsStr,
+        pin: Option<Arc<OwnedFd>>,
+    ) {
+        if let Some(file) = self.lower_file(id) {
+            file.names.retain(|known| !known.is(directory, name));
+            file.pin = file.pin.take().or(pin);
+        }
+    }
+
+    fn lower_file(&mut self, id: LowerId) -> Option<&mut LowerFile> {
+        let node = self.number_if_known(id)?;
+        match &mut self.known.get_mut(&node)?.object {
+            Object::Lower(file) => Some(file),
+            Object::Directory(_) | Object::Projected(_) => None,
+        }
+    }
+
+    /// Forgets everything but the root.
+    pub(crate) fn clear(&mut self) -> Vec<Node> {
+        let gone = self.known.extract_if(|node, _| *node != NodeId::ROOT);
+        gone.map(|(_, node)| node).collect()
+    }
+}

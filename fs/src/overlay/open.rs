@@ -1,0 +1,222 @@
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+
+use super::attributes::NodeId;
+use super::core::Overlay;
+use super::kernel::{Backing, Kernel, Refusal};
+use super::metadata::without_privileges;
+use super::names::Caller;
+use super::nodes::{Nodes, Target};
+use super::projected::Projected;
+use crate::lower::Place;
+
+/// How all open files of one node are read and written. The kernel refuses to
+/// mix the two ways, or two backing files, on one node.
+#[derive(Default, Debug)]
+pub(crate) enum OpenFiles {
+    /// It was never open.
+    #[default]
+    Undecided,
+    /// The kernel reads and writes the lower file itself.
+    Passthrough {
+        /// The file it uses, for all.
+        backing: Backing,
+        /// How many.
+        opens: u64,
+    },
+    /// None is open, and what the kernel has cached from before passes for nothing.
+    Closed,
+    /// The kernel asks for what it has not cached; so it stays until `FORGET`.
+    Cached,
+}
+
+/// A file that has been opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    /// The handle.
+    pub(crate) handle: u64,
+    /// How it is read and written.
+    pub(crate) transfer: Transfer,
+}
+
+/// How an open file is read and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Transfer {
+    /// By the kernel, from the registered file of this number.
+    Passthrough(u32),
+    /// By requests.
+    Cached {
+        /// Whether what the kernel has cached is still true.
+        keep: bool,
+    },
+}
+
+/// Those flags of an open that concern the descriptor behind it. Appending and
+/// direct transfers are the business of the kernel that serves the caller; on
+/// a descriptor that serves its page cache they would misplace or refuse data.
+pub(super) fn lower_flags(flags: OFlag) -> OFlag {
+    flags & (OFlag::O_ACCMODE | OFlag::O_TRUNC | OFlag::O_SYNC | OFlag::O_DSYNC)
+}
+
+fn writes(flags: OFlag) -> bool {
+    flags & OFlag::O_ACCMODE != OFlag::O_RDONLY || flags.contains(OFlag::O_TRUNC)
+}
+
+impl Overlay {
+    /// Whether [`Overlay::open`] could have to wait: for bytes or for a copy.
+    pub(crate) fn open_may_wait(&self, node: NodeId, flags: OFlag) -> bool {
+        match self.nodes().target(node) {
+            Ok(Target::Projected(file)) => writes(flags) || !file.opens_at_once(&*self.content.0),
+            _ => false,
+        }
+    }
+
+    /// Opens a regular file. Opening a projected file for writing turns it into
+    /// a lower one and answers `ESTALE`, at which the kernel looks again.
+    pub(crate) fn open(
+        &self,
+        node: NodeId,
+        flags: OFlag,
+        caller: Caller,
+    ) -> Result<Opened, Refusal> {
+        let unchanging = self.tree();
+        let target = self.nodes().target(node)?;
+        let file = match target {
+            Target::Directory(_) => return Err(Errno::EISDIR.into()),
+            Target::Lower(place) => self.open_lower_file(node, &place, flags, caller)?,
+            Target::Projected(file) => {
+                drop(unchanging);
+                return self.open_projected(&file, flags);
+            }
+        };
+        drop(unchanging);
+        Ok(self.opened(node, Arc::new(file))?)
+    }
+
+    fn open_lower_file(
+        &self,
+        node: NodeId,
+        place: &Place,
+        flags: OFlag,
+        caller: Caller,
+    ) -> nix::Result<File> {
+        let file = place.open(lower_flags(flags) | OFlag::O_NONBLOCK)?;
+        let stat = fstat(&file)?;
+        self.lower_attributes(node, &stat)?;
+        if writes(flags) && caller.uid != 0 {
+            drop_privileges(&file, &stat)?;
+        }
+        Ok(file)
+    }
+
+    fn open_projected(&self, file: &Arc<Projected>, flags: OFlag) -> Result<Opened, Refusal> {
+        self.permit(file, flags)?;
+        if writes(flags) {
+            let stale = self.copy_up(file, !flags.contains(OFlag::O_TRUNC))?.stale;
+            return Err(Refusal { errno: Errno::ESTALE, stale });
+        }
+        let bytes = file.open(&*self.content.0).map_err(|error| {
+            tracing::error!(%error, bytes = ?file.bytes(), "a projected file cannot be read");
+            Errno::EIO
+        })?;
+        Ok(self.opened(file.node(), bytes)?)
+    }
+
+    /// Checks permission bits, where nobody else does.
+    fn permit(&self, file: &Projected, flags: OFlag) -> nix::Result<()> {
+        if !self.user.is_checked() {
+            return Ok(());
+        }
+        let read = if flags & OFlag::O_ACCMODE == OFlag::O_WRONLY { 0 } else { 4 };
+        let write = if writes(flags) { 2 } else { 0 };
+        self.permit_bits(file, read | write)
+    }
+
+    /// Checks permission bits (`r` 4, `w` 2, `x` 1) for the user of this process.
+    pub(super) fn permit_bits(&self, file: &Projected, wanted: u32) -> nix::Result<()> {
+        let metadata = file.state().metadata;
+        let shift = match () {
+            () if metadata.uid == self.user.uid.as_raw() => 6,
+            () if self.user.is_in(metadata.gid) => 3,
+            () => 0,
+        };
+        if metadata.mode >> shift & wanted == wanted { Ok(()) } else { Err(Errno::EACCES) }
+    }
+
+    /// Registers an open file of a node.
+    pub(super) fn opened(&self, node: NodeId, file: Arc<File>) -> nix::Result<Opened> {
+        let kernel = self.kernel().filter(|_| self.passthrough());
+        let transfer = self.join(&mut self.nodes(), node, (&file, kernel))?;
+        Ok(Opened { handle: self.handles.add_file(node, file), transfer })
+    }
+
+    fn join(
+        &self,
+        nodes: &mut Nodes,
+        node: NodeId,
+        (file, kernel): (&File, Option<Arc<dyn Kernel>>),
+    ) -> nix::Result<Transfer> {
+        let open = &mut nodes.get(node)?.open;
+        match open {
+            OpenFiles::Passthrough { backing, opens } => {
+                *opens += 1;
+                return Ok(Transfer::Passthrough(backing.number()));
+            }
+            OpenFiles::Cached => return Ok(Transfer::Cached { keep: true }),
+            OpenFiles::Undecided | OpenFiles::Closed => {}
+        }
+        if let Some(backing) = kernel.and_then(|kernel| self.register(&kernel, file)) {
+            let number = backing.number();
+            *open = OpenFiles::Passthrough { backing, opens: 1 };
+            return Ok(Transfer::Passthrough(number));
+        }
+        let keep = matches!(open, OpenFiles::Undecided);
+        *open = OpenFiles::Cached;
+        Ok(Transfer::Cached { keep })
+    }
+
+    fn register(&self, kernel: &Arc<dyn Kernel>, file: &File) -> Option<Backing> {
+        match Backing::open(kernel, file.as_fd()) {
+            Ok(backing) => Some(backing),
+            Err(error) => {
+                if error.raw_os_error() == Some(libc::EPERM) {
+                    self.give_up_passthrough();
+                }
+                tracing::debug!(%error, "a file is not passed through");
+                None
+            }
+        }
+    }
+
+    /// Ends an open file.
+    pub(crate) fn release(&self, handle: u64) {
+        let Some(file) = self.handles.remove_file(handle) else { return };
+        let mut nodes = self.nodes();
+        let mut unused = None;
+        if let Ok(node) = nodes.get(file.node)
+            && let OpenFiles::Passthrough { opens, .. } = &mut node.open
+        {
+            *opens -= 1;
+            if *opens == 0 {
+                unused = Some(std::mem::replace(&mut node.open, OpenFiles::Closed));
+            }
+        }
+        drop(nodes);
+        drop(unused);
+    }
+}
+
+/// Takes the set-ID bits from a file that is about to be written by somebody
+/// without privilege: what the kernel passes through is written with ours.
+pub(super) fn drop_privileges(file: &File, stat: &FileStat) -> nix::Result<()> {
+    let kept = without_privileges(stat.st_mode);
+    if kept == stat.st_mode {
+        return Ok(());
+    }
+    fchmod(file, Mode::from_bits_truncate(kept & 0o7777))
+}

@@ -1,0 +1,203 @@
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+
+use super::core::Overlay;
+use super::kernel::Invalidation;
+use super::projected::Projected;
+use super::survey::Located;
+use super::tree::Tree;
+use crate::content::Projection;
+use crate::lower::{Directory, LowerId, Name, StagedMetadata};
+
+/// Why a set of files could not be projected. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// The path is empty, absolute or has `.` or `..` in it.
+    #[error("'{0}' is not a plain relative path")]
+    NotPlain(PathBuf),
+    /// Two files of the set have one path.
+    #[error("'{0}' is projected twice in one set")]
+    Twice(PathBuf),
+    /// The directory does not exist.
+    #[error("the directory of '{0}' is missing; make it first")]
+    NoDirectory(PathBuf),
+    /// The directory is reached by a symbolic link.
+    #[error("a symbolic link leads to '{0}'; name it without")]
+    ThroughLink(PathBuf),
+    /// Something other than a regular file has that name.
+    #[error("'{0}' is no regular file, and is not replaced")]
+    NotRegular(PathBuf),
+    /// The lower file system refuses.
+    #[error("'{path}' cannot be projected: {source}")]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The session is over.
+    #[error("the view is not mounted any more")]
+    Ended,
+}
+
+impl ProjectError {
+    fn from_errno(path: &Path, errno: Errno) -> Self {
+        let path = path.to_owned();
+        match errno {
+            Errno::EINVAL => Self::NotPlain(path),
+            Errno::ENOENT | Errno::ENOTDIR => Self::NoDirectory(path),
+            Errno::ELOOP => Self::ThroughLink(path),
+            errno => Self::Refused { path, source: errno.into() },
+        }
+    }
+}
+
+/// A projection, and the name that it goes to.
+struct Placed<'a> {
+    projection: &'a Projection,
+    name: Name,
+}
+
+impl Placed<'_> {
+    fn refused(&self, errno: Errno) -> ProjectError {
+        ProjectError::from_errno(&self.projection.path, errno)
+    }
+}
+
+impl Overlay {
+    /// Projects a set of files in one step.
+    ///
+    /// The kernel's caches are what makes this hard: it would go on showing
+    /// what it remembers of one name while another is new already. So the
+    /// names are first declared expected, which keeps the kernel from
+    /// remembering what they lead to, and forgotten; then they change at once.
+    pub(crate) fn project(&self, set: &[Projection]) -> Result<(), ProjectError> {
+        if self.has_ended() {
+            return Err(ProjectError::Ended);
+        }
+        let placed = self.place(set)?;
+        let mut tree = self.tree_mut();
+        placed.iter().for_each(|placed| tree.expect(&placed.name));
+        drop(tree);
+        let names = placed.iter().filter_map(|placed| self.stale_name(&placed.name));
+        self.invalidate(&names.collect::<Vec<_>>());
+        let mut tree = self.tree_mut();
+        let result = self.switch(&mut tree, &placed);
+        let moved: Vec<_> =
+            placed.iter().filter(|placed| tree.stop_expecting(&placed.name)).collect();
+        drop(tree);
+        let mut stale: Vec<_> =
+            moved.into_iter().filter_map(|placed| self.stale_name(&placed.name)).collect();
+        let result = result.map(|replaced| stale.extend(replaced));
+        stale.extend(self.stale_listings(&placed));
+        self.invalidate(&stale);
+        result
+    }
+
+    fn place<'a>(&self, set: &'a [Projection]) -> Result<Vec<Placed<'a>>, ProjectError> {
+        let mut taken = HashSet::new();
+        let mut open: HashMap<LowerId, Arc<Directory>> = HashMap::new();
+        let mut placed = Vec::with_capacity(set.len());
+        for projection in set {
+            let path = &projection.path;
+            let mut name = match self.locate(path) {
+                Ok(Located::Name(name)) => name,
+                Ok(Located::Root) => return Err(ProjectError::NotPlain(path.clone())),
+                Err(errno) => return Err(ProjectError::from_errno(path, errno)),
+            };
+            let directory = name.directory.id();
+            name.directory = Arc::clone(open.entry(directory).or_insert(name.directory));
+            if !taken.insert((directory, name.name.clone())) {
+                return Err(ProjectError::Twice(path.clone()));
+            }
+            placed.push(Placed { projection, name });
+        }
+        Ok(placed)
+    }
+
+    /// Makes all names lead to their new files; returns which nodes the kernel
+    /// remembers wrong attributes of.
+    fn switch(
+        &self,
+        tree: &mut Tree,
+        placed: &[Placed<'_>],
+    ) -> Result<Vec<Invalidation>, ProjectError> {
+        let lower: Vec<_> =
+            placed.iter().map(|placed| vacancy(tree, placed)).collect::<Result<_, _>>()?;
+        for directory in directories(placed) {
+            directory.touch().map_err(|errno| placed[0].refused(errno))?;
+        }
+        let mut stale = Vec::new();
+        self.remove_lower(placed, &lower, &mut stale)?;
+        let now = self.clock.now();
+        for Placed { projection, name } in placed {
+            let Projection { source, mode, uid, gid, .. } = projection;
+            let (mode, uid, gid) = (mode & 0o7777, *uid, *gid);
+            let metadata = StagedMetadata { mode, uid, gid, atime: now, mtime: now };
+            let file = Projected::new(self.next_projected(), source.clone(), metadata);
+            if let Some(replaced) = tree.insert(name.clone(), Arc::new(file)) {
+                replaced.state().ctime = now;
+                stale.push(Invalidation::Attributes(replaced.node()));
+            }
+        }
+        Ok(stale)
+    }
+
+    /// Removes the lower files in the way. When one of several cannot be
+    /// removed, it stays hidden behind the projected file of its name.
+    fn remove_lower(
+        &self,
+        placed: &[Placed<'_>],
+        lower: &[Option<FileStat>],
+        stale: &mut Vec<Invalidation>,
+    ) -> Result<(), ProjectError> {
+        let mut removed = false;
+        for (placed, stat) in placed.iter().zip(lower) {
+            let Some(stat) = stat else { continue };
+            match self.unlink_lower(&placed.name.directory, &placed.name.name, stat) {
+                Ok(()) => removed = true,
+                Err(errno) if !removed => return Err(placed.refused(errno)),
+                Err(errno) => tracing::warn!(%errno, name = ?placed.name, "a file is hidden"),
+            }
+            let node = self.nodes().known_id(LowerId::from(stat));
+            stale.extend(node.map(Invalidation::Attributes));
+        }
+        Ok(())
+    }
+
+    fn stale_listings(&self, placed: &[Placed<'_>]) -> Vec<Invalidation> {
+        directories(placed).filter_map(|directory| self.stale_listing(directory)).collect()
+    }
+}
+
+/// The lower file that a projected one replaces, if anything.
+fn vacancy(tree: &Tree, placed: &Placed<'_>) -> Result<Option<FileStat>, ProjectError> {
+    let Name { directory, name } = &placed.name;
+    let stat = directory.stat().map_err(|errno| placed.refused(errno))?;
+    if stat.st_nlink == 0 {
+        return Err(placed.refused(Errno::ENOENT));
+    }
+    if tree.get(directory, name).is_some() {
+        return Ok(None);
+    }
+    match directory.find(name).map_err(|errno| placed.refused(errno))? {
+        Some(stat) if stat.st_mode & libc::S_IFMT != libc::S_IFREG => {
+            Err(ProjectError::NotRegular(placed.projection.path.clone()))
+        }
+        found => Ok(found),
+    }
+}
+
+/// The directories of a set, each once.
+fn directories<'a>(placed: &'a [Placed<'_>]) -> impl Iterator<Item = &'a Directory> {
+    let mut seen = HashSet::new();
+    placed
+        .iter()
+        .map(|placed| &*placed.name.directory)
+        .filter(move |directory| seen.insert(directory.id()))
+}

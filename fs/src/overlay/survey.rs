@@ -1,0 +1,157 @@
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::fstat;
+use zccache_core::{Digest, Identity};
+
+use super::core::Overlay;
+use crate::lower::{Directory, Name, Place};
+
+/// What is at a path of a view. Identities of lower files are those of the lower
+/// file system. Within the view `stat(2)` tells the same but for the device,
+/// and but for the inode of files on other file systems below the root. The
+/// device of a projected file is that of its directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Nothing (`ENOENT` or `ENOTDIR`).
+    Absent,
+    /// A projected file.
+    Projected {
+        /// Which, and in which state.
+        identity: Identity,
+        /// The digest of its content; none for a small file kept in memory.
+        digest: Option<Digest>,
+        /// Type and permissions.
+        mode: u32,
+    },
+    /// A regular lower file.
+    Lower {
+        /// Which, and in which state.
+        identity: Identity,
+        /// Type and permissions.
+        mode: u32,
+    },
+    /// A directory.
+    Directory {
+        /// Which, and in which state; another whenever its names change.
+        identity: Identity,
+    },
+    /// A symbolic link that was not to be followed, and its target.
+    Symlink(OsString),
+    /// A symbolic link is on the way: where it leads depends on who asks.
+    ThroughLink,
+    /// A device, fifo or socket.
+    Special {
+        /// `st_mode & S_IFMT`.
+        kind: u32,
+        /// `st_rdev`.
+        device: u64,
+    },
+}
+
+impl Overlay {
+    /// What is at a path, without asking through the mount.
+    pub(crate) fn look(&self, path: &Path, follow: bool) -> io::Result<Look> {
+        match self.locate(path) {
+            Ok(Located::Root) => Ok(Look::Directory { identity: (&self.root.stat()?).into() }),
+            Ok(Located::Name(name)) => self.look_at(&name, follow),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(Look::Absent),
+            Err(Errno::ELOOP) => Ok(Look::ThroughLink),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn look_at(&self, name: &Name, follow: bool) -> io::Result<Look> {
+        let tree = self.tree();
+        if let Some(file) = tree.get(&name.directory, &name.name) {
+            let attributes = file.attributes();
+            return Ok(Look::Projected {
+                identity: attributes.identity(name.directory.id().device),
+                digest: file.bytes().digest(),
+                mode: attributes.mode,
+            });
+        }
+        let Some(stat) = name.directory.find(&name.name)? else { return Ok(Look::Absent) };
+        let identity = Identity::from(&stat);
+        Ok(match stat.st_mode & libc::S_IFMT {
+            libc::S_IFREG => Look::Lower { identity, mode: stat.st_mode },
+            libc::S_IFDIR => Look::Directory { identity },
+            libc::S_IFLNK if follow => Look::ThroughLink,
+            libc::S_IFLNK => Look::Symlink(Place::Named(name.clone()).read_link()?),
+            kind => Look::Special { kind, device: stat.st_rdev },
+        })
+    }
+
+    /// The names in a directory, lower and projected.
+    pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let directory = self.root.descendant(&plain(path)?)?;
+        let names = Self::names_of(&self.tree(), &directory)?;
+        Ok(names.into_iter().map(|listed| listed.name).collect())
+    }
+
+    /// Opens a regular lower file for reading.
+    pub(crate) fn open_lower(&self, path: &Path) -> io::Result<OwnedFd> {
+        let Located::Name(name) = self.locate(path)? else { return Err(Errno::EISDIR.into()) };
+        let tree = self.tree();
+        if tree.get(&name.directory, &name.name).is_some() {
+            return Err(Errno::ESTALE.into());
+        }
+        let file = Place::Named(name).open(OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+        if fstat(&file)?.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(Errno::EINVAL.into());
+        }
+        Ok(file.into())
+    }
+
+    /// The digests of all projected files.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        let tree = self.tree();
+        let digests: BTreeSet<_> = tree.files().filter_map(|file| file.bytes().digest()).collect();
+        digests.into_iter().collect()
+    }
+
+    /// How many names are projected files.
+    pub(crate) fn projected(&self) -> u64 {
+        self.tree().count()
+    }
+
+    /// The directory and last component of a path.
+    pub(super) fn locate(&self, path: &Path) -> nix::Result<Located> {
+        let path = plain(path)?;
+        let Some(name) = path.file_name() else { return Ok(Located::Root) };
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let directory = self.open_known(parent)?;
+        Ok(Located::Name(Name::new(&directory, name)))
+    }
+
+    /// Opens a directory, or finds it open.
+    fn open_known(&self, path: &Path) -> nix::Result<Arc<Directory>> {
+        if path.as_os_str().is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        let opened = self.root.descendant(path)?;
+        let known = self.tree().directory(opened.id()).cloned();
+        let known = known.or_else(|| self.nodes().open_directory(opened.id()));
+        Ok(known.unwrap_or_else(|| Arc::new(opened)))
+    }
+}
+
+/// Where a path leads.
+pub(super) enum Located {
+    /// To the root.
+    Root,
+    /// To a name.
+    Name(Name),
+}
+
+/// A relative path without `.` and `..`.
+fn plain(path: &Path) -> nix::Result<PathBuf> {
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if plain { Ok(path.components().collect()) } else { Err(Errno::EINVAL) }
+}

@@ -1,0 +1,16 @@
+//! The view on real mounts. Where this process may not mount, each test says
+//! `SKIP` and passes.
+
+#[macro_use]
+mod support;
+
+mod concurrency;
+mod copying_up;
+mod listings;
+mod lower_files;
+mod names;
+mod projecting;
+mod settling;
+mod surveying;
+mod tools;
+mod users;

@@ -1,0 +1,194 @@
+//! A view mounted over a temporary directory, and blobs to project in it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::Mode as Permissions;
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+use zccache_core::Digest;
+use zccache_fs::{Content, ProjectError, ProjectedBytes, Projection, View, ViewOptions};
+
+/// Which way of reading and writing is tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    Passthrough,
+    Cached,
+}
+
+/// Makes each function a test in both modes.
+macro_rules! in_both_modes {
+    ($($name:ident)*) => {
+        mod passthrough {
+            $(#[test] fn $name() { $crate::support::with_view($crate::support::Mode::Passthrough, super::$name); })*
+        }
+        mod cached {
+            $(#[test] fn $name() { $crate::support::with_view($crate::support::Mode::Cached, super::$name); })*
+        }
+    };
+}
+
+/// Runs `test` on a fresh mount, if one can be made.
+pub fn with_view(mode: Mode, test: fn(&Mount)) {
+    if let Some(mount) = Mount::new(mode, false) {
+        test(&mount);
+    }
+}
+
+/// Blobs in a directory, named by their digests.
+pub struct Blobs(PathBuf);
+
+impl Content for Blobs {
+    fn open(&self, digest: &Digest) -> io::Result<OwnedFd> {
+        Ok(File::open(self.0.join(digest.to_string()))?.into())
+    }
+}
+
+impl Blobs {
+    fn put(&self, bytes: &[u8]) -> ProjectedBytes {
+        let digest = Digest::of(bytes);
+        fs::write(self.0.join(digest.to_string()), bytes).unwrap();
+        ProjectedBytes::Blob { digest, length: bytes.len() as u64 }
+    }
+
+    /// Every blob still has the bytes of its name.
+    pub fn check(&self) {
+        for entry in fs::read_dir(&self.0).unwrap() {
+            let path = entry.unwrap().path();
+            let digest = Digest::of(&fs::read(&path).unwrap()).to_string();
+            assert_eq!(path.file_name().unwrap(), OsStr::new(&digest));
+        }
+    }
+}
+
+/// A view mounted over a directory; unmounted when dropped.
+pub struct Mount {
+    pub view: View,
+    pub blobs: Arc<Blobs>,
+    root: PathBuf,
+    mounted: bool,
+    _home: TempDir,
+}
+
+impl Mount {
+    /// Mounts a view over an empty directory, or says why it cannot be.
+    pub fn new(mode: Mode, shared: bool) -> Option<Self> {
+        Self::over(mode, shared, |_| {})
+    }
+
+    /// Mounts a view over a directory with what `prepare` puts there.
+    pub fn over(mode: Mode, shared: bool, prepare: impl FnOnce(&Path)) -> Option<Self> {
+        if !geteuid().is_root() {
+            println!("SKIP: mounting needs root");
+            return None;
+        }
+        let Ok(fuse) = open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Permissions::empty())
+        else {
+            println!("SKIP: /dev/fuse cannot be opened");
+            return None;
+        };
+        let home = TempDir::new().unwrap();
+        let (root, blobs) = (home.path().join("build"), home.path().join("blobs"));
+        fs::create_dir(&root).unwrap();
+        fs::create_dir(&blobs).unwrap();
+        prepare(&root);
+        let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let lower = open(&root, directory, Permissions::empty()).unwrap();
+        let more = if shared { ",allow_other,default_permissions" } else { "" };
+        let data =
+            format!("fd={},rootmode=40000,user_id=0,group_id=0{more}", fuse.as_raw_fd());
+        let none = MsFlags::empty();
+        if let Err(errno) = mount(Some("test"), &root, Some("fuse"), none, Some(data.as_str())) {
+            println!("SKIP: mount(2) says {errno}");
+            return None;
+        }
+        let blobs = Arc::new(Blobs(blobs));
+        let options = ViewOptions { shared, passthrough: mode == Mode::Passthrough };
+        let content = Arc::clone(&blobs) as Arc<dyn Content>;
+        let view = View::serve(lower, fuse, options, content).unwrap();
+        if mode == Mode::Passthrough && !view.passthrough() {
+            println!("SKIP: the kernel does not pass through");
+        }
+        Some(Self { view, blobs, root, mounted: true, _home: home })
+    }
+
+    /// A path in the view.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// A file to project, with ordinary permissions, of this process's user.
+    pub fn blob(&self, path: &str, bytes: impl AsRef<[u8]>) -> Projection {
+        let source = self.blobs.put(bytes.as_ref());
+        Projection { path: path.into(), source, mode: 0o644, uid: 0, gid: 0 }
+    }
+
+    /// Projects one file.
+    pub fn project(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        self.try_project(path, bytes).unwrap();
+    }
+
+    /// Projects one file, or not.
+    pub fn try_project(&self, path: &str, bytes: impl AsRef<[u8]>) -> Result<(), ProjectError> {
+        self.view.project(&[self.blob(path, bytes)])
+    }
+
+    /// Runs a shell script in the view; returns what it printed.
+    pub fn shell(&self, script: &str) -> String {
+        let output = Command::new("sh")
+            .args(["-euc", script])
+            .current_dir(&self.root)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}\n{}: {errors}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Unmounts and waits for the end of the session; the paths lead to the
+    /// lower directory from then on.
+    pub fn unmount(&mut self) {
+        umount2(&self.root, MntFlags::empty()).unwrap();
+        self.mounted = false;
+        self.view.wait();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if self.mounted {
+            if let Err(errno) = umount2(&self.root, MntFlags::MNT_DETACH) {
+                println!("{} stays mounted: {errno}", self.root.display());
+            }
+        }
+    }
+}
+
+/// The names in a directory, sorted.
+pub fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Whether a command can be run, or the test that needs it says that it skips.
+pub fn has(command: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {command}")])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !found {
+        println!("SKIP: {command} is not installed");
+    }
+    found
+}

@@ -1,0 +1,118 @@
+//! Asking the daemon, for people who wait for the answer.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zccache_core::protocol::{Reply, Request, Status};
+use zccache_core::settings::{self, SettingsError};
+
+use crate::daemon_link::{Connection, LinkError, connect_or_start};
+
+/// A command cannot do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The settings do not say where the store is.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The daemon cannot be talked to.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// No daemon runs.
+    #[error("no daemon is running")]
+    NoDaemon,
+    /// The daemon refuses.
+    #[error("{0}")]
+    Refused(String),
+    /// The daemon's answer does not fit.
+    #[error("the daemon's answer does not fit the question; run 'zccache restart'")]
+    Confused,
+    /// A directory cannot be mounted over.
+    #[error("cannot mount over {0}: {1}; 'zccache doctor' may say why")]
+    Mount(PathBuf, io::Error),
+    /// A view cannot be unmounted.
+    #[error("cannot unmount {0}: {1}")]
+    Unmount(PathBuf, io::Error),
+    /// A view is in use.
+    #[error("{0} is in use: leave it in every shell and close its files, then try again")]
+    Busy(PathBuf),
+    /// No private mount namespace is to be had.
+    #[error("cannot have a private mount namespace: {0}; use 'zccache mount' or 'zccache doctor'")]
+    Namespace(io::Error),
+    /// A command cannot be started.
+    #[error("cannot run {0:?}: {1}")]
+    Start(OsString, io::Error),
+    /// The system refuses something else.
+    #[error(transparent)]
+    System(io::Error),
+}
+
+/// How long a person waits for an answer: a check of a large store reads all of it.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// A connection that waits for its answers.
+pub(super) struct Client(Connection);
+
+impl Client {
+    /// Connects if a daemon runs.
+    pub(super) fn connect() -> Result<Option<Self>, CommandError> {
+        match Connection::open(&store()?) {
+            Ok(connection) => Self::patient(connection).map(Some),
+            Err(LinkError::NoDaemon(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Connects, and starts the daemon if none runs.
+    pub(super) fn connect_or_start() -> Result<Self, CommandError> {
+        Self::patient(connect_or_start(&store()?)?)
+    }
+
+    fn patient(connection: Connection) -> Result<Self, CommandError> {
+        connection.set_patience(PATIENCE)?;
+        Ok(Self(connection))
+    }
+
+    /// Asks, with descriptors that travel along.
+    pub(super) fn ask(
+        &mut self,
+        request: &Request,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Reply, CommandError> {
+        self.0.send(request, descriptors)?;
+        Ok(self.0.receive()?.0)
+    }
+
+    /// Asks for something to be done.
+    pub(super) fn order(&mut self, request: &Request) -> Result<(), CommandError> {
+        match self.ask(request, &[])? {
+            Reply::Done => Ok(()),
+            Reply::Failed(text) => Err(CommandError::Refused(text)),
+            _ => Err(CommandError::Confused),
+        }
+    }
+
+    pub(super) fn status(&mut self) -> Result<Status, CommandError> {
+        match self.ask(&Request::Status, &[])? {
+            Reply::Status(status) => Ok(*status),
+            _ => Err(CommandError::Confused),
+        }
+    }
+
+    /// Waits for the daemon to close the connection.
+    pub(super) fn until_gone(mut self) {
+        while self.0.receive().is_ok() {}
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn store() -> Result<PathBuf, CommandError> {
+    Ok(settings::store_directory(|name| std::env::var_os(name).map(PathBuf::from))?)
+}

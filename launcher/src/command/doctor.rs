@@ -1,0 +1,141 @@
+//! `zccache doctor`: what works here, what does not, and what to do about it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use zccache_core::settings;
+
+use super::client::{Client, CommandError};
+use crate::observe;
+
+/// How much a finding matters.
+enum Finding {
+    /// It works.
+    Good(String),
+    /// Something works less well, or not for everybody.
+    Limited(String, &'static str),
+    /// Nothing can be cached, or no view mounted.
+    Bad(String, &'static str),
+}
+
+/// Prints all findings; fails if something does not work at all.
+pub(super) fn examine() -> ExitCode {
+    let findings =
+        [programs(), store(), daemon(), observer(), fuse(), mounting(), passthrough()];
+    let mut code = ExitCode::SUCCESS;
+    for finding in findings {
+        match finding {
+            Finding::Good(what) => println!("ok       {what}"),
+            Finding::Limited(what, remedy) => println!("limited  {what}\n         {remedy}"),
+            Finding::Bad(what, remedy) => {
+                code = ExitCode::FAILURE;
+                println!("broken   {what}\n         {remedy}");
+            }
+        }
+    }
+    code
+}
+
+fn programs() -> Finding {
+    let missing = |name: &&&str| {
+        std::env::current_exe().is_ok_and(|path| !path.with_file_name(name).is_file())
+    };
+    match ["zccache-launch", "zccache-daemon"].iter().find(missing) {
+        None => Finding::Good("zccache-launch and zccache-daemon are installed beside zccache".into()),
+        Some(name) => Finding::Bad(
+            format!("{name} is not installed beside zccache"),
+            "Install all three programs into one directory.",
+        ),
+    }
+}
+
+fn store() -> Finding {
+    const REMEDY: &str =
+        "Set ZCCACHE_DIR to a directory that you own and nobody else can write to.";
+    let variable = |name: &str| std::env::var_os(name).map(Into::into);
+    let directory = match settings::store_directory(variable) {
+        Ok(directory) => directory,
+        Err(error) => return Finding::Bad(error.to_string(), REMEDY),
+    };
+    match writable(&directory) {
+        Ok(()) => Finding::Good(format!("the store is {}", directory.display())),
+        Err(error) => {
+            Finding::Bad(format!("the store {} cannot be used: {error}", directory.display()), REMEDY)
+        }
+    }
+}
+
+fn writable(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let mode = fs::metadata(directory)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        return Err(io::Error::other("others can write to it"));
+    }
+    let probe = directory.join(format!(".doctor-{}", std::process::id()));
+    fs::write(&probe, b"")?;
+    fs::remove_file(probe)
+}
+
+fn daemon() -> Finding {
+    match Client::connect_or_start().and_then(|mut client| client.status()) {
+        Ok(status) => Finding::Good(format!("the daemon answers (process {})", status.pid)),
+        Err(error @ CommandError::NoDaemon) => Finding::Bad(
+            error.to_string(),
+            "Run zccache-daemon by hand and read its message; daemon.log in the store may say more.",
+        ),
+        Err(error) => Finding::Bad(error.to_string(), "Run `zccache restart`."),
+    }
+}
+
+fn observer() -> Finding {
+    match observe::is_permitted() {
+        true => Finding::Good("compilers can be observed (seccomp user notification)".into()),
+        false => Finding::Bad(
+            "compilers cannot be observed, so nothing is cached".into(),
+            "Linux 5.9 or later is needed, and in containers a seccomp profile that permits \
+             seccomp(2): with Docker, --security-opt seccomp=unconfined.",
+        ),
+    }
+}
+
+fn fuse() -> Finding {
+    match fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
+        Ok(_) => Finding::Good("/dev/fuse can be opened".into()),
+        Err(error) => Finding::Limited(
+            format!("views cannot be mounted, outputs are put in place instead: /dev/fuse: {error}"),
+            "Load the fuse module; in containers pass --device /dev/fuse --cap-add SYS_ADMIN.",
+        ),
+    }
+}
+
+fn mounting() -> Finding {
+    if nix::unistd::geteuid().is_root() {
+        return Finding::Good("this user may mount".into());
+    }
+    let helper = Command::new("fusermount3").arg("-V").stdout(Stdio::null()).status();
+    if helper.is_ok_and(|status| status.success()) {
+        Finding::Good("this user may mount with fusermount3".into())
+    } else {
+        Finding::Limited(
+            "this user may mount only in private namespaces (zccache run --mount)".into(),
+            "Install the package fuse3 for `zccache mount`.",
+        )
+    }
+}
+
+fn passthrough() -> Finding {
+    const REMEDY: &str = "Nothing need be done: the daemon reads for the kernel instead.";
+    if !nix::unistd::geteuid().is_root() {
+        return Finding::Limited("only root reads blobs without the daemon".into(), REMEDY);
+    }
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    if (numbers.next(), numbers.next()) >= (Some(6), Some(9)) {
+        Finding::Good("the kernel can read blobs without the daemon (passthrough)".into())
+    } else {
+        Finding::Limited("the kernel is older than 6.9: no passthrough".into(), REMEDY)
+    }
+}

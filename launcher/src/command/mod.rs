@@ -1,0 +1,156 @@
+//! The `zccache` command.
+
+mod client;
+mod doctor;
+mod keeper;
+mod mount;
+mod run;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use zccache_core::OsBytes;
+use zccache_core::protocol::{Reply, Request};
+
+pub use client::CommandError;
+use client::Client;
+
+/// A compiler cache that you can mount.
+#[derive(Parser, Debug)]
+#[command(name = "zccache", version, max_term_width = 100)]
+pub struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Start the daemon (it also starts by itself on first use)
+    Start,
+    /// Finish what is in flight and stop the daemon
+    Stop,
+    /// Stop the daemon and start it again
+    Restart,
+    /// Show what the daemon is doing
+    Status(Output),
+    /// Show a view of a directory in its place: outputs of hits appear in it as files
+    Mount {
+        /// The directory, usually a build directory
+        directory: PathBuf,
+    },
+    /// Unmount a view, leaving its files behind in the directory
+    #[command(visible_alias = "unmount")]
+    Umount {
+        /// Drop the files that only the view shows
+        #[arg(long)]
+        discard: bool,
+        /// The directory
+        directory: PathBuf,
+    },
+    /// List the views
+    Mounts(Output),
+    /// Run a command with the cache in front of its compilers
+    Run {
+        /// Show views of these directories to the command, and to nobody else
+        #[arg(long, value_name = "DIR")]
+        mount: Vec<PathBuf>,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Show what was hit, missed and bypassed, and why
+    Stats(Stats),
+    /// Remove everything from the store
+    Clear,
+    /// Evict what was not used for longest until the store is within its bound
+    Gc,
+    /// Verify every entry and every blob
+    Check {
+        /// Remove what is damaged
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Say what works here, what does not, and what to do about it
+    Doctor,
+    /// Show the settings
+    Config(Output),
+}
+
+#[derive(Args, Debug)]
+struct Output {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+struct Stats {
+    #[command(flatten)]
+    output: Output,
+    /// Set the counters back to zero after showing them
+    #[arg(long)]
+    zero: bool,
+    /// Only what was counted under this `ZCCACHE_SESSION`
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+}
+
+impl Command {
+    /// Does what the command says.
+    ///
+    /// # Errors
+    /// [`CommandError`], with what to do about it.
+    pub fn execute(self) -> Result<ExitCode, CommandError> {
+        match self.action {
+            Action::Start => Client::connect_or_start().map(drop)?,
+            Action::Stop => stop()?,
+            Action::Restart => {
+                stop()?;
+                Client::connect_or_start()?;
+            }
+            Action::Status(output) => show::status(Client::connect()?.as_mut(), output.json)?,
+            Action::Mount { directory } => mount::lasting(&directory)?,
+            Action::Umount { discard, directory } => mount::unmount(&directory, discard)?,
+            Action::Mounts(output) => show::mounts(Client::connect()?.as_mut(), output.json)?,
+            Action::Run { mount, command } => return run::run(&mount, &command),
+            Action::Stats(stats) => {
+                let session = stats.session.map(|session| OsBytes::from(session.as_str()));
+                let request = Request::Stats { session, zero: stats.zero };
+                show::stats(&mut Client::connect_or_start()?, &request, stats.output.json)?;
+            }
+            Action::Clear => Client::connect_or_start()?.order(&Request::Clear)?,
+            Action::Gc => Client::connect_or_start()?.order(&Request::Collect)?,
+            Action::Check { repair } => return check(repair),
+            Action::Doctor => return Ok(doctor::examine()),
+            Action::Config(output) => show::settings(output.json),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Unmounts the lasting views, then stops the daemon if one runs.
+fn stop() -> Result<(), CommandError> {
+    let Some(mut client) = Client::connect()? else { return Ok(()) };
+    for view in client.status()?.views {
+        if !view.private {
+            mount::unmount(view.directory.as_path(), false)?;
+        }
+    }
+    client.order(&Request::Stop)?;
+    client.until_gone();
+    Ok(())
+}
+
+fn check(repair: bool) -> Result<ExitCode, CommandError> {
+    let mut client = Client::connect_or_start()?;
+    let Reply::Checked(checked) = client.ask(&Request::Check { repair }, &[])? else {
+        return Err(CommandError::Confused);
+    };
+    println!(
+        "{} entries and {} blobs checked, {} damaged, {} removed",
+        checked.entries, checked.blobs, checked.damaged, checked.removed
+    );
+    Ok(if checked.damaged > checked.removed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

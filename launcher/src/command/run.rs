@@ -1,0 +1,174 @@
+//! `zccache run`: one command with the cache in front of its compilers, and
+//! with views that nobody else sees.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+
+use nix::mount::{MntFlags, MsFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use zccache_core::OsBytes;
+use zccache_core::protocol::{Reply, Request};
+use zccache_core::stats::Counters;
+
+use super::client::{Client, CommandError};
+use super::keeper::bury;
+use super::mount::{Mounted, detach, mount, settle};
+use super::show;
+
+/// Runs a command; ends with its status.
+pub(super) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, CommandError> {
+    let session = format!("run-{}-{}", std::process::id(), seconds());
+    let mut counters = Client::connect_or_start()?;
+    let views = mount_all(mounts)?;
+    let child = start(command, &session)?;
+    let status = wait(child, &views).map_err(CommandError::System)?;
+    for view in views {
+        dismantle(view)?;
+    }
+    let request = Request::Stats { session: Some(OsBytes::from(session.as_str())), zero: true };
+    if let Ok(Reply::Stats(counted)) = counters.ask(&request, &[]) {
+        summarise(&counted);
+    }
+    Ok(exit_code(status))
+}
+
+fn mount_all(directories: &[PathBuf]) -> Result<Vec<Mounted>, CommandError> {
+    // Connections come first: a user namespace hides who we are.
+    let clients: Vec<Client> =
+        directories.iter().map(|_| Client::connect_or_start()).collect::<Result<_, _>>()?;
+    if !directories.is_empty() {
+        enter_private_namespace().map_err(CommandError::Namespace)?;
+    }
+    clients.into_iter().zip(directories).map(|(client, dir)| mount(client, dir, false)).collect()
+}
+
+/// A mount namespace of our own (`mount_namespaces(7)`); without the right to
+/// have one, within a user namespace in which we stay who we are
+/// (`user_namespaces(7)`).
+fn enter_private_namespace() -> io::Result<()> {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    if unshare(CloneFlags::CLONE_NEWNS).is_err() {
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    }
+    let none: Option<&str> = None;
+    nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
+    // The working directory is still the one outside: enter it anew, so that
+    // relative paths lead into the views.
+    std::env::set_current_dir(std::env::current_dir()?)
+}
+
+fn start(command: &[OsString], session: &str) -> Result<Child, CommandError> {
+    let launcher = beside_us("zccache-launch").map_err(CommandError::System)?;
+    let (program, arguments) = command.split_first().ok_or(CommandError::Confused)?;
+    // The working directory may have been covered by a view.
+    let here = std::env::current_dir().map_err(CommandError::System)?;
+    let mut child = Command::new(program);
+    child.args(arguments).current_dir(here).env("ZCCACHE_SESSION", session);
+    for (name, usual) in [("CC", "cc"), ("CXX", "c++")] {
+        child.env(name, launched(&launcher, name, usual));
+    }
+    for name in ["CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "RUSTC_WRAPPER"] {
+        if std::env::var_os(name).is_none_or(|value| value.is_empty()) {
+            child.env(name, &launcher);
+        }
+    }
+    child.spawn().map_err(|error| CommandError::Start(program.clone(), error))
+}
+
+/// `zccache-launch cc`, or with what the user has set.
+fn launched(launcher: &Path, name: &str, usual: &str) -> OsString {
+    let compiler = std::env::var_os(name).filter(|value| !value.is_empty());
+    let compiler = compiler.unwrap_or_else(|| usual.into());
+    if Path::new(&compiler).starts_with(launcher) {
+        return compiler;
+    }
+    let mut launched = launcher.as_os_str().to_owned();
+    launched.push(OsStr::new(" "));
+    launched.push(compiler);
+    launched
+}
+
+/// The path of another of our programs.
+fn beside_us(program: &str) -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(program);
+    match path.exists() {
+        true => Ok(path),
+        false => Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display()))),
+    }
+}
+
+/// Waits for the command. Signals of the terminal are the command's; a view
+/// whose daemon dies meanwhile is taken away at once.
+fn wait(mut child: Child, views: &[Mounted]) -> io::Result<ExitStatus> {
+    for terminal in [Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: SIG_IGN runs no code.
+        unsafe { signal(terminal, SigHandler::SigIgn) }?;
+    }
+    let pidfd = pidfd(&child)?;
+    let mut watched: Vec<&Mounted> = views.iter().collect();
+    loop {
+        let mut ends = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        ends.extend(watched.iter().map(|view| PollFd::new(view.client.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut ends, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            other => other?,
+        };
+        let gone: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
+        if gone[0] {
+            return child.wait();
+        }
+        for (view, _) in watched.iter().zip(&gone[1..]).filter(|(_, gone)| **gone) {
+            bury(&view.directory);
+        }
+        let mut gone = gone[1..].iter();
+        watched.retain(|_| gone.next() == Some(&false));
+    }
+}
+
+fn pidfd(child: &Child) -> io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::{FromRawFd, OwnedFd};
+    // SAFETY: pidfd_open takes two integers; the child has not been waited for.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
+    let fd = nix::errno::Errno::result(fd)?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made the descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn dismantle(mut view: Mounted) -> Result<(), CommandError> {
+    let settled = settle(&mut view.client, None, false);
+    if settled.is_err() {
+        bury(&view.directory);
+        eprintln!("zccache: the daemon has ended; {} is as it was below", view.directory.display());
+        return Ok(());
+    }
+    let unmounted = detach(&view.directory, MntFlags::empty())
+        .or_else(|_| detach(&view.directory, MntFlags::MNT_DETACH));
+    unmounted.map_err(|error| CommandError::Unmount(view.directory.clone(), error))
+}
+
+fn summarise(counters: &Counters) {
+    if counters.hits + counters.misses + counters.bypassed > 0 {
+        eprintln!("zccache: {}", show::summary(counters));
+    }
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}
+
+fn seconds() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |elapsed| elapsed.as_secs())
+}

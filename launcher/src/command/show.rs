@@ -1,0 +1,140 @@
+//! What people and scripts read.
+
+use serde_json::{Value, json};
+use zccache_core::Reason;
+use zccache_core::protocol::{Reply, Request, ViewStatus};
+use zccache_core::settings;
+use zccache_core::stats::Counters;
+
+use super::client::{Client, CommandError};
+
+/// Prints what the daemon is doing, or that none runs.
+pub(super) fn status(client: Option<&mut Client>, as_json: bool) -> Result<(), CommandError> {
+    let Some(client) = client else {
+        println!("{}", if as_json { "{\"pid\":null}" } else { "no daemon is running" });
+        return Ok(());
+    };
+    let status = client.status()?;
+    if as_json {
+        print_json(&json!({
+            "pid": status.pid,
+            "version": status.version,
+            "store": status.store.to_string(),
+            "views": status.views.iter().map(view_json).collect::<Vec<_>>(),
+            "publications_in_flight": status.publications_in_flight,
+            "running": status.running,
+            "entries": status.entries,
+            "bytes": status.bytes,
+            "resident_bytes": status.resident,
+            "uptime_seconds": status.uptime,
+        }));
+        return Ok(());
+    }
+    println!("daemon      {} (version {}, up {} s)", status.pid, status.version, status.uptime);
+    println!("store       {}", status.store);
+    println!("holds       {} entries, {}", status.entries, size(status.bytes));
+    println!("memory      {}", size(status.resident));
+    println!("running     {} compilers", status.running);
+    println!("in flight   {} publications", status.publications_in_flight);
+    status.views.iter().for_each(print_view);
+    Ok(())
+}
+
+/// Prints the views.
+pub(super) fn mounts(client: Option<&mut Client>, as_json: bool) -> Result<(), CommandError> {
+    let views = match client {
+        Some(client) => client.status()?.views,
+        None => Vec::new(),
+    };
+    if as_json {
+        print_json(&views.iter().map(view_json).collect());
+    } else {
+        views.iter().for_each(print_view);
+    }
+    Ok(())
+}
+
+fn view_json(view: &ViewStatus) -> Value {
+    json!({
+        "directory": view.directory.to_string(),
+        "device": view.device,
+        "projected": view.projected,
+        "passthrough": view.passthrough,
+        "private": view.private,
+    })
+}
+
+fn print_view(view: &ViewStatus) {
+    let reads = if view.passthrough { "passthrough" } else { "through the daemon" };
+    let whose = if view.private { ", private" } else { "" };
+    println!("view        {} ({} projected, {reads}{whose})", view.directory, view.projected);
+}
+
+/// Prints the counters.
+pub(super) fn stats(
+    client: &mut Client,
+    request: &Request,
+    as_json: bool,
+) -> Result<(), CommandError> {
+    let Reply::Stats(counters) = client.ask(request, &[])? else {
+        return Err(CommandError::Confused);
+    };
+    if as_json {
+        print_json(&serde_json::to_value(&*counters).map_err(|_| CommandError::Confused)?);
+        return Ok(());
+    }
+    println!("{}", summary(&counters));
+    for (slug, count) in &counters.reasons {
+        let reason = Reason::ALL.iter().find(|reason| reason.slug() == slug);
+        let (number, sentence) = reason.map_or((0, ""), |reason| (reason.number(), reason.sentence()));
+        println!("{count:>8}  {number} {slug}: {sentence}");
+    }
+    Ok(())
+}
+
+/// The counters in a line.
+pub(super) fn summary(counters: &Counters) -> String {
+    let looked = counters.hits + counters.misses;
+    #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+    let rate = if looked == 0 { 0.0 } else { counters.hits as f64 * 100.0 / looked as f64 };
+    format!(
+        "{} hits, {} misses ({rate:.1} % hit), {} bypassed, {} not kept, {} served, {} s of compiling saved",
+        counters.hits,
+        counters.misses,
+        counters.bypassed,
+        counters.abandoned,
+        size(counters.bytes_served),
+        counters.time_saved / 1_000_000
+    )
+}
+
+/// Prints every setting with its value.
+pub(super) fn settings(as_json: bool) {
+    let value = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+    if as_json {
+        let all = settings::TABLE.iter().map(|setting| {
+            let value = value(setting.variable);
+            (setting.variable.to_owned(), json!({ "value": value, "default": setting.default }))
+        });
+        print_json(&Value::Object(all.collect()));
+        return;
+    }
+    for setting in settings::TABLE {
+        let value = value(setting.variable).unwrap_or_else(|| setting.default.to_owned());
+        println!("{:<18} {value}\n{:<18} {}", setting.variable, "", setting.help);
+    }
+}
+
+fn print_json(value: &Value) {
+    println!("{value}");
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let step = bytes.checked_ilog2().map_or(0, |bits| (bits / 10).min(4));
+    #[expect(clippy::cast_precision_loss, reason = "one decimal for people")]
+    let number = bytes as f64 / (1u64 << (10 * step)) as f64;
+    let unit = UNITS.get(step as usize).copied().unwrap_or("B");
+    if step == 0 { format!("{bytes} B") } else { format!("{number:.1} {unit}") }
+}

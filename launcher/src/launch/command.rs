@@ -1,0 +1,69 @@
+//! What the user typed.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
+
+use crate::environment::variable;
+use crate::program::{Program, base_name, is_ourselves};
+
+/// Our own name; under any other we stand for the compiler of that name.
+const OWN_NAME: &[u8] = b"zccache-launch";
+
+/// A command to serve.
+pub(super) struct Command {
+    /// The compiler as the user named it, and its arguments.
+    pub arguments: Vec<CString>,
+    /// The compiler to run.
+    pub program: Program,
+}
+
+/// What the user asked for.
+pub(super) enum Typed {
+    /// A compile, or anything else to run.
+    Command(Command),
+    /// Nothing.
+    Nothing,
+    /// Our version.
+    Version,
+    /// How to use us.
+    Help,
+}
+
+impl Typed {
+    fn option(name: &[u8]) -> Self {
+        match name {
+            b"--version" | b"-V" => Self::Version,
+            b"--help" | b"-h" => Self::Help,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Command {
+    /// Reads the arguments of this process.
+    pub(super) fn from_process() -> Typed {
+        let mut typed: Vec<CString> = std::env::args_os()
+            .filter_map(|argument| CString::new(argument.into_vec()).ok())
+            .collect();
+        if typed.first().is_none_or(|name| base_name(name) == OWN_NAME) {
+            typed.drain(..typed.len().min(1));
+        }
+        let Some(name) = typed.first() else { return Typed::Nothing };
+        if name.to_bytes().starts_with(b"-") {
+            return Typed::option(name.to_bytes());
+        }
+        Typed::Command(Self::new(typed))
+    }
+
+    /// A path that leads to ourselves, such as that of a masquerading link, means
+    /// the compiler of its name along `PATH`.
+    fn new(mut arguments: Vec<CString>) -> Self {
+        let name = &arguments[0];
+        if name.to_bytes().contains(&b'/') && is_ourselves(name) {
+            let base = base_name(name).to_vec();
+            arguments[0] = CString::new(base).unwrap_or_default();
+        }
+        let program = Program::new(arguments.clone(), variable(c"PATH"));
+        Self { arguments, program }
+    }
+}

@@ -1,0 +1,160 @@
+//! One command: from what the user typed to the compiler's files, streams and status.
+
+mod command;
+mod replay;
+pub(crate) mod surroundings;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use zccache_core::protocol::{Reply, Request, Verdict};
+use zccache_core::report::Ended;
+use zccache_core::{limits, settings};
+
+use crate::daemon_link::{self, Connection, LinkError};
+use crate::environment::variable;
+use crate::observe::{self, Observed, Setting};
+use crate::place;
+use crate::program::Program;
+use command::{Command, Typed};
+use surroundings::Streams;
+
+const USAGE: &str = "usage: zccache-launch COMPILER [ARGUMENT]...\n\
+    Serves the compile from the cache, or runs it and keeps the result.\n";
+
+/// Runs the command of this process and returns its exit status. Where the
+/// compiler can take over, this does not return.
+#[must_use]
+pub fn launch() -> i32 {
+    let command = match Command::from_process() {
+        Typed::Command(command) => command,
+        Typed::Version => return say(concat!("zccache-launch ", env!("CARGO_PKG_VERSION"), "\n")),
+        Typed::Help => return say(USAGE),
+        Typed::Nothing => {
+            replay::complain(USAGE.as_bytes());
+            return 2;
+        }
+    };
+    if settings::is_on(variable(c"ZCCACHE_DISABLE")) || !surroundings::streams_are_open() {
+        return replace(&command.program);
+    }
+    serve(&command).unwrap_or_else(|_| replace(&command.program))
+}
+
+/// The cache is of no use for this command; the compiler runs as if it were not there.
+struct Unserved;
+
+impl From<LinkError> for Unserved {
+    fn from(_: LinkError) -> Self {
+        Self
+    }
+}
+
+fn serve(command: &Command) -> Result<i32, Unserved> {
+    let streams = Streams::of_process();
+    let invocation = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
+    let store = settings::store_directory(|name| {
+        let value = invocation.variable(name.as_bytes())?;
+        Some(PathBuf::from(zccache_core::OsBytes::from(value).as_os_str()))
+    })
+    .map_err(|_| Unserved)?;
+    let directory = invocation.cwd.clone();
+    let umask = invocation.umask;
+    let mut connection = daemon_link::connect_or_start(&store)?;
+    connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
+    match deliver(&mut connection)? {
+        Served::Status(status) => Ok(status),
+        Served::Run(views) => {
+            let setting = Setting { directory: directory.as_bytes(), umask, views: &views };
+            run(&mut connection, &command.program, setting)
+        }
+    }
+}
+
+/// What a verdict came to.
+enum Served {
+    /// The result is in place; the exit status.
+    Status(i32),
+    /// The compiler has to run under observation; the device numbers of the views.
+    Run(Vec<u64>),
+}
+
+fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
+    loop {
+        let (verdict, descriptors) = verdict(connection)?;
+        match verdict {
+            Verdict::Hit(hit) => {
+                if place::place(&hit.files, &descriptors).is_ok() {
+                    replay::replay(&hit.streams);
+                    return Ok(Served::Status(hit.status.into()));
+                }
+                connection.send(&Request::Undeliverable, &[])?;
+            }
+            Verdict::Run { views } => return Ok(Served::Run(views)),
+            Verdict::Bypass(_) | Verdict::Wait => return Err(Unserved),
+        }
+    }
+}
+
+/// The next verdict; waits once more, and longer, for an equal invocation.
+fn verdict(connection: &mut Connection) -> Result<(Verdict, Vec<OwnedFd>), Unserved> {
+    connection.set_patience(limits::ANSWER_WITHIN)?;
+    let mut answer = connection.receive()?;
+    if matches!(answer.0, Reply::Verdict(Verdict::Wait)) {
+        connection.set_patience(limits::COALESCE_WITHIN + Duration::from_secs(1))?;
+        answer = connection.receive()?;
+    }
+    match answer {
+        (Reply::Verdict(verdict), descriptors) => Ok((verdict, descriptors)),
+        _ => Err(Unserved),
+    }
+}
+
+fn run(
+    connection: &mut Connection,
+    program: &Program,
+    setting: Setting<'_>,
+) -> Result<i32, Unserved> {
+    let observed = observe::observe(program, setting).map_err(|_| Unserved)?;
+    let Observed { report, outputs, not_executed } = observed;
+    let ended = report.ended;
+    tell(connection, Request::Finished(Box::new(report)), &outputs.descriptors);
+    if let Some(errno) = not_executed {
+        return Ok(cannot_execute(program, errno));
+    }
+    match ended {
+        Ended::Exit(status) => Ok(status.into()),
+        Ended::Signal(signal) => observe::die_by(signal),
+    }
+}
+
+/// Sends the report; whether it arrives does not concern the build.
+fn tell(connection: &mut Connection, report: Request, descriptors: &[OwnedFd]) {
+    let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    if connection.set_patience(limits::ANSWER_WITHIN).is_ok()
+        && connection.send(&report, &borrowed).is_ok()
+    {
+        let _ = connection.receive();
+    }
+}
+
+/// Becomes the compiler; returns the status to exit with when that fails.
+fn replace(program: &Program) -> i32 {
+    cannot_execute(program, program.execute())
+}
+
+/// What a shell says, and the status it gives, when a command cannot be executed.
+fn cannot_execute(program: &Program, errno: Errno) -> i32 {
+    let mut message = b"zccache-launch: ".to_vec();
+    message.extend_from_slice(program.name().to_bytes());
+    message.extend_from_slice(format!(": {}\n", errno.desc()).as_bytes());
+    replay::complain(&message);
+    if errno == Errno::ENOENT { 127 } else { 126 }
+}
+
+fn say(text: &str) -> i32 {
+    replay::write_all(libc::STDOUT_FILENO, text.as_bytes());
+    0
+}

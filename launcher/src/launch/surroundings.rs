@@ -1,0 +1,66 @@
+//! What a process is given besides its arguments.
+
+use std::ffi::CString;
+use std::os::fd::BorrowedFd;
+
+use nix::sys::stat::stat;
+use zccache_core::Invocation;
+use zccache_core::invocation::{Place, Terminal};
+
+use crate::environment;
+
+/// The terminals among standard output and standard error.
+pub(super) struct Streams([Option<Terminal>; 2]);
+
+impl Streams {
+    /// Those of this process.
+    pub(super) fn of_process() -> Self {
+        Self([terminal(libc::STDOUT_FILENO), terminal(libc::STDERR_FILENO)])
+    }
+}
+
+/// Whether descriptors 0, 1 and 2 are open. Otherwise what we open would take
+/// their place.
+pub(super) fn streams_are_open() -> bool {
+    // SAFETY: asks about a number, which may name nothing.
+    (0..3).all(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0)
+}
+
+/// The invocation that this process stands for; none if its directory or root
+/// cannot be told.
+pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invocation> {
+    let cwd = nix::unistd::getcwd().ok().filter(|path| path.is_absolute())?;
+    Some(Invocation {
+        argv: arguments.iter().map(|argument| argument.to_bytes().into()).collect(),
+        cwd: cwd.into(),
+        environment: environment::entries().map(|entry| entry.to_bytes().into()).collect(),
+        umask: umask(),
+        place: place()?,
+        terminals: streams.0,
+    })
+}
+
+/// The mask; reading it means setting it, for a moment in which this process,
+/// which has one thread, creates nothing.
+fn umask() -> u32 {
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::all());
+    nix::sys::stat::umask(mask);
+    mask.bits()
+}
+
+/// The mount namespace and root of this process.
+pub(crate) fn place() -> Option<Place> {
+    let namespace = stat(c"/proc/self/ns/mnt").ok()?;
+    let root = stat(c"/").ok()?;
+    Some(Place { namespace: namespace.st_ino, root_device: root.st_dev, root_inode: root.st_ino })
+}
+
+fn terminal(fd: i32) -> Option<Terminal> {
+    // SAFETY: descriptors 1 and 2 are open, see `streams_are_open`.
+    let stream = unsafe { BorrowedFd::borrow_raw(fd) };
+    nix::unistd::isatty(stream).ok().filter(|is| *is)?;
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the request fills one `winsize`.
+    unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &raw mut size) };
+    Some(Terminal { columns: size.ws_col })
+}

@@ -1,0 +1,89 @@
+//! The observer: runs a program as a child, stopped by the kernel at each system
+//! call that names a path, and records what it looks at, writes and says.
+//!
+//! Nothing is injected into the program and no call is changed: every stopped
+//! call goes on. What cannot be observed makes the run unpublishable, never
+//! different.
+
+mod dispatch;
+mod observer;
+mod process;
+mod record;
+mod seccomp;
+
+use std::io;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use zccache_core::Reason;
+use zccache_core::entry::Chunk;
+use zccache_core::report::{Ended, Report};
+
+use process::child::Child;
+use process::signals::HeldSignals;
+pub(crate) use process::signals::die_by;
+use record::{Outputs, Settled};
+
+use crate::program::Program;
+use observer::{Observer, Run};
+
+/// Where a program runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// The working directory, absolute.
+    pub directory: &'a [u8],
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// Device numbers of the views, whose files need no descriptor.
+    pub views: &'a [u64],
+}
+
+/// A run that has ended.
+pub(crate) struct Observed {
+    /// What the daemon is told.
+    pub report: Report,
+    /// The files that are attached to the report, in order.
+    pub outputs: Outputs,
+    /// Why the program could not be executed, if so.
+    pub not_executed: Option<Errno>,
+}
+
+/// Runs `program` to its end under observation. Where observing is not permitted
+/// it runs all the same, and the report says so.
+///
+/// # Errors
+/// As `fork(2)` and `signalfd(2)`; then nothing ran.
+pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Observed> {
+    let signals = HeldSignals::hold()?;
+    let started = Instant::now();
+    let (child, listener) = Child::start(program, &mut seccomp::Filter::new(), &signals)?;
+    let Run { ended, not_executed, record } = match listener {
+        Some(listener) => Observer::new(listener, setting).run(&child, &signals),
+        None => observer::wait_unobserved(&child, &signals),
+    };
+    let cost = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let settled = record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views)?, streams)));
+    let (report, outputs) =
+        conclude(ended, cost, settled.map(|(s, streams)| (s, streams.into_chunks())));
+    Ok(Observed { report, outputs, not_executed })
+}
+
+/// Whether this process may observe another: tried on a program that does nothing.
+pub(crate) fn is_permitted() -> bool {
+    let program = Program::new(vec![c"true".to_owned()], None);
+    let setting = Setting { directory: b"/", umask: 0o022, views: &[] };
+    observe(&program, setting)
+        .is_ok_and(|observed| observed.report.unobservable != Some(Reason::ObserverUnavailable))
+}
+
+fn conclude(
+    ended: Ended,
+    cost: u64,
+    settled: Result<(Settled, Vec<Chunk>), Reason>,
+) -> (Report, Outputs) {
+    let unobservable = settled.as_ref().err().copied();
+    let (Settled { sightings, outputs }, streams) = settled.unwrap_or_default();
+    let files = outputs.files.clone();
+    let report = Report { ended, streams, sightings, outputs: files, unobservable, cost };
+    (report, outputs)
+}

@@ -1,0 +1,230 @@
+//! Changes that a run makes to names and files.
+
+use std::ffi::CStr;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::fstatat;
+use nix::unistd::{AccessFlags, faccessat};
+use zccache_core::entry::Manner;
+use zccache_core::{Identity, Reason};
+
+use super::ledger::{Ledger, PathRecord, Purpose};
+
+/// What was at a path before the run first changed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Before {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// Its permission bits.
+        mode: u32,
+        /// Whether the compiler may write it and it has no other name.
+        plain: bool,
+        /// Which file, and in which state.
+        identity: Identity,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, fifo or socket.
+    Special,
+}
+
+/// What a run did at a path.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// What was there before the first change.
+    pub before: Before,
+    /// How the file that may be there now arrived.
+    pub manner: Manner,
+    /// Whether the name has been removed or renamed over since.
+    pub replaced: bool,
+    /// The permission bits that a file created here would have got.
+    pub fresh_mode: Option<u32>,
+    /// Whether some of the content from before may be in the file.
+    pub kept_content: bool,
+    /// Whether it has time stamps, an owner, attributes or a second name given by the tool.
+    pub marked: bool,
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// `O_*`, as in `open(2)`.
+    pub flags: libc::c_int,
+    /// The permission bits that a new file is to have.
+    pub mode: u32,
+}
+
+impl Opening {
+    /// Whether every one of `flags` is set.
+    pub(crate) fn has(self, flags: libc::c_int) -> bool {
+        self.flags & flags == flags
+    }
+
+    /// Whether a symbolic link at the end of the path is followed.
+    pub(crate) fn follows(self) -> bool {
+        !self.has(libc::O_NOFOLLOW) && !self.has(libc::O_CREAT | libc::O_EXCL)
+    }
+
+    /// Whether an existing file may be changed.
+    fn writes(self) -> bool {
+        self.flags & libc::O_ACCMODE != libc::O_RDONLY || self.has(libc::O_TRUNC)
+    }
+
+    /// Whether a file may be changed or created.
+    pub(crate) fn may_change(self) -> bool {
+        self.writes() || self.has(libc::O_CREAT)
+    }
+}
+
+impl Ledger {
+    /// Notes an open that may create or change the file at `path`.
+    pub(crate) fn open(&mut self, path: &CStr, opening: Opening) {
+        let state = state(path);
+        let creates = opening.has(libc::O_CREAT);
+        let fails = match state {
+            Before::Absent => !creates,
+            Before::Directory => true,
+            _ => creates && opening.has(libc::O_EXCL),
+        };
+        let changes =
+            opening.writes() || state == Before::Absent || (state == Before::Symlink && creates);
+        if fails || !changes {
+            let purpose = if fails { Purpose::Status } else { Purpose::Read };
+            self.look(path, opening.follows(), purpose);
+            return;
+        }
+        let fresh_mode = creates.then_some(opening.mode & 0o7777 & !self.umask);
+        let untouched = !self.is_changed(path);
+        let change = self.change(path, state);
+        change.fresh_mode = fresh_mode.or(change.fresh_mode);
+        let existing = untouched && matches!(state, Before::File { .. });
+        change.kept_content |= existing && !opening.has(libc::O_TRUNC);
+    }
+
+    /// Notes that the length of a file is changed.
+    pub(crate) fn truncate(&mut self, path: &CStr) {
+        self.open(path, Opening { flags: libc::O_WRONLY, mode: 0 });
+    }
+
+    /// Notes the removal of a name.
+    pub(crate) fn remove(&mut self, path: &CStr) {
+        match state(path) {
+            Before::Absent => self.look(path, false, Purpose::Status),
+            state => {
+                let change = self.change(path, state);
+                change.replaced = true;
+                change.marked = false;
+                change.manner = Manner::InPlace;
+            }
+        }
+    }
+
+    /// Notes a rename. What is left at the old name shows, at the end, whether
+    /// the run had made it.
+    pub(crate) fn rename(&mut self, from: &CStr, to: &CStr, flags: u32) {
+        let source = state(from);
+        match source {
+            Before::Absent => return self.look(from, false, Purpose::Status),
+            Before::Directory => return self.refuse(Reason::SideEffect),
+            _ => {}
+        }
+        let target = state(to);
+        if flags & libc::RENAME_NOREPLACE != 0 && target != Before::Absent {
+            return self.look(to, false, Purpose::Status);
+        }
+        if flags & !libc::RENAME_NOREPLACE != 0 {
+            return self.refuse(Reason::SideEffect);
+        }
+        let moved = self.change(from, source);
+        let (marked, kept_content) = (moved.marked, moved.kept_content);
+        moved.replaced = true;
+        moved.marked = false;
+        let arrived = self.change(to, target);
+        arrived.replaced = true;
+        arrived.manner = Manner::Renamed;
+        arrived.marked = marked;
+        arrived.kept_content |= kept_content;
+    }
+
+    /// Notes a second name for a file.
+    pub(crate) fn link(&mut self, from: &CStr, to: &CStr) {
+        self.look(from, false, Purpose::Read);
+        match state(to) {
+            Before::Absent => self.change(to, Before::Absent).marked = true,
+            _ => self.look(to, false, Purpose::Status),
+        }
+    }
+
+    /// Notes the making of a directory, symbolic link or special file.
+    pub(crate) fn make(&mut self, path: &CStr) {
+        match state(path) {
+            Before::Absent => {
+                self.change(path, Before::Absent);
+            }
+            _ => self.look(path, false, Purpose::Status),
+        }
+    }
+
+    /// Notes a change of permission bits, which only a file of the run may suffer.
+    pub(crate) fn change_mode(&mut self, path: &CStr) {
+        match state(path) {
+            Before::Absent => self.look(path, true, Purpose::Status),
+            _ if self.is_changed(path) => {}
+            _ => self.refuse(Reason::SideEffect),
+        }
+    }
+
+    /// Notes a change of owner, time stamps or attributes.
+    pub(crate) fn touch(&mut self, path: &CStr) {
+        match state(path) {
+            Before::Absent => self.look(path, true, Purpose::Status),
+            state if self.is_changed(path) => self.change(path, state).marked = true,
+            _ => self.refuse(Reason::SideEffect),
+        }
+    }
+
+    fn is_changed(&self, path: &CStr) -> bool {
+        self.paths.get(path.to_bytes()).is_some_and(|record| record.change.is_some())
+    }
+
+    /// The change at `path`, begun now, with `before` there, if there was none.
+    fn change(&mut self, path: &CStr, before: Before) -> &mut Change {
+        let record: &mut PathRecord = self.paths.entry(path.to_bytes().into()).or_default();
+        record.change.get_or_insert(Change {
+            before,
+            manner: Manner::InPlace,
+            replaced: false,
+            fresh_mode: None,
+            kept_content: false,
+            marked: false,
+        })
+    }
+}
+
+/// What is at `path` now.
+pub(super) fn state(path: &CStr) -> Before {
+    let stat = match fstatat(AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Before::Absent,
+        Err(_) => return Before::Special,
+    };
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Before::File {
+            mode: stat.st_mode & 0o7777,
+            plain: stat.st_nlink == 1 && is_writable(path),
+            identity: Identity::from(&stat),
+        },
+        libc::S_IFDIR => Before::Directory,
+        libc::S_IFLNK => Before::Symlink,
+        _ => Before::Special,
+    }
+}
+
+fn is_writable(path: &CStr) -> bool {
+    faccessat(AT_FDCWD, path, AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+}

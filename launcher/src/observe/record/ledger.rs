@@ -1,0 +1,208 @@
+//! Every path of a run: what was there when it first looked.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, readlink};
+use nix::sys::stat::fstatat;
+use nix::time::{ClockId, clock_gettime};
+use zccache_core::report::Seen;
+use zccache_core::{Identity, Reason, Stamp, limits};
+
+use super::changes::Change;
+use super::image;
+
+/// Why a run looks at a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// To learn whether and what it is.
+    Status,
+    /// To read its content or list it.
+    Read,
+    /// To execute it.
+    Execute,
+}
+
+/// Every path that a run looked at or changed.
+pub(crate) struct Ledger {
+    pub(super) paths: HashMap<Box<[u8]>, PathRecord>,
+    /// Directories whose own way was searched for symbolic links.
+    pub(super) walked: HashSet<Box<[u8]>>,
+    /// The file mode creation mask of the run.
+    pub(super) umask: u32,
+    looks: u32,
+    trouble: Option<Reason>,
+}
+
+/// One path.
+#[derive(Default)]
+pub(super) struct PathRecord {
+    /// What was there, a symbolic link followed.
+    pub followed: Option<Look>,
+    /// What was there, not followed.
+    pub unfollowed: Option<Look>,
+    /// Whether it was opened for reading, or executed, before any change.
+    pub read: bool,
+    /// What the run changed.
+    pub change: Option<Change>,
+}
+
+/// What was at a path at the first look.
+pub(super) struct Look {
+    pub seen: Seen,
+    pub at: Stamp,
+    /// How many looks came before.
+    pub order: u32,
+}
+
+impl PathRecord {
+    pub(super) fn slot(&mut self, follow: bool) -> &mut Option<Look> {
+        if follow { &mut self.followed } else { &mut self.unfollowed }
+    }
+}
+
+impl Ledger {
+    /// An empty ledger of a run under `umask`.
+    pub(crate) fn new(umask: u32) -> Self {
+        Self {
+            paths: HashMap::with_capacity(256),
+            walked: HashSet::with_capacity(64),
+            umask,
+            looks: 0,
+            trouble: None,
+        }
+    }
+
+    /// Notes that the run cannot be kept; the first reason stands.
+    pub(crate) fn refuse(&mut self, reason: Reason) {
+        self.trouble.get_or_insert(reason);
+    }
+
+    /// Why the run cannot be kept.
+    pub(crate) fn trouble(&self) -> Option<Reason> {
+        self.trouble
+    }
+
+    /// Notes a look at the absolute `path`, just before it happens. What the run
+    /// itself has put there is no input, and is not noted.
+    pub(crate) fn look(&mut self, path: &CStr, follow: bool, purpose: Purpose) {
+        let bytes = path.to_bytes();
+        if let Some(record) = self.paths.get_mut(bytes) {
+            if record.change.is_some() {
+                return;
+            }
+            record.read |= purpose != Purpose::Status;
+            if let Some(look) = record.slot(follow) {
+                if upgrade(&mut look.seen, purpose) {
+                    self.look_at_interpreter(path);
+                }
+                return;
+            }
+        }
+        self.first_look(path, follow, purpose);
+    }
+
+    fn first_look(&mut self, path: &CStr, follow: bool, purpose: Purpose) {
+        if self.paths.len() >= limits::OBSERVATIONS {
+            self.refuse(Reason::TooManyObservations);
+            return;
+        }
+        let at = now();
+        let mut seen = seen(path, AtFlags::AT_SYMLINK_NOFOLLOW);
+        let found = !matches!(seen, Seen::Absent | Seen::Unreachable(_));
+        if found {
+            self.walk_directories(path.to_bytes());
+        }
+        if let Seen::Symlink(target) = &seen
+            && follow
+        {
+            self.walk_link(path, target, at);
+            seen = self::seen(path, AtFlags::empty());
+        }
+        let executed = upgrade(&mut seen, purpose);
+        self.note(path.to_bytes(), follow, Look { seen, at, order: 0 });
+        if purpose != Purpose::Status
+            && let Some(record) = self.paths.get_mut(path.to_bytes())
+        {
+            record.read = true;
+        }
+        if executed {
+            self.look_at_interpreter(path);
+        }
+    }
+
+    /// Keeps a look unless there is an earlier one.
+    pub(super) fn note(&mut self, path: &[u8], follow: bool, look: Look) {
+        let order = self.looks;
+        self.looks += 1;
+        let look = Look { order, ..look };
+        match self.paths.get_mut(path) {
+            Some(record) => {
+                record.slot(follow).get_or_insert(look);
+            }
+            None => {
+                let mut record = PathRecord::default();
+                *record.slot(follow) = Some(look);
+                self.paths.insert(path.into(), record);
+            }
+        }
+    }
+
+    /// The kernel opens the interpreter of a script or of a dynamic executable by
+    /// itself, without a system call that could stop.
+    fn look_at_interpreter(&mut self, path: &CStr) {
+        match image::interpreter(path) {
+            Some(image::Interpreter::Script(program)) => {
+                self.look(&program, true, Purpose::Execute);
+            }
+            Some(image::Interpreter::Loader(loader)) => self.look(&loader, true, Purpose::Read),
+            Some(image::Interpreter::Relative) => self.refuse(Reason::UnreadableTool),
+            None => {}
+        }
+    }
+}
+
+/// Adds to what was seen what is done with it. True when a file is executed
+/// for the first time.
+fn upgrade(seen: &mut Seen, purpose: Purpose) -> bool {
+    match (seen, purpose) {
+        (Seen::File { executable: true, executed, .. }, Purpose::Execute) => {
+            !std::mem::replace(executed, true)
+        }
+        (Seen::Directory { listed, .. }, Purpose::Read) => {
+            *listed = true;
+            false
+        }
+        _ => false,
+    }
+}
+
+/// What is at `path` now.
+pub(super) fn seen(path: &CStr, flags: AtFlags) -> Seen {
+    let stat = match fstatat(AT_FDCWD, path, flags) {
+        Ok(stat) => stat,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Seen::Absent,
+        Err(errno) => return Seen::Unreachable(errno as i32),
+    };
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Seen::File {
+            identity: Identity::from(&stat),
+            executable: stat.st_mode & 0o111 != 0,
+            executed: false,
+        },
+        libc::S_IFDIR => Seen::Directory { identity: Identity::from(&stat), listed: false },
+        libc::S_IFLNK => match readlink(path) {
+            Ok(target) => Seen::Symlink(target.into()),
+            Err(errno) => Seen::Unreachable(errno as i32),
+        },
+        kind => Seen::Special { kind, device: stat.st_rdev },
+    }
+}
+
+/// The time by which files are stamped.
+pub(super) fn now() -> Stamp {
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(Stamp { seconds: 0, nanos: 0 }, |time| {
+        Stamp { seconds: time.tv_sec(), nanos: u32::try_from(time.tv_nsec()).unwrap_or(0) }
+    })
+}

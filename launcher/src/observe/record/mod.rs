@@ -1,0 +1,15 @@
+//! What a run looked at, changed and wrote, and what follows from it.
+
+mod changes;
+mod image;
+mod ledger;
+mod links;
+mod private;
+mod settle;
+mod streams;
+
+pub(crate) use changes::Opening;
+pub(crate) use ledger::{Ledger, Purpose};
+pub(crate) use private::{Privacy, privacy};
+pub(crate) use settle::{Outputs, Settled};
+pub(crate) use streams::Streams;

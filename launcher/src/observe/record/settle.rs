@@ -1,0 +1,154 @@
+//! What a run comes to once it has ended: its inputs, its outputs, or why it
+//! cannot be kept.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fstat};
+use zccache_core::entry::Manner;
+use zccache_core::report::{Seen, Sighting, WrittenFile};
+use zccache_core::{Identity, OsBytes, Reason, limits};
+
+use super::changes::{Before, Change, state};
+use super::ledger::{Ledger, Look, PathRecord};
+
+/// What was observed of a run, as the report tells it.
+#[derive(Default)]
+pub(crate) struct Settled {
+    /// The inputs, in the order of the first looks.
+    pub sightings: Vec<Sighting>,
+    /// The outputs.
+    pub outputs: Outputs,
+}
+
+/// Files left behind, with the descriptors of those that are attached.
+#[derive(Default)]
+pub(crate) struct Outputs {
+    /// The files.
+    pub files: Vec<WrittenFile>,
+    /// A descriptor for each file that is attached, in order.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Ledger {
+    /// Compares what the run changed with what is there now. Files on the devices
+    /// `views` are not opened.
+    ///
+    /// # Errors
+    /// The reason for which the run cannot be kept.
+    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Reason> {
+        if let Some(reason) = self.trouble() {
+            return Err(reason);
+        }
+        let mut looks: Vec<(u32, Sighting)> = Vec::with_capacity(self.paths.len());
+        let mut changes: Vec<(OsBytes, Change, bool)> = Vec::new();
+        for (path, mut record) in self.paths {
+            let path = OsBytes::from(path.into_vec());
+            if let Some(change) = record.change.take() {
+                changes.push((path.clone(), change, record.read));
+                record.forget_what_was_made();
+            }
+            looks.extend(record.sightings(path));
+        }
+        looks.sort_unstable_by_key(|(order, _)| *order);
+        changes.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        let mut outputs = Outputs::default();
+        for (path, change, read) in changes {
+            judge(&path, &change, read)?;
+            if let Some(manner) = left_behind(&path, &change)? {
+                outputs.attach(path, manner, views)?;
+            }
+        }
+        let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
+        Ok(Settled { sightings, outputs })
+    }
+}
+
+impl PathRecord {
+    /// A run that makes a file looks at its place first; that nothing was there
+    /// matters only if it wanted to read it.
+    fn forget_what_was_made(&mut self) {
+        let read = self.read;
+        for slot in [&mut self.followed, &mut self.unfollowed] {
+            slot.take_if(|look| !(read && look.seen == Seen::Absent));
+        }
+    }
+
+    fn sightings(self, path: OsBytes) -> impl Iterator<Item = (u32, Sighting)> {
+        let sighting = move |follow, path: OsBytes| {
+            move |Look { seen, at, order }| (order, Sighting { path, follow, seen, at })
+        };
+        let followed = self.followed.map(sighting(true, path.clone()));
+        followed.into_iter().chain(self.unfollowed.map(sighting(false, path)))
+    }
+}
+
+/// Refuses changes that placing the outputs again would not repeat.
+fn judge(path: &OsBytes, change: &Change, read: bool) -> Result<(), Reason> {
+    match change.before {
+        Before::Symlink => Err(Reason::OddOutput),
+        Before::Special => Err(Reason::SpecialOutput),
+        Before::File { .. } if read || change.kept_content => {
+            // A file that is gone was not written, whatever else happened to it.
+            let gone =
+                CString::new(path.as_bytes()).is_ok_and(|path| state(&path) == Before::Absent);
+            Err(if gone { Reason::SideEffect } else { Reason::ReadAndWritten })
+        }
+        Before::File { plain: false, .. } => Err(Reason::OddOutput),
+        Before::File { mode, .. } if !change.replaced && change.fresh_mode != Some(mode) => {
+            Err(Reason::OddOutput)
+        }
+        Before::Absent | Before::File { .. } | Before::Directory => Ok(()),
+    }
+}
+
+/// How the output that is now at a changed path arrived; none if nothing is left.
+fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason> {
+    let path = CString::new(path.as_bytes()).map_err(|_| Reason::OddOutput)?;
+    let now = state(&path);
+    match (change.before, now) {
+        // It was to be removed or replaced, and was not.
+        (Before::File { .. }, Before::File { .. }) if change.replaced && change.before == now => {
+            Err(Reason::SideEffect)
+        }
+        (Before::Absent, Before::Absent) | (Before::Directory, Before::Directory) => Ok(None),
+        (Before::Absent | Before::File { .. }, Before::File { .. }) if change.marked => {
+            Err(Reason::SideEffect)
+        }
+        (Before::Absent | Before::File { .. }, Before::File { .. }) => Ok(Some(change.manner)),
+        (_, Before::Symlink | Before::Special) => Err(Reason::SpecialOutput),
+        _ => Err(Reason::SideEffect),
+    }
+}
+
+impl Outputs {
+    /// Opens the file and takes its identity from the descriptor.
+    fn attach(&mut self, path: OsBytes, manner: Manner, views: &[u64]) -> Result<(), Reason> {
+        if self.files.len() >= limits::OUTPUTS {
+            return Err(Reason::TooManyOutputs);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let descriptor =
+            open(path.as_path(), flags, Mode::empty()).map_err(|_| Reason::OddOutput)?;
+        let stat = fstat(&descriptor).map_err(|_| Reason::OddOutput)?;
+        if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(Reason::SpecialOutput);
+        }
+        if stat.st_nlink != 1 {
+            return Err(Reason::SideEffect);
+        }
+        let attached = !views.contains(&stat.st_dev);
+        self.files.push(WrittenFile {
+            path,
+            mode: stat.st_mode & 0o7777,
+            identity: Identity::from(&stat),
+            manner,
+            attached,
+        });
+        if attached {
+            self.descriptors.push(descriptor);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Putting the files of a hit in place: all of them or none.
+
+mod bytes;
+mod staged;
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+
+use zccache_core::protocol::{Delivery, Source};
+
+use bytes::Bytes;
+use staged::Staged;
+
+/// The files cannot all be put where the compiler would have, the way it would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Undeliverable;
+
+impl From<nix::errno::Errno> for Undeliverable {
+    fn from(_: nix::errno::Errno) -> Self {
+        Self
+    }
+}
+
+/// Writes each file beside its place, and only when all are written renames
+/// them. Descriptors are used in order by the files that need one.
+///
+/// # Errors
+/// [`Undeliverable`], with nothing left that was not there before. A file that
+/// was replaced before a later rename failed stays: the compiler, which now
+/// runs, writes it anyway.
+pub(crate) fn place(files: &[Delivery], descriptors: &[OwnedFd]) -> Result<(), Undeliverable> {
+    let mut descriptors: VecDeque<&OwnedFd> = descriptors.iter().collect();
+    let mut staged = Vec::with_capacity(files.len());
+    for (number, file) in files.iter().enumerate() {
+        let bytes = match &file.source {
+            Source::Inline(bytes) => Bytes::Memory(bytes),
+            Source::Descriptor(length) => {
+                let blob = descriptors.pop_front().ok_or(Undeliverable)?;
+                Bytes::Blob(blob.as_fd(), *length)
+            }
+        };
+        staged.push(Staged::write(file, number, bytes)?);
+    }
+    let mut placed = Vec::with_capacity(staged.len());
+    for file in staged {
+        match file.commit() {
+            Ok(file) => placed.push(file),
+            Err(trouble) => {
+                placed.into_iter().for_each(staged::Placed::undo);
+                return Err(trouble);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! One file of a hit: written beside its place, then renamed to it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
+use nix::unistd::{AccessFlags, faccessat, unlink};
+use zccache_core::entry::Manner;
+use zccache_core::protocol::Delivery;
+
+use super::Undeliverable;
+use super::bytes::Bytes;
+
+/// A file with all its bytes, under a temporary name that goes away on drop.
+pub(super) struct Staged {
+    temporary: Temporary,
+    target: PathBuf,
+    /// Whether something was at the target.
+    replaces: bool,
+}
+
+/// A file in its place.
+pub(super) struct Placed {
+    target: PathBuf,
+    replaces: bool,
+}
+
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = unlink(&self.0);
+    }
+}
+
+impl Staged {
+    /// Writes the file; `number` tells it from the others of this process.
+    pub(super) fn write(
+        file: &Delivery,
+        number: usize,
+        bytes: Bytes<'_>,
+    ) -> Result<Self, Undeliverable> {
+        let target = file.path.as_path();
+        let existing = existing(target)?;
+        let temporary = temporary_name(target, number)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+        let descriptor =
+            open(&temporary, flags | OFlag::O_CLOEXEC, Mode::from_bits_truncate(0o600))?;
+        let temporary = Temporary(temporary);
+        let written = File::from(descriptor);
+        bytes.write_to(&written).map_err(|_| Undeliverable)?;
+        fchmod(&written, Mode::from_bits_truncate(file.mode))?;
+        if let Some(existing) = &existing {
+            check_replaceable(target, existing, &fstat(&written)?, file)?;
+        }
+        Ok(Self { temporary, target: target.to_owned(), replaces: existing.is_some() })
+    }
+
+    /// Renames the file to its place.
+    pub(super) fn commit(self) -> Result<Placed, Undeliverable> {
+        nix::fcntl::renameat(AT_FDCWD, &self.temporary.0, AT_FDCWD, &self.target)?;
+        // The temporary name is gone.
+        std::mem::forget(self.temporary);
+        Ok(Placed { target: self.target, replaces: self.replaces })
+    }
+}
+
+impl Placed {
+    /// Takes the file away again, if nothing was there before.
+    pub(super) fn undo(self) {
+        if !self.replaces {
+            let _ = unlink(&self.target);
+        }
+    }
+}
+
+/// What is at the target. Only a regular file may be replaced.
+fn existing(target: &Path) -> Result<Option<FileStat>, Undeliverable> {
+    match lstat(target) {
+        Ok(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFREG => Ok(Some(stat)),
+        Err(Errno::ENOENT) => Ok(None),
+        _ => Err(Undeliverable),
+    }
+}
+
+/// A new file may stand for one that the compiler would have written into only
+/// if nobody can tell the difference.
+fn check_replaceable(
+    target: &Path,
+    existing: &FileStat,
+    new: &FileStat,
+    file: &Delivery,
+) -> Result<(), Undeliverable> {
+    faccessat(AT_FDCWD, target, AccessFlags::W_OK, AtFlags::AT_EACCESS)?;
+    let alike = existing.st_nlink == 1
+        && existing.st_mode & 0o7777 == file.mode
+        && (existing.st_uid, existing.st_gid) == (new.st_uid, new.st_gid);
+    if file.manner == Manner::InPlace && !alike { Err(Undeliverable) } else { Ok(()) }
+}
+
+fn temporary_name(target: &Path, number: usize) -> Result<PathBuf, Undeliverable> {
+    let directory = target.parent().ok_or(Undeliverable)?;
+    let name = format!(".zccache-{}-{number}", std::process::id());
+    Ok(directory.join(OsString::from_vec(name.into_bytes())))
+}

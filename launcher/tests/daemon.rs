@@ -1,0 +1,116 @@
+//! A daemon that answers as it is told and keeps what it hears.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use zccache_core::protocol::frame::{self, HEADER, Header};
+use zccache_core::protocol::{Reply, Request, Verdict, socket};
+use zccache_core::report::Report;
+
+/// One answer, with the files whose descriptors go with it.
+pub(crate) struct Answer {
+    pub reply: Reply,
+    pub files: Vec<File>,
+}
+
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        Self { reply: Reply::Verdict(verdict), files: Vec::new() }
+    }
+}
+
+/// Everything that one launcher said.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub requests: Vec<Request>,
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Heard {
+    /// The report of the run.
+    pub(crate) fn report(&self) -> &Report {
+        self.requests
+            .iter()
+            .find_map(|request| match request {
+                Request::Finished(report) => Some(&**report),
+                _ => None,
+            })
+            .expect("the launcher reports")
+    }
+
+    /// The bytes of the attached outputs, in order.
+    pub(crate) fn contents(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.descriptors)
+            .into_iter()
+            .map(|descriptor| {
+                let mut bytes = Vec::new();
+                File::from(descriptor).read_to_end(&mut bytes).unwrap();
+                bytes
+            })
+            .collect()
+    }
+}
+
+/// Serves one connection at the socket of `store`. A look-up and a refusal take
+/// the next answers, a wait is followed by the one after it; a report is done.
+pub(crate) fn serve(store: &Path, answers: Vec<Answer>) -> JoinHandle<Heard> {
+    let listener = UnixListener::bind(store.join("daemon.sock")).unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut heard = Heard::default();
+        let mut answers = VecDeque::from(answers);
+        while let Some(request) = receive(&stream, &mut heard.descriptors) {
+            if matches!(request, Request::Finished(_)) {
+                send(&stream, &Answer { reply: Reply::Done, files: Vec::new() });
+            } else {
+                answer(&stream, &mut answers);
+            }
+            heard.requests.push(request);
+        }
+        heard
+    })
+}
+
+fn answer(stream: &UnixStream, answers: &mut VecDeque<Answer>) {
+    while let Some(answer) = answers.pop_front() {
+        send(stream, &answer);
+        if !matches!(answer.reply, Reply::Verdict(Verdict::Wait)) {
+            return;
+        }
+    }
+}
+
+fn receive(stream: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Option<Request> {
+    let mut header = [0; HEADER];
+    fill(stream, &mut header, descriptors)?;
+    let header = Header::parse(&header).unwrap();
+    let mut payload = vec![0; header.length];
+    fill(stream, &mut payload, descriptors)?;
+    assert_eq!(descriptors.len(), usize::from(header.descriptors), "descriptors as announced");
+    Some(frame::decode(&payload).unwrap())
+}
+
+fn fill(stream: &UnixStream, mut room: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Option<()> {
+    while !room.is_empty() {
+        let count = socket::receive(stream.as_fd(), room, descriptors).unwrap();
+        if count == 0 {
+            return None;
+        }
+        room = &mut room[count..];
+    }
+    Some(())
+}
+
+fn send(stream: &UnixStream, answer: &Answer) {
+    let bytes = frame::encode(&answer.reply, answer.files.len()).unwrap();
+    let files: Vec<_> = answer.files.iter().map(AsFd::as_fd).collect();
+    let mut sent = socket::send(stream.as_fd(), &bytes, &files).unwrap();
+    while sent < bytes.len() {
+        sent += socket::send(stream.as_fd(), &bytes[sent..], &[]).unwrap();
+    }
+}

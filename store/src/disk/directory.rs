@@ -1,0 +1,156 @@
+//! Opening the directory of a store: is it ours, is it free, is it of this format?
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use super::{PRIVATE_DIRECTORY, PRIVATE_FILE, make_private};
+use crate::StoreError;
+
+pub(super) const BLOBS: &str = "blobs";
+pub(super) const INDEX: &str = "index.redb";
+pub(super) const STAGING: &str = "staging";
+pub(super) const UNCLEAN: &str = "unclean";
+const FORMAT: &str = "format";
+const LOCK: &str = "lock";
+const SET_ASIDE: &str = "set-aside";
+const SETTING_ASIDE: &str = "set-aside.new";
+
+/// Changes with every change of what is on disk; other content is foreign.
+const THIS_FORMAT: &str = "zccache store 1\n";
+
+/// Returns the absolute path and the lock. Afterwards the directory is private
+/// and locked, and unless it is read-only of this format and without left-overs.
+pub(super) fn open(
+    directory: &Path,
+    read_only: bool,
+) -> Result<(PathBuf, Option<File>), StoreError> {
+    if !read_only {
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(PRIVATE_DIRECTORY).create(directory);
+        made.map_err(StoreError::io("create", directory))?;
+    }
+    let root = directory.canonicalize().map_err(StoreError::io("open", directory))?;
+    is_private(&root)?;
+    let lock = lock(&root, read_only)?;
+    if read_only {
+        is_readable(&root)?;
+    } else {
+        prepare(&root).map_err(StoreError::io("prepare", &root))?;
+    }
+    Ok((root, lock))
+}
+
+fn is_private(root: &Path) -> Result<(), StoreError> {
+    let metadata = fs::metadata(root).map_err(StoreError::io("look at", root))?;
+    let directory = root.to_owned();
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(StoreError::ForeignOwner { directory, owner: metadata.uid() });
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(StoreError::OpenToOthers { directory, mode: metadata.mode() & 0o7777 });
+    }
+    Ok(())
+}
+
+/// One writer, or any number of readers.
+fn lock(root: &Path, read_only: bool) -> Result<Option<File>, StoreError> {
+    let path = root.join(LOCK);
+    let mut options = OpenOptions::new();
+    options.read(true).write(!read_only).create(!read_only).mode(PRIVATE_FILE);
+    let file = match options.open(&path) {
+        Err(error) if read_only && error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(StoreError::io("open", &path))?,
+    };
+    match if read_only { file.try_lock_shared() } else { file.try_lock() } {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(root.to_owned())),
+        Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
+    }
+}
+
+/// A store that may not be changed is of this format, or not yet one.
+fn is_readable(root: &Path) -> Result<(), StoreError> {
+    match is_this_format(root) {
+        Ok(true) => Ok(()),
+        Ok(false) if !is_store(root) => Ok(()),
+        Ok(false) => Err(StoreError::Format(root.to_owned())),
+        Err(error) => Err(StoreError::io("read", &root.join(FORMAT))(error)),
+    }
+}
+
+fn prepare(root: &Path) -> io::Result<()> {
+    if !is_this_format(root)? {
+        if is_store(root) {
+            tracing::warn!(store = %root.display(), "the store has another format: set aside");
+            set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN])?;
+        }
+        write_format(root)?;
+    }
+    make_private(&root.join(BLOBS))?;
+    make_private(&root.join(STAGING))?;
+    empty(&root.join(STAGING))
+}
+
+fn is_this_format(root: &Path) -> io::Result<bool> {
+    match fs::read(root.join(FORMAT)) {
+        Ok(found) => Ok(found == THIS_FORMAT.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_store(root: &Path) -> bool {
+    [FORMAT, INDEX, BLOBS].iter().any(|name| root.join(name).symlink_metadata().is_ok())
+}
+
+/// Written under another name first, so that it is never seen half.
+fn write_format(root: &Path) -> io::Result<()> {
+    let new = root.join("format.new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(PRIVATE_FILE).open(&new)?;
+    file.write_all(THIS_FORMAT.as_bytes())?;
+    file.sync_data()?;
+    fs::rename(new, root.join(FORMAT))?;
+    File::open(root)?.sync_all()
+}
+
+/// Moves files of the store where only a person will look. One such set is
+/// kept: what was set aside before is removed.
+pub(super) fn set_aside(root: &Path, names: &[&str]) -> io::Result<()> {
+    let (kept, new) = (root.join(SET_ASIDE), root.join(SETTING_ASIDE));
+    make_private(&new)?;
+    for name in names {
+        let target = new.join(name);
+        remove_tree(&target)?;
+        absent_is_fine(fs::rename(root.join(name), target))?;
+    }
+    remove_tree(&kept)?;
+    fs::rename(new, kept)?;
+    File::open(root)?.sync_all()
+}
+
+fn empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        remove_tree(&entry?.path())?;
+    }
+    Ok(())
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => absent_is_fine(Err(error)),
+    }
+}
+
+fn absent_is_fine(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,62 @@
+//! The bounds of the store, with the arithmetic that justifies them. The daemon
+//! has to stay under 64 MiB after a thousand compiles; these add up to half.
+
+use std::time::Duration;
+
+/// Page cache of the index, in bytes.
+pub(crate) const INDEX_CACHE_BYTES: usize = 8 << 20;
+
+/// Entries kept decoded, in bytes of memory; see [`ENTRY_WEIGHT`].
+pub(crate) const ENTRY_CACHE_BYTES: usize = 12 << 20;
+
+/// Bytes of memory for each byte of an encoded entry. An observation of 60
+/// bytes becomes a structure of 72, and its path an allocation of its own.
+pub(crate) const ENTRY_WEIGHT: usize = 3;
+
+/// File digests kept in memory. One is an identity (56 bytes) and a digest
+/// (32); with the table around them some 8 MiB.
+pub(crate) const HASHES_IN_MEMORY: usize = 64 << 10;
+
+/// File digests waiting to be written. More than this between two commits are
+/// not written, and hashed again by the next daemon.
+pub(crate) const HASHES_WAITING: usize = 32 << 10;
+
+/// File digests in the index; past it the older half is dropped. A row is 92
+/// bytes, so some 25 MiB on disk.
+pub(crate) const HASHES_ON_DISK: u64 = 256 << 10;
+
+/// Blobs known to be intact, by identity; some 100 bytes each.
+pub(crate) const VERIFIED_BLOBS: usize = 32 << 10;
+
+/// Hits waiting to be written. More than this between two commits do not
+/// count for eviction.
+pub(crate) const USES_WAITING: usize = 32 << 10;
+
+/// Publications waiting for the index writer; their bytes are bounded by the
+/// daemon. Further ones are refused.
+pub(crate) const QUEUE: usize = 1024;
+
+/// Most publications in one commit.
+pub(crate) const BATCH: usize = 128;
+
+/// How long the first publication of a batch waits for others, unless somebody
+/// waits for it.
+pub(crate) const GATHER: Duration = Duration::from_millis(100);
+
+/// How long hits, file digests and counters wait for a commit.
+pub(crate) const FLUSH: Duration = Duration::from_secs(5);
+
+/// Eviction goes on until this part of the bound is in use: tenths.
+pub(crate) const EVICT_TO_TENTHS: u64 = 9;
+
+/// Entries evicted by one commit; their summaries are in memory meanwhile.
+pub(crate) const VICTIMS: usize = 4096;
+
+/// Disk space is counted in blocks of this many bytes.
+pub(crate) const BLOCK: u64 = 4096;
+
+/// Bytes read at once when hashing or copying.
+pub(crate) const BUFFER: usize = 128 << 10;
+
+const _: () = assert!(BATCH <= QUEUE);
+const _: () = assert!(INDEX_CACHE_BYTES + ENTRY_CACHE_BYTES <= 32 << 20);

@@ -1,0 +1,327 @@
+//! The daemon: started once, asked by many, killed at any moment.
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use zccache_tests::sandbox::{eventually, is_view};
+use zccache_tests::{Compiler, Outcome, Place, Sandbox, Trial, trial};
+
+use crate::failures::SLOW;
+use crate::trials;
+
+fn small_sources(trial: &Trial, count: usize) {
+    for n in 0..count {
+        trial.file(format!("s{n}.c"), format!("int f{n}(void) {{ return {n}; }}\n"));
+    }
+}
+
+fn compile_all(trial: &Trial, count: usize) {
+    for n in 0..count {
+        trial.run_line(&format!("$CC -MD -c s{n}.c -o s{n}.o")).counted_once();
+    }
+}
+
+#[test]
+fn eight_launchers_at_once_start_one_daemon() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.path("work");
+    for n in 0..8 {
+        fs::write(work.join(format!("{n}.c")), format!("int x{n};\n")).expect("a file");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    let lines: Vec<_> = (0..8).map(|n| format!("gcc -c {n}.c -o {n}.o")).collect();
+    let running: Vec<_> =
+        lines.iter().map(|line| sandbox.start_launch(&work, line.as_str())).collect();
+    let outcomes: Vec<Outcome> = running.into_iter().map(|one| one.wait().succeeded()).collect();
+    assert!(outcomes.iter().all(|outcome| outcome.stderr.is_empty()), "{outcomes:?}");
+    eventually("one daemon is left", || sandbox.daemons().len() == 1);
+    let counted = sandbox.counters();
+    assert_eq!((counted.misses, counted.lookups()), (8, 8), "{counted:?}");
+    assert_eq!(sandbox.daemons().len(), 1);
+}
+
+fn equal_compiles_at_once_run_the_compiler_once(trial: &Trial) {
+    trial.file("a.cpp", SLOW);
+    trial.age();
+    let sandbox = trial.sandbox();
+    let compile = trial.line("$CXX -O1 -c a.cpp -o a.o");
+    let expected = trial.bare(&compile);
+    let running: Vec<_> = (0..5).map(|_| sandbox.start_launch(trial.tree(), &compile)).collect();
+    for one in running {
+        assert_eq!(one.wait(), expected);
+    }
+    sandbox.settle();
+    let counted = sandbox.counters();
+    assert_eq!((counted.misses, counted.hits), (1, 4), "{counted:?}");
+    trial.assert_same_trees("five equal compiles");
+}
+
+#[test]
+fn an_equal_compile_that_fails_is_run_by_everybody() {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        trial.file("a.cpp", format!("{SLOW}\n#error no\n"));
+        trial.age();
+        let compile = trial.line("$CXX -O1 -c a.cpp -o a.o");
+        let expected = trial.bare(&compile);
+        let sandbox = trial.sandbox();
+        let running: Vec<_> =
+            (0..4).map(|_| sandbox.start_launch(trial.tree(), &compile)).collect();
+        for one in running {
+            assert_eq!(one.wait(), expected);
+        }
+        assert_eq!(sandbox.counters().misses, 4);
+    });
+}
+
+#[test]
+fn the_first_of_equal_compiles_is_killed_and_the_others_go_on() {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        trial.file("a.cpp", SLOW);
+        trial.age();
+        let compile = trial.line("$CXX -O1 -c a.cpp -o a.o");
+        let sandbox = trial.sandbox();
+        let first = sandbox.start_launch(trial.tree(), &compile);
+        eventually("the first runs", || sandbox.status()["running"] == 1);
+        let second = sandbox.start_launch(trial.tree(), &compile);
+        nix::sys::signal::kill(first.pid(), nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        assert!(!first.wait().status.success());
+        let expected = trial.bare(&compile);
+        assert_eq!(second.wait(), expected);
+        trial.run(&compile).counted_once();
+    });
+}
+
+fn killed_between_compiles(trial: &Trial) {
+    if trial.place() == Place::View {
+        return killed_between_compiles_in_a_view(trial);
+    }
+    small_sources(trial, 4);
+    let empty = trial.state();
+    compile_all(trial, 3);
+    trial.sandbox().kill_daemon();
+    compile_all(trial, 4);
+    trial.sandbox().kill_daemon();
+    trial.reset(&empty);
+    for n in 0..4 {
+        let compile = trial.line(&format!("$CC -MD -c s{n}.c -o s{n}.o"));
+        assert_eq!(trial.bare(&compile), trial.sandbox().launch(trial.tree(), &compile));
+    }
+    trial.assert_same_trees("the daemon was killed twice");
+    assert_eq!(trial.sandbox().counters().hits, 4);
+    nothing_is_damaged(trial.sandbox());
+}
+
+fn nothing_is_damaged(sandbox: &Sandbox) {
+    let _ = sandbox.zccache(&["check"]).succeeded();
+}
+
+/// Some files are lower ones, some projected, when the daemon dies.
+fn killed_between_compiles_in_a_view(trial: &Trial) {
+    small_sources(trial, 4);
+    let empty = trial.state();
+    compile_all(trial, 3);
+    trial.reset(&empty);
+    compile_all(trial, 4);
+    trial.sandbox().kill_daemon();
+    eventually("the plain directory is back", || !is_view(trial.tree()));
+    assert!(trial.tree().join("s0.c").is_file(), "the sources are there");
+    assert!(trial.tree().join("s3.o").is_file(), "what was compiled is there");
+    for n in 0..4 {
+        let compile = trial.line(&format!("$CC -MD -c s{n}.c -o s{n}.o"));
+        assert_eq!(trial.bare(&compile), trial.sandbox().launch(trial.tree(), &compile));
+    }
+    trial.assert_same_trees("the next build");
+    let counted = trial.sandbox().counters();
+    assert_eq!((counted.hits, counted.misses), (4, 0), "earlier results hit: {counted:?}");
+    trial.sandbox().mount(trial.tree());
+    trial.reset(&empty);
+    compile_all(trial, 4);
+    nothing_is_damaged(trial.sandbox());
+}
+
+fn killed_during_a_compile(trial: &Trial) {
+    small_sources(trial, 1);
+    trial.file("a.cpp", SLOW);
+    compile_all(trial, 1);
+    let compile = trial.line("$CXX -O1 -MD -c a.cpp -o a.o");
+    let expected = trial.bare(&compile);
+    let sandbox = trial.sandbox();
+    let running = sandbox.start_launch(trial.tree(), &compile);
+    eventually("the compiler runs", || sandbox.status()["running"] == 1);
+    sandbox.kill_daemon();
+    let outcome = running.wait();
+    if trial.place() == Place::Plain {
+        assert_eq!(outcome, expected, "the build goes on");
+        trial.assert_same_trees("the daemon was killed during the compile");
+    }
+    eventually("the plain directory is back", || !is_view(trial.tree()));
+    assert_eq!(sandbox.launch(trial.tree(), &compile), expected, "the next build continues");
+    trial.assert_same_trees("the next build");
+    nothing_is_damaged(sandbox);
+    trial.remove("s0.o");
+    trial.run_line("$CC -MD -c s0.c -o s0.o").hit();
+}
+
+/// Kills the daemon at many moments of a build's life.
+#[test]
+fn killed_at_any_moment_the_store_opens_again() {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        small_sources(trial, 12);
+        trial.age();
+        let empty = trial.state();
+        for moment in 0..12 {
+            trial.reset(&empty);
+            trial.age();
+            for n in 0..12 {
+                if n == moment {
+                    trial.sandbox().kill_daemon();
+                }
+                let compile = trial.line(&format!("$CC -MD -O1 -c s{n}.c -o s{n}.o"));
+                let found = trial.sandbox().launch(trial.tree(), &compile);
+                assert_eq!(trial.bare(&compile), found);
+            }
+            trial.assert_same_trees("the daemon was killed");
+        }
+        nothing_is_damaged(trial.sandbox());
+    });
+}
+
+fn results_survive_a_restart(trial: &Trial) {
+    small_sources(trial, 2);
+    let empty = trial.state();
+    compile_all(trial, 2);
+    let pid = trial.sandbox().status()["pid"].clone();
+    let _ = trial.sandbox().zccache(&["restart"]).succeeded();
+    assert_ne!(trial.sandbox().status()["pid"], pid);
+    trial.reset(&empty);
+    trial.run_line("$CC -MD -c s0.c -o s0.o").hit();
+    trial.run_line("$CC -MD -c s1.c -o s1.o").hit();
+}
+
+fn stopping_leaves_real_files_and_no_process(trial: &Trial) {
+    small_sources(trial, 2);
+    let empty = trial.state();
+    compile_all(trial, 2);
+    trial.reset(&empty);
+    compile_all(trial, 2);
+    let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+    eventually("the daemon is gone", || trial.sandbox().daemons().is_empty());
+    assert!(!is_view(trial.tree()));
+    trial.assert_same_trees("stopping");
+}
+
+#[test]
+fn starting_twice_is_starting_once() {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.zccache(&["start"]).succeeded();
+    let pid = sandbox.status()["pid"].as_i64();
+    let _ = sandbox.zccache(&["start"]).succeeded();
+    assert_eq!(sandbox.status()["pid"].as_i64(), pid);
+    assert_eq!(sandbox.daemons().len(), 1);
+    let _ = sandbox.zccache(&["stop"]).succeeded();
+    let _ = sandbox.zccache(&["stop"]).succeeded();
+    assert_eq!(sandbox.daemons().len(), 0);
+}
+
+#[test]
+fn a_cleared_cache_is_empty_and_usable() {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        small_sources(trial, 1);
+        trial.line_misses_then_hits("$CC -c s0.c -o s0.o");
+        let _ = trial.sandbox().zccache(&["clear"]).succeeded();
+        trial.line_misses_then_hits("$CC -c s0.c -o s0.o");
+        let _ = trial.sandbox().zccache(&["stats", "--zero"]).succeeded();
+        assert_eq!(trial.sandbox().counters().lookups(), 0);
+    });
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory can be listed");
+    let paths = entries.map(|entry| entry.expect("listed").path());
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// Damages every file of a store, and compiles as if nothing were.
+fn damaged(damage: impl Fn(&Path)) {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        trial.file("a.cpp", SLOW);
+        let state = trial.state();
+        trial.run_line("$CXX -g -c a.cpp -o a.o").kept();
+        let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+        eventually("the daemon is gone", || trial.sandbox().daemons().is_empty());
+        let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+        files_below(&trial.sandbox().store()).iter().filter(|path| is_file(path)).for_each(
+            |path| {
+                damage(path);
+            },
+        );
+        for _ in 0..2 {
+            trial.reset(&state);
+            let compile = trial.line("$CXX -g -c a.cpp -o a.o");
+            let expected = trial.bare(&compile);
+            assert_eq!(trial.sandbox().launch(trial.tree(), &compile), expected);
+            trial.assert_same_trees("the store was damaged");
+        }
+    });
+}
+
+#[test]
+fn a_store_of_emptied_files_is_survived() {
+    damaged(|path| fs::write(path, "").expect("a file"));
+}
+
+#[test]
+fn a_store_with_flipped_bits_is_survived() {
+    damaged(|path| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .expect("a mode");
+        let length = path.metadata().expect("a file").len();
+        let mut file = OpenOptions::new().write(true).open(path).expect("a file");
+        for at in [length / 4, length / 2, length * 3 / 4] {
+            file.seek(SeekFrom::Start(at)).expect("a file can be sought in");
+            file.write_all(b"\xa5damage").expect("a file can be written");
+        }
+        file.set_len(length).expect("a file can be cut");
+    });
+}
+
+#[test]
+fn a_store_that_vanishes_is_survived() {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        small_sources(trial, 2);
+        trial.run_line("$CC -c s0.c -o s0.o").kept();
+        fs::remove_dir_all(trial.sandbox().store()).expect("it can be removed");
+        for n in [0, 1, 0] {
+            let compile = trial.line(&format!("$CC -c s{n}.c -o s{n}.o"));
+            let expected = trial.bare(&compile);
+            assert_eq!(trial.sandbox().launch(trial.tree(), &compile), expected);
+        }
+        trial.assert_same_trees("the store vanished");
+    });
+}
+
+#[test]
+fn the_status_says_what_it_should() {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.zccache(&["start"]).succeeded();
+    let work = sandbox.path("work");
+    sandbox.mount(&work);
+    let status = sandbox.status();
+    assert_eq!(status["store"].as_str().map(OsStr::new), Some(sandbox.store().as_os_str()));
+    assert!(status["version"].is_string() && status["publications_in_flight"] == 0, "{status}");
+    assert_eq!(status["views"].as_array().map(Vec::len), Some(1), "{status}");
+    let mounts = sandbox.zccache(&["mounts"]).succeeded();
+    assert!(mounts.out().contains(work.to_str().expect("a plain name")), "{mounts:?}");
+    sandbox.umount(&work);
+    assert_eq!(sandbox.status()["views"].as_array().map(Vec::len), Some(0));
+}
+
+trials!(
+    equal_compiles_at_once_run_the_compiler_once,
+    killed_between_compiles,
+    killed_during_a_compile,
+    results_survive_a_restart,
+    stopping_leaves_real_files_and_no_process,
+);

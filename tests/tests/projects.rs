@@ -1,0 +1,236 @@
+//! Real projects, cold and warm, in a view and outside one, compared with a
+//! bare build in the same path.
+
+use std::fs;
+use std::path::Path;
+
+use zccache_tests::project::{Project, skip};
+use zccache_tests::{Command, Compiler, Counters, Outcome, Place, Tree, Trial};
+
+/// How a project is built, and how its tests are run.
+trait Build {
+    /// Builds in the current directory of a trial; `launcher` is empty or ends
+    /// in a space.
+    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command>;
+
+    /// Fails, or prints, when there is something left to build.
+    fn is_up_to_date(&self, outcome: &Outcome) -> bool;
+
+    /// Asks the build tool what is left to do.
+    fn dry_run(&self) -> Command;
+
+    /// Runs what was built.
+    fn check(&self) -> Vec<Command>;
+
+    /// Files of the tree that stay when it is emptied.
+    fn is_source(&self, path: &Path) -> bool;
+
+    /// The fewest compiles that this must be.
+    fn compiles(&self) -> u64;
+}
+
+/// zstd's library: make, C and assembly; the sources inside the view.
+struct Zstd;
+
+impl Build for Zstd {
+    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
+        let make = Command::from("make -j2 -C lib BUILD_DIR=obj lib");
+        let make = make.arg(format!("CC={launcher}{}", compiler.c())).env("CFLAGS", "-O1 -g");
+        let examples = Command::from("make -C examples streaming_compression");
+        let examples = examples.arg("streaming_decompression").env("CFLAGS", "-O1");
+        vec![make, examples.arg(format!("CC={launcher}{}", compiler.c()))]
+    }
+
+    fn dry_run(&self) -> Command {
+        Command::from("make -n -C lib BUILD_DIR=obj libzstd.a")
+    }
+
+    /// The archive itself is copied each time; nothing is compiled.
+    fn is_up_to_date(&self, outcome: &Outcome) -> bool {
+        outcome.status.success() && !outcome.out().contains(" -c ")
+    }
+
+    fn check(&self) -> Vec<Command> {
+        let round_trip = "cp README.md data && ./examples/streaming_compression data && \
+            ./examples/streaming_decompression data.zst | cmp - data && rm data data.zst";
+        vec![Command::new(["sh", "-c", round_trip])]
+    }
+
+    fn is_source(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let made = path.starts_with("lib/obj") || name.starts_with("libzstd.a");
+        !made && !name.starts_with("libzstd.so") && !is_product(path) && !is_example(path)
+    }
+
+    fn compiles(&self) -> u64 {
+        60
+    }
+}
+
+fn is_example(path: &Path) -> bool {
+    path.starts_with("examples") && path.extension().is_none() && !path.ends_with("Makefile")
+}
+
+/// fmt with its tests: CMake and ninja, C++; the sources outside the view.
+struct Fmt {
+    sources: std::path::PathBuf,
+}
+
+impl Build for Fmt {
+    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
+        let configure = Command::from("cmake -G Ninja -DFMT_DOC=OFF -DCMAKE_BUILD_TYPE=Debug")
+            .arg(format!("-DCMAKE_C_COMPILER={}", compiler.c()))
+            .arg(format!("-DCMAKE_CXX_COMPILER={}", compiler.cxx()))
+            .arg(format!("-DCMAKE_C_COMPILER_LAUNCHER={}", launcher.trim()))
+            .arg(format!("-DCMAKE_CXX_COMPILER_LAUNCHER={}", launcher.trim()));
+        let ninja = Command::from("ninja -j2 -d keepdepfile");
+        vec![configure.arg(&self.sources), ninja]
+    }
+
+    fn dry_run(&self) -> Command {
+        Command::from("ninja -n")
+    }
+
+    fn is_up_to_date(&self, outcome: &Outcome) -> bool {
+        outcome.out().contains("no work to do")
+    }
+
+    fn check(&self) -> Vec<Command> {
+        vec![Command::from("ctest -j2 --output-on-failure")]
+    }
+
+    fn is_source(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn compiles(&self) -> u64 {
+        40
+    }
+}
+
+/// What a compiler, an archiver or a linker has made.
+fn is_product(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let made = matches!(extension, "o" | "d" | "a") || path.starts_with("bin");
+    made || is_example(path) || path.to_string_lossy().contains(".so")
+}
+
+/// Compilers name no temporary file in what they make, but CMake's own trials
+/// of the compiler go through no launcher and are left out.
+fn products(root: &Path) -> Tree {
+    Tree::of(root).files(|path| {
+        is_product(path) && !path.components().any(|part| part.as_os_str() == "CompilerIdC")
+    })
+}
+
+fn cold_and_warm(project: &impl Build, trial: &Trial, bare: &Tree) {
+    let _ = trial.sandbox().zccache(&["clear"]).succeeded();
+    empty(project, trial);
+    let cold = build(project, trial, bare, "cold");
+    let compiles = cold.misses + cold.hits;
+    assert!(compiles >= project.compiles(), "{cold:?}");
+    assert_eq!(cold.abandoned, 0, "every result is kept: {cold:?}");
+    empty(project, trial);
+    let warm = build(project, trial, bare, "warm");
+    assert_eq!((warm.hits, warm.misses), (compiles, 0), "{warm:?}");
+}
+
+/// Builds through the launcher and judges what was built.
+fn build(project: &impl Build, trial: &Trial, bare: &Tree, name: &str) -> Counters {
+    let before = trial.sandbox().counters();
+    let launcher = format!("{} ", trial.sandbox().programs().launcher().display());
+    for command in project.build(trial.compiler(), &launcher) {
+        let _ = trial.sandbox().bare(trial.tree(), command).succeeded();
+    }
+    trial.sandbox().settle();
+    let counted = trial.sandbox().counters().since(&before);
+    judge(project, trial, bare, name);
+    assert_eq!(counted.errors, 0, "{counted:?}");
+    counted
+}
+
+fn judge(project: &impl Build, trial: &Trial, bare: &Tree, name: &str) {
+    let difference = bare.difference(&products(trial.tree()));
+    assert!(difference.is_empty(), "{name}: files differ from bare:\n{difference}");
+    let left = trial.sandbox().bare(trial.tree(), project.dry_run());
+    assert!(project.is_up_to_date(&left), "{name}: {left:?}");
+    for command in project.check() {
+        let _ = trial.sandbox().bare(trial.tree(), command).succeeded();
+    }
+}
+
+fn empty(project: &impl Build, trial: &Trial) {
+    remove_products(project, trial.tree(), trial.tree());
+    trial.age();
+}
+
+fn remove_products(project: &impl Build, root: &Path, directory: &Path) {
+    for entry in fs::read_dir(directory).expect("a directory can be listed") {
+        let path = entry.expect("listed").path();
+        if path.is_dir() && !path.is_symlink() {
+            remove_products(project, root, &path);
+            // Fails, rightly, for directories that are not empty.
+            fs::remove_dir(&path).ok();
+        } else if !project.is_source(path.strip_prefix(root).expect("below the root")) {
+            fs::remove_file(path).expect("a file can be removed");
+        }
+    }
+}
+
+fn everywhere(project: &impl Build, trial: Trial) {
+    for command in project.build(trial.compiler(), "") {
+        let _ = trial.bare(&command).succeeded();
+    }
+    let bare = products(trial.twin());
+    assert!(!bare.is_empty());
+    cold_and_warm(project, &trial, &bare);
+    trial.sandbox().mount(trial.tree());
+    cold_and_warm(project, &trial, &bare);
+    trial.sandbox().umount(trial.tree());
+    judge(project, &trial, &bare, "unmounted");
+}
+
+fn zstd(compiler: Compiler) {
+    let Some(project) = Project::find("zstd") else { return };
+    let trial = Trial::new(Place::Plain, compiler);
+    copy(project.sources(), trial.tree());
+    copy(project.sources(), trial.twin());
+    everywhere(&Zstd, trial);
+}
+
+fn fmt(compiler: Compiler) {
+    let Some(project) = Project::find("fmt") else { return };
+    if !Path::new("/usr/src/googletest").is_dir() {
+        return skip("fmt: its tests need Debian's googletest, see scripts/install-deps");
+    }
+    let trial = Trial::new(Place::Plain, compiler);
+    let sources = trial.sandbox().path("sources");
+    fs::create_dir(&sources).expect("a directory");
+    copy(project.sources(), &sources);
+    everywhere(&Fmt { sources }, trial);
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(status.expect("cp can be run").success());
+}
+
+#[test]
+fn zstd_with_gcc() {
+    zstd(Compiler::Gcc);
+}
+
+#[test]
+fn zstd_with_clang() {
+    zstd(Compiler::Clang);
+}
+
+#[test]
+fn fmt_with_gcc() {
+    fmt(Compiler::Gcc);
+}
+
+#[test]
+fn fmt_with_clang() {
+    fmt(Compiler::Clang);
+}
