@@ -12,13 +12,15 @@ pub struct Options {
     pub store: PathBuf,
     /// Bytes the store may hold.
     pub max_bytes: u64,
+    /// Whether descriptor 3 is a pipe on which to say that we listen.
+    pub says_ready: bool,
 }
 
 /// The arguments or settings cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// Not `--store DIR`.
-    #[error("usage: zccache-daemon [--store DIR]")]
+    #[error("usage: zccache-daemon [--store DIR [--ready-pipe]]")]
     Usage,
     /// A setting is wrong.
     #[error(transparent)]
@@ -32,15 +34,20 @@ impl Options {
     /// [`OptionsError`] when they cannot be understood.
     pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, OptionsError> {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-        let store = match (arguments.next(), arguments.next(), arguments.next()) {
-            (None, None, None) => settings::store_directory(variable)?,
-            (Some(flag), Some(directory), None) if flag == "--store" => directory.into(),
+        let store = match (arguments.next(), arguments.next()) {
+            (None, None) => settings::store_directory(variable)?,
+            (Some(flag), Some(directory)) if flag == "--store" => directory.into(),
+            _ => return Err(OptionsError::Usage),
+        };
+        let says_ready = match (arguments.next(), arguments.next()) {
+            (None, None) => false,
+            (Some(flag), None) if flag == "--ready-pipe" => true,
             _ => return Err(OptionsError::Usage),
         };
         let max_bytes = match std::env::var("ZCCACHE_MAX_SIZE") {
             Ok(text) if !text.is_empty() => settings::size(&text)?,
             _ => settings::DEFAULT_MAX_SIZE,
         };
-        Ok(Self { store, max_bytes })
+        Ok(Self { store, max_bytes, says_ready })
     }
 }

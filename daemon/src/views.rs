@@ -86,8 +86,8 @@ impl Views {
     /// What was projected since the view was settled becomes real now: the
     /// directory below is still at hand.
     fn release(&self, served: &Arc<Served>) {
-        if let Err(error) = served.view.settle(Settle::Write) {
-            tracing::error!(%error, directory = %served.request.directory, "files of a view are lost");
+        for lost in served.view.settle(Settle::Materialise).failed {
+            tracing::error!(path = %lost.path.display(), error = %lost.error, "a file is lost");
         }
         self.atlas.remove_view(served.device);
         let mut all = self.lock();
@@ -144,8 +144,17 @@ impl Served {
 
     /// Makes the projected files real, or drops them.
     pub(crate) fn settle(&self, discard: bool) -> io::Result<Settled> {
-        let how = if discard { Settle::Discard } else { Settle::Write };
-        self.view.settle(how)
+        let how = if discard { Settle::Discard } else { Settle::Materialise };
+        let settled = self.view.settle(how);
+        match settled.failed.first() {
+            None => Ok(Settled { written: settled.written, dropped: settled.dropped }),
+            Some(first) => Err(io::Error::other(format!(
+                "{} files cannot be written, the first is {}: {}",
+                settled.failed.len(),
+                first.path.display(),
+                first.error
+            ))),
+        }
     }
 }
 

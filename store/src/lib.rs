@@ -18,15 +18,12 @@ mod error;
 mod hashes;
 mod index;
 mod limits;
-mod pins;
-mod staged;
+mod shared;
 mod store;
 mod writer;
 
-pub use blobs::Blob;
+pub use blobs::{Blob, Pin, Staged};
 pub use disk::{Gate, Step};
 pub use error::StoreError;
-pub use pins::Pin;
-pub use staged::Staged;
 pub use store::{Options, Store, Usage};
 pub use writer::{Collected, Done, Publication};

@@ -2,26 +2,20 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use dashmap::DashMap;
 use zccache_core::protocol::Checked;
 use zccache_core::stats::Counters;
 use zccache_core::{Digest, Entry, Identity, InvocationKey};
 
-use crate::blobs::{Blob, Blobs};
-use crate::cache::{Cache, lock};
+use crate::StoreError;
+use crate::blobs::{Blob, Pin, Staged};
 use crate::disk::{Disk, Gate};
-use crate::hashes::Hashes;
-use crate::index::rows::{COUNTERS, ENTRIES, EntryId, META, TOTALS, Totals};
-use crate::index::{Fault, Index, Tables, record};
-use crate::pins::Pin;
-use crate::staged::Staged;
-use crate::writer::{Collected, Job, Publication, Queue, Writer, examine};
-use crate::{StoreError, limits};
+use crate::index::rows::Totals;
+use crate::shared::Shared;
+use crate::writer::{Collected, Job, Publication, Writer, examine};
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -49,39 +43,6 @@ pub struct Store {
     writer: Option<JoinHandle<()>>,
 }
 
-/// What callers and the index writer have in common.
-///
-/// No lock in here is held while another is taken, but for the shard of the
-/// pins under which a blob is removed.
-pub(crate) struct Shared {
-    pub(crate) disk: Arc<Disk>,
-    pub(crate) index: Index,
-    pub(crate) blobs: Arc<Blobs>,
-    pub(crate) hashes: Hashes,
-    pub(crate) queue: Queue,
-    options: Options,
-    entries: Cache<InvocationKey, Listed>,
-    /// Grows whenever entries change: what was read before is not cached after.
-    generation: AtomicU64,
-    uses: DashMap<EntryId, u64>,
-    counters: Mutex<SavedCounters>,
-    damaged_rows: AtomicU64,
-}
-
-/// The entries of a key, newest first, and their ids.
-#[derive(Clone)]
-struct Listed {
-    entries: Arc<[Arc<Entry>]>,
-    ids: Arc<[EntryId]>,
-}
-
-#[derive(Default)]
-struct SavedCounters {
-    /// None until they were read or set.
-    value: Option<Counters>,
-    waiting: bool,
-}
-
 impl Store {
     /// Opens the store in a directory, making it if it does not exist. What is
     /// there in another format is set aside in `set-aside/`.
@@ -107,19 +68,7 @@ impl Store {
         gate: Arc<Gate>,
     ) -> Result<Self, StoreError> {
         let disk = Arc::new(Disk::open(directory, options.read_only, gate)?);
-        let shared = Arc::new(Shared {
-            index: Index::new(Arc::clone(&disk), options.read_only),
-            blobs: Arc::new(Blobs::new(Arc::clone(&disk), options.read_only)),
-            hashes: Hashes::new(),
-            queue: Queue::default(),
-            options,
-            entries: Cache::new(limits::ENTRY_CACHE_BYTES),
-            generation: AtomicU64::new(0),
-            uses: DashMap::new(),
-            counters: Mutex::default(),
-            damaged_rows: AtomicU64::new(0),
-            disk,
-        });
+        let shared = Arc::new(Shared::new(disk, options));
         let start = || Writer::start(Arc::clone(&shared));
         let writer = (!options.read_only).then(start).transpose();
         let writer = writer.map_err(StoreError::io("start a thread for", directory))?;
@@ -177,13 +126,7 @@ impl Store {
     /// Notes that an entry, one of [`Store::candidates`], was served: it is
     /// evicted later. Written with the next commit.
     pub fn used(&self, key: &InvocationKey, entry: &Arc<Entry>) {
-        if self.writer.is_none() || self.shared.uses.len() >= limits::USES_WAITING {
-            return;
-        }
-        let Listed { entries, ids } = self.shared.listed(key);
-        let same = |other: &Arc<Entry>| Arc::ptr_eq(other, entry) || other.trace == entry.trace;
-        if let Some(position) = entries.iter().position(same) {
-            self.shared.uses.insert(ids[position], self.shared.index.tick());
+        if self.writer.is_some() && self.shared.note_use(key, entry) {
             self.shared.queue.flush_later();
         }
     }
@@ -219,8 +162,7 @@ impl Store {
 
     /// Replaces the saved counters; written with a later commit.
     pub fn save_counters(&self, counters: &Counters) {
-        *lock(&self.shared.counters) =
-            SavedCounters { value: Some(counters.clone()), waiting: self.writer.is_some() };
+        self.shared.set_counters(counters.clone());
         if self.writer.is_some() {
             self.shared.queue.flush_later();
         }
@@ -265,7 +207,7 @@ impl Store {
     /// How many rows were found damaged since the store was opened.
     #[must_use]
     pub fn damaged_rows(&self) -> u64 {
-        self.shared.damaged_rows.load(Ordering::Relaxed)
+        self.shared.damaged_rows()
     }
 
     /// Has the writer do something, and waits for it.
@@ -292,115 +234,5 @@ impl Drop for Store {
         {
             tracing::error!("the index writer panicked");
         }
-    }
-}
-
-impl Shared {
-    /// The bound in bytes.
-    pub(crate) fn bound(&self) -> u64 {
-        if self.options.max_bytes == 0 { u64::MAX } else { self.options.max_bytes }
-    }
-
-    /// What the store holds.
-    pub(crate) fn totals(&self) -> Result<Totals, StoreError> {
-        self.index.read(|transaction| {
-            let row = transaction.open_table(META)?.get(TOTALS)?;
-            Ok(row.and_then(|row| Totals::decode(row.value())).unwrap_or_default())
-        })
-    }
-
-    /// Called after a commit that changed the entries of these keys.
-    pub(crate) fn entries_changed(&self, keys: impl Iterator<Item = InvocationKey>) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        keys.for_each(|key| self.entries.remove(&key));
-    }
-
-    /// Called after a commit that may have changed the entries of any key.
-    pub(crate) fn all_entries_changed(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.entries.clear();
-    }
-
-    /// Whether hits, file digests or counters wait to be written.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.hashes.is_waiting() || !self.uses.is_empty() || lock(&self.counters).waiting
-    }
-
-    /// Writes them.
-    pub(crate) fn write_waiting(&self, tables: &mut Tables<'_>) -> Result<(), Fault> {
-        let mut uses = Vec::new();
-        self.uses.retain(|id, used| {
-            uses.push((*id, *used));
-            false
-        });
-        uses.iter().try_for_each(|(id, used)| tables.touch(id, *used))?;
-        self.hashes.write(tables, &self.index)?;
-        let counters = {
-            let mut saved = lock(&self.counters);
-            std::mem::take(&mut saved.waiting).then(|| saved.value.clone()).flatten()
-        };
-        if let Some(record) = counters.and_then(|c| record::encode(COUNTERS.as_bytes(), &c).ok()) {
-            tables.set_counters(&record)?;
-        }
-        Ok(())
-    }
-
-    fn counters(&self) -> Counters {
-        if let Some(counters) = &lock(&self.counters).value {
-            return counters.clone();
-        }
-        let stored = self.index.read(|transaction| {
-            let row = transaction.open_table(META)?.get(COUNTERS)?;
-            Ok(row.and_then(|row| record::decode(COUNTERS.as_bytes(), row.value()).ok()))
-        });
-        let stored = stored.ok().flatten().unwrap_or_default();
-        lock(&self.counters).value.get_or_insert(stored).clone()
-    }
-
-    fn listed(&self, key: &InvocationKey) -> Listed {
-        if let Some(listed) = self.entries.get(key) {
-            return listed;
-        }
-        let generation = self.generation.load(Ordering::SeqCst);
-        let rows = self.read_entries(*key).unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot look up entries");
-            Vec::new()
-        });
-        let weight = rows.iter().map(|(_, _, bytes)| bytes * limits::ENTRY_WEIGHT).sum();
-        let listed = Listed {
-            ids: rows.iter().map(|(id, ..)| *id).collect(),
-            entries: rows.into_iter().map(|(_, entry, _)| entry).collect(),
-        };
-        if !listed.entries.is_empty() {
-            let still = || self.generation.load(Ordering::SeqCst) == generation;
-            self.entries.insert_if(*key, listed.clone(), weight, still);
-        }
-        listed
-    }
-
-    /// The readable entries of a key, newest first, with the lengths of their records.
-    fn read_entries(
-        &self,
-        key: InvocationKey,
-    ) -> Result<Vec<(EntryId, Arc<Entry>, usize)>, StoreError> {
-        self.index.read(|transaction| {
-            let mut found = Vec::new();
-            let range = EntryId::all_of(key);
-            let table = transaction.open_table(ENTRIES)?;
-            for row in table.range::<&[u8; 40]>(range.start()..=range.end())?.rev() {
-                let (id, row) = row?;
-                let id = EntryId::from_bytes(id.value());
-                match record::decode(id.as_bytes(), row.value()) {
-                    Ok(entry) => found.push((id, Arc::new(entry), row.value().len())),
-                    Err(error) => self.count_damaged(&key, &error),
-                }
-            }
-            Ok(found)
-        })
-    }
-
-    fn count_damaged(&self, key: &InvocationKey, error: &record::RecordError) {
-        self.damaged_rows.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(key = %key.0, %error, "an entry is damaged");
     }
 }

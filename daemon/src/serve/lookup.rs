@@ -13,7 +13,8 @@ use zccache_core::settings::is_on;
 use zccache_core::{
     CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, limits,
 };
-use zccache_fs::{ProjectedBytes, Projection, View};
+use zccache_core::entry::Manner;
+use zccache_fs::{Look, ProjectedBytes, Projection, View};
 
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
@@ -211,6 +212,7 @@ impl Daemon {
                     ProjectedBytes::Blob { digest, length }
                 }
             };
+            may_replace(view, &path, output)?;
             let (uid, gid) = case.owner;
             set.push(Projection { path, source, mode: output.mode, uid, gid });
         }
@@ -236,6 +238,26 @@ impl Daemon {
             publication,
         });
     }
+}
+
+/// Whether showing an output in the place of what is there equals what the tool
+/// would do: a file that it writes in place keeps its other names and its mode.
+fn may_replace(view: &View, path: &Path, output: &Output) -> Option<()> {
+    let plain = match view.look(path, false).ok()? {
+        Look::Absent => true,
+        Look::Projected { mode, .. } => writable(mode) && mode & 0o7777 == output.mode,
+        Look::Lower { mode, .. } => {
+            let stat = nix::sys::stat::fstat(view.open_lower(path).ok()?).ok()?;
+            let alone = stat.st_nlink == 1 && mode & 0o7777 == output.mode;
+            writable(mode) && (alone || output.manner == Manner::Renamed)
+        }
+        _ => false,
+    };
+    plain.then_some(())
+}
+
+fn writable(mode: u32) -> bool {
+    mode & 0o200 != 0
 }
 
 fn same_entries(before: &[Arc<Entry>], now: &[Arc<Entry>]) -> bool {

@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         .thread_name("connections")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(listen(&daemon, &options.store));
+    let served = runtime.block_on(listen(&daemon, options));
     daemon.views.settle_all();
     runtime.shutdown_timeout(HEARTBEAT);
     daemon.store.save_counters(&daemon.ledger.read(None, false));
@@ -94,11 +94,14 @@ pub fn log_file(options: &Options) -> std::sync::Mutex<Box<dyn Write + Send>> {
     std::sync::Mutex::new(log)
 }
 
-async fn listen(daemon: &Arc<Daemon>, store: &Path) -> io::Result<()> {
+async fn listen(daemon: &Arc<Daemon>, options: &Options) -> io::Result<()> {
+    let store = options.store.as_path();
     let socket = settings::socket_path(store);
     let listener = bind(store)?;
     let bound = std::fs::symlink_metadata(&socket)?.ino();
-    say_ready();
+    if options.says_ready {
+        say_ready();
+    }
     let stop = Arc::new(Notify::new());
     let accept = accept(Arc::clone(daemon), listener, Arc::clone(&stop));
     let mut terminate = signal(SignalKind::terminate())?;
@@ -131,14 +134,11 @@ fn bind(store: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(Path::new(&format!("/proc/self/fd/{number}")).join(name))
 }
 
-/// Tells the launcher that started us, if one did, through the pipe it left
-/// as descriptor 3.
+/// Tells the launcher that started us, through the pipe it left as descriptor 3.
 fn say_ready() {
     const READY: i32 = 3;
-    if std::env::var_os("ZCCACHE_READY_PIPE").is_none() {
-        return;
-    }
-    // SAFETY: the launcher that sets the variable leaves descriptor 3 to us.
+    // SAFETY: who starts us with `--ready-pipe` leaves descriptor 3 to us, and
+    // nothing else here names it.
     let mut pipe = unsafe { File::from_raw_fd(READY) };
     if let Err(error) = pipe.write_all(b"1") {
         tracing::info!(%error, "nobody waits for this daemon");

@@ -110,7 +110,7 @@ fn wait_until_ready(ready: &OwnedFd, deadline: Instant) -> io::Result<()> {
 /// The command line of the daemon, ready for exec.
 struct Daemon {
     program: CString,
-    arguments: [CString; 3],
+    arguments: [CString; 4],
 }
 
 impl Daemon {
@@ -129,6 +129,7 @@ impl Daemon {
                 text(OsStr::new(PROGRAM))?,
                 text(OsStr::new("--store"))?,
                 CString::new(store.into_os_string().into_vec())?,
+                text(OsStr::new("--ready-pipe"))?,
             ],
         })
     }
@@ -147,8 +148,14 @@ impl Daemon {
     }
 
     fn become_daemon(&self, ready: i32) {
-        let [name, option, store] = &self.arguments;
-        let arguments = [name.as_ptr(), option.as_ptr(), store.as_ptr(), std::ptr::null()];
+        let [name, option, store, ready_pipe] = &self.arguments;
+        let arguments = [
+            name.as_ptr(),
+            option.as_ptr(),
+            store.as_ptr(),
+            ready_pipe.as_ptr(),
+            std::ptr::null(),
+        ];
         take_descriptors(ready);
         reset_signals();
         // SAFETY: a constant path.

@@ -48,6 +48,9 @@ impl Command {
         if typed.first().is_none_or(|name| base_name(name) == OWN_NAME) {
             typed.drain(..typed.len().min(1));
         }
+        while typed.first().is_some_and(calls_ourselves) {
+            typed.remove(0);
+        }
         let Some(name) = typed.first() else { return Typed::Nothing };
         if name.to_bytes().starts_with(b"-") {
             return Typed::option(name.to_bytes());
@@ -66,4 +69,10 @@ impl Command {
         let program = Program::new(arguments.clone(), variable(c"PATH"));
         Self { arguments, program }
     }
+}
+
+/// Whether a launcher stands where the compiler should, as when both the build
+/// tool and `CC` put one there.
+fn calls_ourselves(name: &CString) -> bool {
+    base_name(name) == OWN_NAME
 }

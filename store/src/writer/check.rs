@@ -10,7 +10,7 @@ use super::Writer;
 use crate::StoreError;
 use crate::index::rows::{BLOBS, BlobRow, ENTRIES, EntryId, SUMMARIES, Summary};
 use crate::index::{Fault, record, tables};
-use crate::store::Shared;
+use crate::shared::Shared;
 
 /// What is wrong with the store.
 #[derive(Default)]

@@ -63,6 +63,7 @@ impl Writer {
     pub(super) fn sweep_if_due(&mut self) {
         self.sweep_due |= self.shared.index.take_renewed();
         if self.sweep_due {
+            self.strays_left = false;
             match (0..SHARDS).try_for_each(|shard| self.sweep(shard)) {
                 Ok(()) => self.sweep_due = false,
                 Err(error) => tracing::warn!(%error, "cannot sweep the store"),
@@ -120,7 +121,7 @@ impl Writer {
         Ok(!victims.is_empty())
     }
 
-    fn sweep(&self, shard: usize) -> Result<(), StoreError> {
+    fn sweep(&mut self, shard: usize) -> Result<(), StoreError> {
         let Ok(shard) = u8::try_from(shard) else { return Ok(()) };
         let disk = &self.shared.disk;
         let found = disk.blobs_of(shard).map_err(StoreError::io("list", disk.root()))?;
@@ -128,7 +129,7 @@ impl Writer {
     }
 
     /// Removes those of the blobs that no row names and nobody pins.
-    pub(super) fn remove_strays(&self, blobs: Vec<Digest>) -> Result<(), StoreError> {
+    pub(super) fn remove_strays(&mut self, blobs: Vec<Digest>) -> Result<(), StoreError> {
         if blobs.is_empty() {
             return Ok(());
         }
@@ -142,7 +143,10 @@ impl Writer {
             }
             Ok(strays)
         })?;
-        strays.iter().try_for_each(|digest| self.shared.blobs.remove(digest).map(|_| ()))
+        for digest in &strays {
+            self.strays_left |= !self.shared.blobs.remove(digest)?;
+        }
+        Ok(())
     }
 
     fn totals(&self) -> Result<Totals, StoreError> {

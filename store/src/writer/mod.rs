@@ -17,7 +17,7 @@ pub(crate) use queue::{Job, Queue};
 use self::queue::Turn;
 use crate::StoreError;
 use crate::index::{Fault, Tables};
-use crate::store::Shared;
+use crate::shared::Shared;
 
 pub(crate) use check::examine;
 
@@ -26,6 +26,8 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// Whether there may be blobs that no row names.
     sweep_due: bool,
+    /// Whether some were left because they were pinned.
+    strays_left: bool,
     /// Whether such blobs are noted on disk.
     unclean: bool,
     /// Bytes in the store above which the next eviction begins.
@@ -37,7 +39,8 @@ impl Writer {
     pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
         let unclean = shared.disk.is_unclean();
         let collect_above = shared.bound();
-        let mut writer = Self { shared, sweep_due: unclean, unclean, collect_above };
+        let mut writer =
+            Self { shared, sweep_due: unclean, strays_left: false, unclean, collect_above };
         thread::Builder::new().name("index-writer".to_owned()).spawn(move || writer.run())
     }
 
@@ -114,6 +117,7 @@ impl Writer {
         }
         if self.unclean
             && !self.sweep_due
+            && !self.strays_left
             && let Err(error) = self.shared.disk.mark_clean()
         {
             tracing::warn!(%error, "the store will be swept when it is next opened");

@@ -7,8 +7,8 @@ use zccache_core::{Entry, InvocationKey};
 
 use super::Writer;
 use crate::StoreError;
+use crate::blobs::Staged;
 use crate::index::{Prepared, rows::EntryId};
-use crate::staged::Staged;
 
 /// Told how a publication ended.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;

@@ -147,9 +147,9 @@ fn files_that_a_crash_left_behind_are_swept_up() {
     let pin = store.pin(Digest::of(b"stray"));
     put(&store, "l", "t", b"object").unwrap();
     assert!(stray.exists(), "pinned");
-    drop(pin);
     drop(store);
-    std::fs::write(home.file("unclean"), b"").unwrap();
+    drop(pin);
+    assert!(home.file("unclean").exists());
     home.open().collect().unwrap();
     assert!(!stray.exists());
     assert!(!home.file("unclean").exists());

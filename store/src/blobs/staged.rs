@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use zccache_core::{Digest, Identity};
 
+use super::Pin;
 use crate::disk::Disk;
-use crate::pins::Pin;
 
 /// Bytes on their way to becoming a blob, made by [`crate::Store::stage`].
 /// Dropped before they are published, they leave nothing behind.

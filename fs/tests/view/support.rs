@@ -102,8 +102,7 @@ impl Mount {
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let lower = open(&root, directory, Permissions::empty()).unwrap();
         let more = if shared { ",allow_other,default_permissions" } else { "" };
-        let data =
-            format!("fd={},rootmode=40000,user_id=0,group_id=0{more}", fuse.as_raw_fd());
+        let data = format!("fd={},rootmode=40000,user_id=0,group_id=0{more}", fuse.as_raw_fd());
         let none = MsFlags::empty();
         if let Err(errno) = mount(Some("test"), &root, Some("fuse"), none, Some(data.as_str())) {
             println!("SKIP: mount(2) says {errno}");
@@ -142,11 +141,8 @@ impl Mount {
 
     /// Runs a shell script in the view; returns what it printed.
     pub fn shell(&self, script: &str) -> String {
-        let output = Command::new("sh")
-            .args(["-euc", script])
-            .current_dir(&self.root)
-            .output()
-            .unwrap();
+        let output =
+            Command::new("sh").args(["-euc", script]).current_dir(&self.root).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}\n{}: {errors}", output.status);
         String::from_utf8(output.stdout).unwrap()

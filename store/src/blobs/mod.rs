@@ -1,5 +1,8 @@
 //! Immutable bytes named by their digest.
 
+mod pins;
+mod staged;
+
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -11,8 +14,11 @@ use crate::StoreError;
 use crate::cache::Cache;
 use crate::disk::{self, Disk};
 use crate::limits;
-use crate::pins::{Pin, Pins};
-use crate::staged::{Staged, Temporary};
+
+pub use self::pins::Pin;
+use self::pins::Pins;
+pub use self::staged::Staged;
+use self::staged::Temporary;
 
 /// An open blob whose bytes were compared with its name.
 #[derive(Debug)]

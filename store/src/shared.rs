@@ -1,0 +1,201 @@
+//! What callers and the index writer have in common.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use dashmap::DashMap;
+use zccache_core::stats::Counters;
+use zccache_core::{Entry, InvocationKey};
+
+use crate::blobs::Blobs;
+use crate::cache::{Cache, lock};
+use crate::disk::Disk;
+use crate::hashes::Hashes;
+use crate::index::rows::{COUNTERS, ENTRIES, EntryId, META, TOTALS, Totals};
+use crate::index::{Fault, Index, Tables, record};
+use crate::writer::Queue;
+use crate::{Options, StoreError, limits};
+
+/// What callers and the index writer have in common.
+///
+/// No lock in here is held while another is taken, but for the shard of the
+/// pins under which a blob is removed.
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) index: Index,
+    pub(crate) blobs: Arc<Blobs>,
+    pub(crate) hashes: Hashes,
+    pub(crate) queue: Queue,
+    options: Options,
+    entries: Cache<InvocationKey, Listed>,
+    /// Grows whenever entries change: what was read before is not cached after.
+    generation: AtomicU64,
+    uses: DashMap<EntryId, u64>,
+    counters: Mutex<SavedCounters>,
+    damaged_rows: AtomicU64,
+}
+
+/// The entries of a key, newest first, and their ids.
+#[derive(Clone)]
+pub(crate) struct Listed {
+    pub(crate) entries: Arc<[Arc<Entry>]>,
+    ids: Arc<[EntryId]>,
+}
+
+#[derive(Default)]
+struct SavedCounters {
+    /// None until they were read or set.
+    value: Option<Counters>,
+    waiting: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(disk: Arc<Disk>, options: Options) -> Self {
+        Self {
+            index: Index::new(Arc::clone(&disk), options.read_only),
+            blobs: Arc::new(Blobs::new(Arc::clone(&disk), options.read_only)),
+            hashes: Hashes::new(),
+            queue: Queue::default(),
+            options,
+            entries: Cache::new(limits::ENTRY_CACHE_BYTES),
+            generation: AtomicU64::new(0),
+            uses: DashMap::new(),
+            counters: Mutex::default(),
+            damaged_rows: AtomicU64::new(0),
+            disk,
+        }
+    }
+
+    /// The bound in bytes.
+    pub(crate) fn bound(&self) -> u64 {
+        if self.options.max_bytes == 0 { u64::MAX } else { self.options.max_bytes }
+    }
+
+    /// What the store holds.
+    pub(crate) fn totals(&self) -> Result<Totals, StoreError> {
+        self.index.read(|transaction| {
+            let row = transaction.open_table(META)?.get(TOTALS)?;
+            Ok(row.and_then(|row| Totals::decode(row.value())).unwrap_or_default())
+        })
+    }
+
+    /// Called after a commit that changed the entries of these keys.
+    pub(crate) fn entries_changed(&self, keys: impl Iterator<Item = InvocationKey>) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        keys.for_each(|key| self.entries.remove(&key));
+    }
+
+    /// Called after a commit that may have changed the entries of any key.
+    pub(crate) fn all_entries_changed(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.entries.clear();
+    }
+
+    /// Whether hits, file digests or counters wait to be written.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.hashes.is_waiting() || !self.uses.is_empty() || lock(&self.counters).waiting
+    }
+
+    /// Writes them.
+    pub(crate) fn write_waiting(&self, tables: &mut Tables<'_>) -> Result<(), Fault> {
+        let mut uses = Vec::new();
+        self.uses.retain(|id, used| {
+            uses.push((*id, *used));
+            false
+        });
+        uses.iter().try_for_each(|(id, used)| tables.touch(id, *used))?;
+        self.hashes.write(tables, &self.index)?;
+        let counters = {
+            let mut saved = lock(&self.counters);
+            std::mem::take(&mut saved.waiting).then(|| saved.value.clone()).flatten()
+        };
+        if let Some(record) = counters.and_then(|c| record::encode(COUNTERS.as_bytes(), &c).ok()) {
+            tables.set_counters(&record)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an entry was served. True if that waits to be written.
+    pub(crate) fn note_use(&self, key: &InvocationKey, entry: &Arc<Entry>) -> bool {
+        if self.uses.len() >= limits::USES_WAITING {
+            return false;
+        }
+        let Listed { entries, ids } = self.listed(key);
+        let same = |other: &Arc<Entry>| Arc::ptr_eq(other, entry) || other.trace == entry.trace;
+        let Some(position) = entries.iter().position(same) else { return false };
+        self.uses.insert(ids[position], self.index.tick());
+        true
+    }
+
+    /// The counters as they were saved last.
+    pub(crate) fn counters(&self) -> Counters {
+        if let Some(counters) = &lock(&self.counters).value {
+            return counters.clone();
+        }
+        let stored = self.index.read(|transaction| {
+            let row = transaction.open_table(META)?.get(COUNTERS)?;
+            Ok(row.and_then(|row| record::decode(COUNTERS.as_bytes(), row.value()).ok()))
+        });
+        let stored = stored.ok().flatten().unwrap_or_default();
+        lock(&self.counters).value.get_or_insert(stored).clone()
+    }
+
+    /// Replaces them; written with a later commit.
+    pub(crate) fn set_counters(&self, counters: Counters) {
+        let waiting = !self.options.read_only;
+        *lock(&self.counters) = SavedCounters { value: Some(counters), waiting };
+    }
+
+    /// How many rows were found damaged.
+    pub(crate) fn damaged_rows(&self) -> u64 {
+        self.damaged_rows.load(Ordering::Relaxed)
+    }
+
+    /// The entries of a key, from memory if they are there.
+    pub(crate) fn listed(&self, key: &InvocationKey) -> Listed {
+        if let Some(listed) = self.entries.get(key) {
+            return listed;
+        }
+        let generation = self.generation.load(Ordering::SeqCst);
+        let rows = self.read_entries(*key).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look up entries");
+            Vec::new()
+        });
+        let weight = rows.iter().map(|(_, _, bytes)| bytes * limits::ENTRY_WEIGHT).sum();
+        let listed = Listed {
+            ids: rows.iter().map(|(id, ..)| *id).collect(),
+            entries: rows.into_iter().map(|(_, entry, _)| entry).collect(),
+        };
+        if !listed.entries.is_empty() {
+            let still = || self.generation.load(Ordering::SeqCst) == generation;
+            self.entries.insert_if(*key, listed.clone(), weight, still);
+        }
+        listed
+    }
+
+    /// The readable entries of a key, newest first, with the lengths of their records.
+    fn read_entries(
+        &self,
+        key: InvocationKey,
+    ) -> Result<Vec<(EntryId, Arc<Entry>, usize)>, StoreError> {
+        self.index.read(|transaction| {
+            let mut found = Vec::new();
+            let range = EntryId::all_of(key);
+            let table = transaction.open_table(ENTRIES)?;
+            for row in table.range::<&[u8; 40]>(range.start()..=range.end())?.rev() {
+                let (id, row) = row?;
+                let id = EntryId::from_bytes(id.value());
+                match record::decode(id.as_bytes(), row.value()) {
+                    Ok(entry) => found.push((id, Arc::new(entry), row.value().len())),
+                    Err(error) => self.count_damaged(&key, &error),
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn count_damaged(&self, key: &InvocationKey, error: &record::RecordError) {
+        self.damaged_rows.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(key = %key.0, %error, "an entry is damaged");
+    }
+}
