@@ -60,7 +60,14 @@ fn side_files_are_outputs() {
     let bench = Bench::new();
     bench.write("a.c", "int a(void) { return 0; }\n");
     let done = bench.observe(&[
-        "gcc", "-g", "-gsplit-dwarf", "-ftest-coverage", "-fstack-usage", "-save-temps", "-c", "a.c",
+        "gcc",
+        "-g",
+        "-gsplit-dwarf",
+        "-ftest-coverage",
+        "-fstack-usage",
+        "-save-temps",
+        "-c",
+        "a.c",
     ]);
     let names: Vec<_> = done
         .outputs()

@@ -85,7 +85,8 @@ struct Reservation {
 
 impl Reservation {
     fn new(backlog: &Arc<Backlog>, bytes: u64) -> Option<Self> {
-        let within = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limits::IN_FLIGHT_BYTES);
+        let within =
+            |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limits::IN_FLIGHT_BYTES);
         backlog.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).ok()?;
         backlog.publications.fetch_add(1, Ordering::Relaxed);
         Some(Self { backlog: Arc::clone(backlog), bytes })

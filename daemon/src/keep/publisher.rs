@@ -12,7 +12,8 @@ use nix::sys::stat::fstat;
 use zccache_compiler::clock::Window;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Stamp, limits,
+    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Stamp,
+    limits,
 };
 use zccache_store::{Staged, Store};
 
@@ -50,8 +51,9 @@ impl Publisher {
     pub(crate) fn start(store: Arc<Store>, contents: Arc<Contents>) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let worker = Worker { store, contents };
-        let thread =
-            std::thread::Builder::new().name("publisher".into()).spawn(move || worker.run(&jobs))?;
+        let thread = std::thread::Builder::new()
+            .name("publisher".into())
+            .spawn(move || worker.run(&jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), backlog: Arc::default() })
     }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use zccache_compiler::response::ResponseFiles;
 use zccache_compiler::{environment, plan};
+use zccache_core::entry::Manner;
 use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
 use zccache_core::settings::is_on;
 use zccache_core::{
     CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, limits,
 };
-use zccache_core::entry::Manner;
 use zccache_fs::{Look, ProjectedBytes, Projection, View};
 
 use super::daemon::Daemon;

@@ -19,6 +19,7 @@ use super::{FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings of one reading")]
 pub(crate) struct Traits {
     /// A text that mentions a macro which expands to a time.
     pub(crate) mentions_time: bool,

@@ -93,8 +93,7 @@ impl Namespace {
     }
 
     fn show(&self) {
-        let mounts =
-            self.table.lock().unwrap_or_else(PoisonError::into_inner).mounts().to_vec();
+        let mounts = self.table.lock().unwrap_or_else(PoisonError::into_inner).mounts().to_vec();
         let mut views = self.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
         views.retain(|(device, _)| mounts.iter().any(|mount| mount.device == *device));
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) =
@@ -161,7 +160,8 @@ impl Namespace {
         match self.locate(path) {
             Located::View(view, below) => view.open_lower(&below),
             Located::Kernel(path) => {
-                let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+                let flags =
+                    OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
                 Ok(self.open_in_kernel(&path, flags)?)
             }
         }
@@ -170,13 +170,15 @@ impl Namespace {
     /// The sorted names in a directory.
     pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<OsBytes>> {
         let mut names: Vec<OsBytes> = match self.locate(path) {
-            Located::View(view, below) => view.list(&below)?.into_iter().map(OsBytes::from).collect(),
+            Located::View(view, below) => {
+                view.list(&below)?.into_iter().map(OsBytes::from).collect()
+            }
             Located::Kernel(path) => {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                 let mut directory = nix::dir::Dir::from_fd(self.open_in_kernel(&path, flags)?)?;
-                let names = directory.iter().map(|entry| {
-                    entry.map(|entry| OsBytes::from(entry.file_name().to_bytes()))
-                });
+                let names = directory
+                    .iter()
+                    .map(|entry| entry.map(|entry| OsBytes::from(entry.file_name().to_bytes())));
                 names.collect::<Result<_, _>>()?
             }
         };
@@ -221,8 +223,7 @@ impl Namespace {
 
     fn stat_in_kernel(&self, path: &Path, follow: bool) -> nix::Result<FileStat> {
         if self.root.is_none() {
-            let flags =
-                if follow { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
+            let flags = if follow { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
             return fstatat(nix::fcntl::AT_FDCWD, path, flags);
         }
         let nofollow = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };

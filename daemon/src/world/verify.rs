@@ -36,12 +36,7 @@ impl Verifier {
     }
 
     /// Whether everything that the trace observed is there again.
-    pub(crate) fn holds(
-        &self,
-        trace: &Trace,
-        namespace: &Namespace,
-        contents: &Contents,
-    ) -> bool {
+    pub(crate) fn holds(&self, trace: &Trace, namespace: &Namespace, contents: &Contents) -> bool {
         let mut identities = HashMap::new();
         let mut twins: HashSet<u32> = HashSet::new();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));

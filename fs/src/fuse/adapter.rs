@@ -23,8 +23,9 @@ use crate::overlay::{Caller, Change, Creation, Overlay, Slot};
 /// wait is handed to a worker; everything else is answered at once.
 pub(super) struct Adapter {
     overlay: Arc<Overlay>,
-    workers: Workers,
+    /// Dropped before `workers`, which waits for the notifier to run out of senders.
     notices: Notices,
+    workers: Workers,
     passthrough: bool,
 }
 

@@ -66,7 +66,8 @@ impl Directory {
     /// Opens a directory below this one; `ELOOP` when a symbolic link is on the way.
     pub(crate) fn descendant(&self, path: &Path) -> nix::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        Self::new(self.open_beneath(path, OPEN_DIRECTORY)?)
+        // With `O_NOFOLLOW` a link at the end would be opened, to be no directory.
+        Self::new(self.open_beneath(path, OPEN_DIRECTORY.difference(OFlag::O_NOFOLLOW))?)
     }
 
     /// Opens what is at a path below this directory; `ELOOP` when a symbolic

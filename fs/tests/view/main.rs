@@ -1,6 +1,8 @@
 //! The view on real mounts. Where this process may not mount, each test says
 //! `SKIP` and passes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in helpers as well")]
+
 #[macro_use]
 mod support;
 

@@ -85,16 +85,15 @@ fn a_whole_set_appears_at_once(mount: &Mount) {
     let generation = |number: u32| -> Vec<_> {
         (0..8).map(|file| mount.blob(&format!("{file}.o"), number.to_string())).collect()
     };
+    let read = |file| -> u32 {
+        fs::read_to_string(mount.path(&format!("{file}.o"))).unwrap().parse().unwrap()
+    };
     mount.view.project(&generation(0)).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    let read = |file| -> u32 {
-                        let path = mount.path(&format!("{file}.o"));
-                        fs::read_to_string(path).unwrap().parse().unwrap()
-                    };
                     let seen: Vec<_> = (0..8).map(read).collect();
                     assert!(seen.is_sorted(), "an older file was seen after a newer: {seen:?}");
                 }
@@ -195,7 +194,7 @@ fn an_open_file_outlives_its_replacement(mount: &Mount) {
     mount.project("a.o", "first");
     let mut first = File::open(&path).unwrap();
     mount.project("a.o", "second");
-    let mut read = |file: &mut File| {
+    let read = |file: &mut File| {
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         (text, file.metadata().unwrap().nlink())

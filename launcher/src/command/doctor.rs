@@ -23,8 +23,7 @@ enum Finding {
 
 /// Prints all findings; fails if something does not work at all.
 pub(super) fn examine() -> ExitCode {
-    let findings =
-        [programs(), store(), daemon(), observer(), fuse(), mounting(), passthrough()];
+    let findings = [programs(), store(), daemon(), observer(), fuse(), mounting(), passthrough()];
     let mut code = ExitCode::SUCCESS;
     for finding in findings {
         match finding {
@@ -44,7 +43,9 @@ fn programs() -> Finding {
         std::env::current_exe().is_ok_and(|path| !path.with_file_name(name).is_file())
     };
     match ["zccache-launch", "zccache-daemon"].iter().find(missing) {
-        None => Finding::Good("zccache-launch and zccache-daemon are installed beside zccache".into()),
+        None => {
+            Finding::Good("zccache-launch and zccache-daemon are installed beside zccache".into())
+        }
         Some(name) => Finding::Bad(
             format!("{name} is not installed beside zccache"),
             "Install all three programs into one directory.",
@@ -62,9 +63,10 @@ fn store() -> Finding {
     };
     match writable(&directory) {
         Ok(()) => Finding::Good(format!("the store is {}", directory.display())),
-        Err(error) => {
-            Finding::Bad(format!("the store {} cannot be used: {error}", directory.display()), REMEDY)
-        }
+        Err(error) => Finding::Bad(
+            format!("the store {} cannot be used: {error}", directory.display()),
+            REMEDY,
+        ),
     }
 }
 
@@ -105,7 +107,9 @@ fn fuse() -> Finding {
     match fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
         Ok(_) => Finding::Good("/dev/fuse can be opened".into()),
         Err(error) => Finding::Limited(
-            format!("views cannot be mounted, outputs are put in place instead: /dev/fuse: {error}"),
+            format!(
+                "views cannot be mounted, outputs are put in place instead: /dev/fuse: {error}"
+            ),
             "Load the fuse module; in containers pass --device /dev/fuse --cap-add SYS_ADMIN.",
         ),
     }

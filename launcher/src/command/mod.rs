@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 
-pub use client::CommandError;
 use client::Client;
+pub use client::CommandError;
 
 /// A compiler cache that you can mount.
 #[derive(Parser, Debug)]

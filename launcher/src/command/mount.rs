@@ -45,7 +45,10 @@ pub(super) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
     match settled {
         Settled { written: 0, dropped: 0 } => println!("unmounted {}", directory.display()),
         Settled { written, dropped } => {
-            println!("unmounted {}: {written} files written, {dropped} dropped", directory.display());
+            println!(
+                "unmounted {}: {written} files written, {dropped} dropped",
+                directory.display()
+            );
         }
     }
     Ok(())

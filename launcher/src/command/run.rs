@@ -103,7 +103,9 @@ fn beside_us(program: &str) -> io::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(program);
     match path.exists() {
         true => Ok(path),
-        false => Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display()))),
+        false => {
+            Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display())))
+        }
     }
 }
 

@@ -86,7 +86,8 @@ pub(super) fn stats(
     println!("{}", summary(&counters));
     for (slug, count) in &counters.reasons {
         let reason = Reason::ALL.iter().find(|reason| reason.slug() == slug);
-        let (number, sentence) = reason.map_or((0, ""), |reason| (reason.number(), reason.sentence()));
+        let (number, sentence) =
+            reason.map_or((0, ""), |reason| (reason.number(), reason.sentence()));
         println!("{count:>8}  {number} {slug}: {sentence}");
     }
     Ok(())

@@ -149,13 +149,8 @@ impl Daemon {
 
     fn become_daemon(&self, ready: i32) {
         let [name, option, store, ready_pipe] = &self.arguments;
-        let arguments = [
-            name.as_ptr(),
-            option.as_ptr(),
-            store.as_ptr(),
-            ready_pipe.as_ptr(),
-            std::ptr::null(),
-        ];
+        let arguments =
+            [name.as_ptr(), option.as_ptr(), store.as_ptr(), ready_pipe.as_ptr(), std::ptr::null()];
         take_descriptors(ready);
         reset_signals();
         // SAFETY: a constant path.
