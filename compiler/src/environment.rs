@@ -8,7 +8,6 @@ use zccache_core::{Digest, Invocation, OsBytes, TaggedHasher};
 /// "Environment Variables Affecting GCC" and "Diagnostic Message Formatting";
 /// `clang(1)` and clang's driver sources; `ld.so(8)`; `gettext(3)`; `locale(7)`.
 const OF_COMPILERS: &[&str] = &[
-    "COLUMNS",
     "COMPILER_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
@@ -19,7 +18,6 @@ const OF_COMPILERS: &[&str] = &[
     "FORCE_CLANG_DIAGNOSTICS_CRASH",
     "GLIBC_TUNABLES",
     "HIP_PATH",
-    "HOME",
     "INCLUDE",
     "LANG",
     "LANGUAGE",
@@ -77,7 +75,10 @@ const NOISE: &[&str] = &[
 /// Feeds the variables that can reach the result of a compiler, each as its own
 /// field, in the order of their names.
 pub(crate) fn add_of_compilers(invocation: &Invocation, tag: u8, to: &mut TaggedHasher) {
-    add_sorted(invocation.environment.iter().filter(|entry| is_of_compilers(entry)), tag, to);
+    let for_terminal = invocation.terminals.iter().any(Option::is_some);
+    let counts =
+        |entry: &&OsBytes| is_of_compilers(entry) || (for_terminal && name_of(entry) == WIDTH);
+    add_sorted(invocation.environment.iter().filter(counts), tag, to);
 }
 
 /// The digest of the whole environment less the variables that are noise; for
@@ -92,6 +93,9 @@ pub fn whole(invocation: &Invocation) -> Digest {
     add_sorted(invocation.environment.iter().filter(counts), 0, &mut hasher);
     hasher.finish()
 }
+
+/// The width that messages for a terminal are laid out for, where it is set.
+const WIDTH: &[u8] = b"COLUMNS";
 
 fn is_of_compilers(entry: &OsBytes) -> bool {
     let name = name_of(entry);

@@ -1,5 +1,6 @@
 //! The views that the daemon serves.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 use zccache_core::protocol::{Settled, ViewRequest, ViewStatus};
 use zccache_core::{Digest, OsBytes};
 use zccache_fs::{Content, Settle, View, ViewOptions};
-use zccache_store::Store;
+use zccache_store::{Pin, Store};
 
 use crate::world::Atlas;
 
@@ -25,6 +26,8 @@ pub(crate) struct Served {
     device: u64,
     view: Arc<View>,
     ended: watch::Sender<bool>,
+    /// Keeps the blobs of projected files from being evicted.
+    pins: Mutex<HashMap<Digest, Pin>>,
 }
 
 /// The descriptors that come with a request to serve a view.
@@ -65,7 +68,13 @@ impl Views {
         let content = Arc::new(StoreContent(Arc::clone(&self.store)));
         let options = ViewOptions { shared: request.shared, ..ViewOptions::default() };
         let view = Arc::new(View::serve(lower, fuse, options, content)?);
-        let served = Arc::new(Served { request, device, view, ended: watch::Sender::new(false) });
+        let served = Arc::new(Served {
+            request,
+            device,
+            view,
+            ended: watch::Sender::new(false),
+            pins: Mutex::default(),
+        });
         self.atlas.add_view(device, Arc::clone(&served.view));
         self.lock().push(Arc::clone(&served));
         self.attend(Arc::clone(&served))?;
@@ -102,6 +111,24 @@ impl Views {
     /// The view mounted last at a directory.
     pub(crate) fn at(&self, directory: &OsBytes) -> Option<Arc<Served>> {
         self.lock().iter().rev().find(|served| served.request.directory == *directory).cloned()
+    }
+
+    /// Keeps blobs for as long as a view shows them.
+    pub(crate) fn hold(&self, view: &Arc<View>, pins: Vec<Pin>) {
+        let served = self.lock().iter().find(|served| Arc::ptr_eq(&served.view, view)).cloned();
+        if let Some(served) = served {
+            let mut held = served.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            held.extend(pins.into_iter().map(|pin| (pin.digest(), pin)));
+        }
+    }
+
+    /// Lets go of blobs that no view shows any more.
+    pub(crate) fn unpin_unused(&self) {
+        for served in self.lock().clone() {
+            let used: HashSet<Digest> = served.view.digests().into_iter().collect();
+            let mut pins = served.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            pins.retain(|digest, _| used.contains(digest));
+        }
     }
 
     /// Makes the files of all views real.

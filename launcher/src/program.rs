@@ -20,6 +20,9 @@ const SHELL: &CStr = c"/bin/sh";
 pub(crate) struct Program {
     candidates: Vec<CString>,
     arguments: Vec<CString>,
+    /// Whether the program is to know itself by its path: gcc finds its parts
+    /// beside the first file of its name along `PATH`, which is a link to us.
+    by_path: bool,
 }
 
 impl Program {
@@ -28,9 +31,14 @@ impl Program {
     /// left out.
     pub(crate) fn new(arguments: Vec<CString>, path: Option<&[u8]>) -> Self {
         let name = arguments.first().map_or(&b""[..], |name| name.to_bytes());
-        let candidates =
-            if name.contains(&b'/') { arguments[..1].to_vec() } else { search(name, path) };
-        Self { candidates, arguments }
+        if name.contains(&b'/') {
+            return Self { candidates: arguments[..1].to_vec(), arguments, by_path: false };
+        }
+        let mut candidates = search(name, path);
+        let found = candidates.len();
+        candidates.retain(|candidate| !is_ourselves(candidate));
+        let by_path = candidates.len() < found;
+        Self { candidates, arguments, by_path }
     }
 
     /// The name as the user typed it.
@@ -41,9 +49,12 @@ impl Program {
     /// Replaces this process by the program; returns why it cannot. Safe between
     /// fork and exec, but for two allocations that a process with one thread may make.
     pub(crate) fn execute(&self) -> Errno {
-        let arguments = pointers(&self.arguments);
+        let mut arguments = pointers(&self.arguments);
         let mut denied = false;
         for candidate in &self.candidates {
+            if self.by_path {
+                arguments[0] = candidate.as_ptr();
+            }
             match self.attempt(candidate, &arguments) {
                 Errno::EACCES => denied = true,
                 Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV => {}
@@ -85,7 +96,6 @@ fn search(name: &[u8], path: Option<&[u8]>) -> Vec<CString> {
             let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
             CString::new([directory, separator, name].concat()).ok()
         })
-        .filter(|candidate| !is_ourselves(candidate))
         .collect()
 }
 

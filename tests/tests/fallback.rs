@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use zccache_core::Reason;
 use zccache_core::settings::socket_path;
 use zccache_tests::{Command, Compiler, Outcome, Place, Sandbox, Trial, confine, trial};
@@ -161,10 +162,17 @@ fn doctor(trial: &Trial, confine: impl Fn(&mut std::process::Command)) -> String
     outcome.out() + &outcome.err()
 }
 
+/// Gives the process a `/dev` with little in it, as containers have.
 fn hide_fuse(process: &mut std::process::Command, trial: &Trial) {
-    let nothing = trial.sandbox().path("nothing");
-    fs::write(&nothing, "").expect("a file");
-    confine::bind(process, &nothing, Path::new("/dev/fuse"), trial.tree());
+    let devices = trial.sandbox().path("dev");
+    if fs::create_dir(&devices).is_ok() {
+        let everybody = Mode::from_bits_truncate(0o666);
+        for (name, minor) in [("null", 3), ("zero", 5), ("urandom", 9)] {
+            let device = makedev(1, minor);
+            mknod(&devices.join(name), SFlag::S_IFCHR, everybody, device).expect("a device");
+        }
+    }
+    confine::bind(process, &devices, Path::new("/dev"), trial.tree());
 }
 
 #[test]

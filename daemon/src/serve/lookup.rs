@@ -92,7 +92,8 @@ impl Daemon {
                 return Ok(Answer::Hit(case));
             }
             if is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
-                self.ledger.bypassed(&case.session, Reason::ReadOnly);
+                self.ledger.count(&case.session, |counters| counters.misses += 1);
+                self.ledger.abandoned(&case.session, Reason::ReadOnly);
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
                 return Ok(Answer::Bypass);
             }
@@ -198,15 +199,17 @@ impl Daemon {
     fn project(
         &self,
         case: &Case,
-        view: &View,
+        view: &Arc<View>,
         paths: Vec<PathBuf>,
         outputs: &[Output],
     ) -> Option<()> {
+        let mut pins = Vec::new();
         let mut set = Vec::with_capacity(outputs.len());
         for (path, output) in paths.into_iter().zip(outputs) {
             let source = match &output.content {
                 Content::Inline(bytes) => ProjectedBytes::Inline(bytes.as_slice().into()),
                 &Content::Blob { digest, length } => {
+                    pins.push(self.store.pin(digest));
                     // Checked now, so that nothing is shown that cannot be read.
                     self.store.open_blob(&digest).ok()?;
                     ProjectedBytes::Blob { digest, length }
@@ -216,7 +219,9 @@ impl Daemon {
             let (uid, gid) = case.owner;
             set.push(Projection { path, source, mode: output.mode, uid, gid });
         }
-        view.project(&set).ok()
+        view.project(&set).ok()?;
+        self.views.hold(view, pins);
+        Some(())
     }
 
     /// Takes the report of a run.

@@ -11,7 +11,7 @@ use std::os::fd::FromRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::UnixListener;
@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     ignore_lease_signals().map_err(io::Error::from)?;
     raise_descriptor_limit();
     let store_options = zccache_store::Options { max_bytes: options.max_bytes, read_only: false };
-    let store = Arc::new(Store::open(&options.store, store_options)?);
+    let store = Arc::new(open_store(&options.store, store_options)?);
     let daemon = Arc::new(Daemon::new(options.store.clone(), store)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -74,6 +74,27 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     runtime.shutdown_timeout(HEARTBEAT);
     daemon.store.save_counters(&daemon.ledger.read(None, false));
     Ok(served?)
+}
+
+/// Opens the store; where a daemon that no longer listens still holds it, waits
+/// for that one to leave.
+fn open_store(
+    directory: &Path,
+    store_options: zccache_store::Options,
+) -> Result<Store, DaemonError> {
+    let patience = Instant::now() + limits::START_WITHIN / 2;
+    loop {
+        match Store::open(directory, store_options.clone()) {
+            Err(StoreError::InUse(_)) if Instant::now() < patience && !is_listening(directory) => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn is_listening(store: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(settings::socket_path(store)).is_ok()
 }
 
 /// A log that grows no further than this is begun anew at the next start.
@@ -178,6 +199,7 @@ async fn unwanted(daemon: &Daemon, socket: &Path, bound: u64) {
         if idle > limits::IDLE_EXIT.as_secs() || (lost && idle > HEARTBEAT.as_secs()) {
             return;
         }
+        daemon.views.unpin_unused();
         daemon.store.save_counters(&daemon.ledger.read(None, false));
     }
 }

@@ -14,10 +14,10 @@ use nix::fcntl::OFlag;
 
 use super::answer::{self, GENERATION};
 use super::convert::{
-    LASTING, attr, bare_attr, decode_device, errno, file_type, moment, node, validity,
+    FLEETING, LASTING, attr, bare_attr, decode_device, errno, file_type, moment, node, validity,
 };
 use super::workers::{Notices, Workers};
-use crate::overlay::{Caller, Change, Creation, Overlay, Slot};
+use crate::overlay::{Caller, Change, Creation, Data, Overlay, Slot};
 
 /// Translates requests of the kernel into operations on the view. What could
 /// wait is handed to a worker; everything else is answered at once.
@@ -254,15 +254,15 @@ impl Filesystem for Adapter {
         offset: u64,
         data: &[u8],
         flags: WriteFlags,
-        _: OpenFlags,
+        open: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let privileged = !flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        match self.overlay.write(fh.0, offset, data, privileged) {
-            Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
-            Err(error) => reply.error(errno(error)),
-        }
+        let cached = flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        let append = open.0 & libc::O_APPEND != 0 && !cached;
+        let unprivileged = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let data = Data { bytes: data, offset, append, unprivileged };
+        answer::written(self.overlay.write(fh.0, &data), data.bytes.len(), &self.notices, reply);
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
@@ -325,12 +325,12 @@ impl Filesystem for Adapter {
         mut reply: ReplyDirectoryPlus,
     ) {
         let mut add = |slot: &Slot<'_>| {
-            let (node, attr) = match &slot.found {
-                Some((node, attributes)) => (node.0, attr(attributes)),
-                None => (0, bare_attr(slot.inode, slot.kind)),
+            // Without attributes the kernel must ask before it uses the node.
+            let (attr, validity) = match &slot.found {
+                Some((_, attributes)) => (attr(attributes), validity(slot.lasting)),
+                None => (bare_attr(slot.inode, slot.kind), FLEETING),
             };
-            let validity = validity(slot.lasting);
-            !reply.add(INodeNo(node), slot.next, slot.name, &validity, &attr, GENERATION)
+            !reply.add(attr.ino, slot.next, slot.name, &validity, &attr, GENERATION)
         };
         match self.overlay.list_directory(fh.0, offset, true, &mut add) {
             Ok(()) => reply.ok(),

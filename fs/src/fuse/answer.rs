@@ -2,12 +2,12 @@
 
 use fuser::{
     FileHandle, FopenFlags, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyXattr,
+    ReplyOpen, ReplyWrite, ReplyXattr,
 };
 
 use super::convert::{LASTING, attr, bare_attr, errno, open_flags, validity};
 use super::workers::Notices;
-use crate::overlay::{Attributes, Created, Entry, Opened, Refusal};
+use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal};
 
 /// Inode numbers are not used again while the kernel knows them.
 pub(super) const GENERATION: Generation = Generation(0);
@@ -101,9 +101,7 @@ pub(super) fn created(result: nix::Result<Created>, notices: &Notices, reply: Re
             let _kept_by_the_node = backing.into_raw();
         }
     }
-    if !stale.is_empty() {
-        notices.post(stale, || {});
-    }
+    forget(stale, notices);
 }
 
 /// Answers the opening of a directory: the kernel keeps its listing.
@@ -122,5 +120,29 @@ pub(super) fn xattr(result: nix::Result<Vec<u8>>, room: u32, reply: ReplyXattr) 
         Ok(value) if value.len() <= room as usize => reply.data(&value),
         Ok(_) => reply.error(fuser::Errno::ERANGE),
         Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Answers a write. What it wrote is locked in the kernel's cache until it has
+/// the answer, so what it has to forget comes after.
+pub(super) fn written(
+    result: nix::Result<Vec<Invalidation>>,
+    length: usize,
+    notices: &Notices,
+    reply: ReplyWrite,
+) {
+    match result {
+        Ok(stale) => {
+            reply.written(u32::try_from(length).unwrap_or(u32::MAX));
+            forget(stale, notices);
+        }
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Has the kernel forget, with nobody waiting for it.
+fn forget(stale: Vec<Invalidation>, notices: &Notices) {
+    if !stale.is_empty() {
+        notices.post(stale, || {});
     }
 }

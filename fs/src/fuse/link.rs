@@ -1,6 +1,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use fuser::{BackingId, INodeNo, Notifier};
 use nix::errno::Errno;
@@ -33,7 +34,6 @@ impl FuseLink {
     fn listing(&self, directory: INodeNo) -> io::Result<()> {
         // A listing on its way is cached when it arrives, and only then can be
         // dropped. To invalidate an entry, any entry, waits for it.
-        use std::os::unix::ffi::OsStrExt;
         let _barrier = self.notifier.inval_entry(directory, OsStr::from_bytes(NO_NAME));
         self.notifier.inval_inode(directory, 0, 0)
     }
@@ -60,6 +60,7 @@ impl Kernel for FuseLink {
                 self.notifier.inval_entry(INodeNo(directory.0), name)
             }
             Invalidation::Listing(directory) => self.listing(INodeNo(directory.0)),
+            Invalidation::Content(node) => self.notifier.inval_inode(INodeNo(node.0), 0, 0),
             Invalidation::Attributes(node) => self.notifier.inval_inode(INodeNo(node.0), -1, 0),
         };
         if let Err(error) = result {

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::core::Overlay;
-use super::kernel::Invalidation;
-use super::projected::Projected;
+use super::state::kernel::Invalidation;
+use super::state::projected::Projected;
 use crate::content::ProjectedBytes;
 use crate::errno::errno_of;
 use crate::lower::{Directory, Name, StagedFile};

@@ -5,11 +5,11 @@ use std::sync::{
 
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups};
 
-use super::attributes::NodeId;
-use super::data::Handles;
-use super::kernel::{Invalidation, Kernel};
-use super::nodes::Nodes;
-use super::tree::Tree;
+use super::serving::data::Handles;
+use super::state::attributes::NodeId;
+use super::state::kernel::{Invalidation, Kernel};
+use super::state::nodes::Nodes;
+use super::state::tree::Tree;
 use crate::content::Content;
 use crate::lower::{Clock, Directory, Name};
 

@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::core::Overlay;
-use super::kernel::Invalidation;
-use super::projected::Projected;
+use super::state::kernel::Invalidation;
+use super::state::projected::Projected;
+use super::state::tree::Tree;
 use super::survey::Located;
-use super::tree::Tree;
 use crate::content::Projection;
 use crate::lower::{Directory, LowerId, Name, StagedMetadata};
 

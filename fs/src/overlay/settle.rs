@@ -3,9 +3,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::attributes::NodeId;
 use super::core::Overlay;
-use super::projected::Projected;
+use super::state::attributes::NodeId;
+use super::state::projected::Projected;
 
 /// What becomes of projected files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

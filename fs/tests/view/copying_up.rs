@@ -63,7 +63,7 @@ fn parallel_appenders_lose_no_line(mount: &Mount) {
             scope.spawn(move || {
                 for file in 0..100 {
                     let mut log = OpenOptions::new().append(true).open(name(file)).unwrap();
-                    writeln!(log, "writer {writer}").unwrap();
+                    log.write_all(format!("writer {writer}\n").as_bytes()).unwrap();
                 }
             });
         }

@@ -1,12 +1,17 @@
 //! The view on real mounts. Where this process may not mount, each test says
 //! `SKIP` and passes.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in helpers as well")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in helpers as well"
+)]
 
 #[macro_use]
 mod support;
 
 mod concurrency;
+mod conformance;
 mod copying_up;
 mod listings;
 mod lower_files;

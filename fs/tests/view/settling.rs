@@ -115,15 +115,15 @@ fn what_is_discarded_leaves_no_trace_below(mode: Mode) {
 
 #[test]
 fn everything_is_below_after_unmounting_in_both_modes() {
-    [Mode::Passthrough, Mode::Cached].map(everything_is_below_after_unmounting);
+    [Mode::Passthrough, Mode::Cached].into_iter().for_each(everything_is_below_after_unmounting);
 }
 
 #[test]
 fn a_view_settles_after_unmounting_too_in_both_modes() {
-    [Mode::Passthrough, Mode::Cached].map(a_view_settles_after_unmounting_too);
+    [Mode::Passthrough, Mode::Cached].into_iter().for_each(a_view_settles_after_unmounting_too);
 }
 
 #[test]
 fn what_is_discarded_leaves_no_trace_below_in_both_modes() {
-    [Mode::Passthrough, Mode::Cached].map(what_is_discarded_leaves_no_trace_below);
+    [Mode::Passthrough, Mode::Cached].into_iter().for_each(what_is_discarded_leaves_no_trace_below);
 }

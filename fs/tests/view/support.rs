@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
 
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -18,7 +19,7 @@ use zccache_fs::{Content, ProjectError, ProjectedBytes, Projection, View, ViewOp
 
 /// Which way of reading and writing is tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
+pub(crate) enum Mode {
     Passthrough,
     Cached,
 }
@@ -36,14 +37,14 @@ macro_rules! in_both_modes {
 }
 
 /// Runs `test` on a fresh mount, if one can be made.
-pub fn with_view(mode: Mode, test: fn(&Mount)) {
+pub(crate) fn with_view(mode: Mode, test: fn(&Mount)) {
     if let Some(mount) = Mount::new(mode, false) {
         test(&mount);
     }
 }
 
 /// Blobs in a directory, named by their digests.
-pub struct Blobs(PathBuf);
+pub(crate) struct Blobs(PathBuf);
 
 impl Content for Blobs {
     fn open(&self, digest: &Digest) -> io::Result<OwnedFd> {
@@ -54,12 +55,17 @@ impl Content for Blobs {
 impl Blobs {
     fn put(&self, bytes: &[u8]) -> ProjectedBytes {
         let digest = Digest::of(bytes);
-        fs::write(self.0.join(digest.to_string()), bytes).unwrap();
+        let path = self.0.join(digest.to_string());
+        if !path.exists() {
+            let partial = path.with_extension(format!("{:?}", thread::current().id()));
+            fs::write(&partial, bytes).unwrap();
+            fs::rename(partial, path).unwrap();
+        }
         ProjectedBytes::Blob { digest, length: bytes.len() as u64 }
     }
 
     /// Every blob still has the bytes of its name.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         for entry in fs::read_dir(&self.0).unwrap() {
             let path = entry.unwrap().path();
             let digest = Digest::of(&fs::read(&path).unwrap()).to_string();
@@ -69,9 +75,9 @@ impl Blobs {
 }
 
 /// A view mounted over a directory; unmounted when dropped.
-pub struct Mount {
-    pub view: View,
-    pub blobs: Arc<Blobs>,
+pub(crate) struct Mount {
+    pub(crate) view: View,
+    pub(crate) blobs: Arc<Blobs>,
     root: PathBuf,
     mounted: bool,
     _home: TempDir,
@@ -79,12 +85,12 @@ pub struct Mount {
 
 impl Mount {
     /// Mounts a view over an empty directory, or says why it cannot be.
-    pub fn new(mode: Mode, shared: bool) -> Option<Self> {
+    pub(crate) fn new(mode: Mode, shared: bool) -> Option<Self> {
         Self::over(mode, shared, |_| {})
     }
 
     /// Mounts a view over a directory with what `prepare` puts there.
-    pub fn over(mode: Mode, shared: bool, prepare: impl FnOnce(&Path)) -> Option<Self> {
+    pub(crate) fn over(mode: Mode, shared: bool, prepare: impl FnOnce(&Path)) -> Option<Self> {
         if !geteuid().is_root() {
             println!("SKIP: mounting needs root");
             return None;
@@ -119,28 +125,32 @@ impl Mount {
     }
 
     /// A path in the view.
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
 
     /// A file to project, with ordinary permissions, of this process's user.
-    pub fn blob(&self, path: &str, bytes: impl AsRef<[u8]>) -> Projection {
+    pub(crate) fn blob(&self, path: &str, bytes: impl AsRef<[u8]>) -> Projection {
         let source = self.blobs.put(bytes.as_ref());
         Projection { path: path.into(), source, mode: 0o644, uid: 0, gid: 0 }
     }
 
     /// Projects one file.
-    pub fn project(&self, path: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn project(&self, path: &str, bytes: impl AsRef<[u8]>) {
         self.try_project(path, bytes).unwrap();
     }
 
     /// Projects one file, or not.
-    pub fn try_project(&self, path: &str, bytes: impl AsRef<[u8]>) -> Result<(), ProjectError> {
+    pub(crate) fn try_project(
+        &self,
+        path: &str,
+        bytes: impl AsRef<[u8]>,
+    ) -> Result<(), ProjectError> {
         self.view.project(&[self.blob(path, bytes)])
     }
 
     /// Runs a shell script in the view; returns what it printed.
-    pub fn shell(&self, script: &str) -> String {
+    pub(crate) fn shell(&self, script: &str) -> String {
         let output =
             Command::new("sh").args(["-euc", script]).current_dir(&self.root).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -150,7 +160,7 @@ impl Mount {
 
     /// Unmounts and waits for the end of the session; the paths lead to the
     /// lower directory from then on.
-    pub fn unmount(&mut self) {
+    pub(crate) fn unmount(&mut self) {
         umount2(&self.root, MntFlags::empty()).unwrap();
         self.mounted = false;
         self.view.wait();
@@ -159,16 +169,16 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if self.mounted {
-            if let Err(errno) = umount2(&self.root, MntFlags::MNT_DETACH) {
-                println!("{} stays mounted: {errno}", self.root.display());
-            }
+        if self.mounted
+            && let Err(errno) = umount2(&self.root, MntFlags::MNT_DETACH)
+        {
+            println!("{} stays mounted: {errno}", self.root.display());
         }
     }
 }
 
 /// The names in a directory, sorted.
-pub fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -178,7 +188,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 }
 
 /// Whether a command can be run, or the test that needs it says that it skips.
-pub fn has(command: &str) -> bool {
+pub(crate) fn has(command: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", &format!("command -v {command}")])
         .output()

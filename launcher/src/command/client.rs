@@ -100,11 +100,6 @@ impl Client {
             _ => Err(CommandError::Confused),
         }
     }
-
-    /// Waits for the daemon to close the connection.
-    pub(super) fn until_gone(mut self) {
-        while self.0.receive().is_ok() {}
-    }
 }
 
 impl AsFd for Client {

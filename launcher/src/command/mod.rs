@@ -4,11 +4,13 @@ mod client;
 mod doctor;
 mod keeper;
 mod mount;
+mod process;
 mod run;
 mod show;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use zccache_core::OsBytes;
@@ -130,17 +132,22 @@ impl Command {
     }
 }
 
+/// How long to wait for a daemon to write what it has in flight.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Unmounts the lasting views, then stops the daemon if one runs.
 fn stop() -> Result<(), CommandError> {
     let Some(mut client) = Client::connect()? else { return Ok(()) };
-    for view in client.status()?.views {
-        if !view.private {
-            mount::unmount(view.directory.as_path(), false)?;
-        }
+    let status = client.status()?;
+    for view in status.views.iter().filter(|view| !view.private) {
+        mount::unmount(view.directory.as_path(), false)?;
     }
+    let daemon = process::process_descriptor(status.pid).map_err(CommandError::System)?;
     client.order(&Request::Stop)?;
-    client.until_gone();
-    Ok(())
+    match process::ends_within(&daemon, PATIENCE) {
+        true => Ok(()),
+        false => Err(CommandError::Refused("the daemon is still writing results".into())),
+    }
 }
 
 fn check(repair: bool) -> Result<ExitCode, CommandError> {

@@ -20,6 +20,7 @@ use zccache_core::stats::Counters;
 use super::client::{Client, CommandError};
 use super::keeper::bury;
 use super::mount::{Mounted, detach, mount, settle};
+use super::process::process_descriptor;
 use super::show;
 
 /// Runs a command; ends with its status.
@@ -116,7 +117,7 @@ fn wait(mut child: Child, views: &[Mounted]) -> io::Result<ExitStatus> {
         // SAFETY: SIG_IGN runs no code.
         unsafe { signal(terminal, SigHandler::SigIgn) }?;
     }
-    let pidfd = pidfd(&child)?;
+    let pidfd = process_descriptor(child.id())?;
     let mut watched: Vec<&Mounted> = views.iter().collect();
     loop {
         let mut ends = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
@@ -135,16 +136,6 @@ fn wait(mut child: Child, views: &[Mounted]) -> io::Result<ExitStatus> {
         let mut gone = gone[1..].iter();
         watched.retain(|_| gone.next() == Some(&false));
     }
-}
-
-fn pidfd(child: &Child) -> io::Result<std::os::fd::OwnedFd> {
-    use std::os::fd::{FromRawFd, OwnedFd};
-    // SAFETY: pidfd_open takes two integers; the child has not been waited for.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
-    let fd = nix::errno::Errno::result(fd)?;
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made the descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn dismantle(mut view: Mounted) -> Result<(), CommandError> {

@@ -126,7 +126,11 @@ impl Dispatcher {
         match meaning {
             Call::Write => self.streams.write(tracee, fd, address, length),
             Call::WriteVector => self.streams.write_vector(tracee, fd, address, length),
-            Call::HandOn(argument) => Streams::hand_on(tracee, low(argument_of(call, argument))),
+            Call::HandOn(argument) => {
+                self.streams.hand_on(tracee, low(argument_of(call, argument)))
+            }
+            Call::Duplicate => self.streams.duplicate(tracee, fd, low(address)),
+            Call::Save => self.streams.save(tracee, fd, low(length)),
             Call::TouchDescriptor => self.touch_descriptor(tracee, fd),
             Call::Connect => self.connect(call),
             Call::Foreign(reason) => Err(reason),

@@ -105,8 +105,9 @@ impl Tracee {
     /// Whether descriptor `theirs` of the thread is the open file that
     /// descriptor `ours` of this process is.
     ///
-    /// Containers may refuse `kcmp(2)`; then the same pipe, terminal or file is
-    /// taken for the same open file.
+    /// Containers may refuse `kcmp(2)`; then the same pipe, terminal or regular file
+    /// is taken for the same open file. A device such as `/dev/null` is not: tools
+    /// open it themselves.
     pub(crate) fn shares(self, theirs: RawFd, ours: RawFd) -> Result<bool, Unreadable> {
         const KCMP_FILE: libc::c_int = 0;
         let us = std::process::id();
@@ -132,8 +133,16 @@ impl Tracee {
         };
         // SAFETY: only looks at the descriptor; descriptors 1 and 2 are the caller's and open.
         let ours = unsafe { std::os::fd::BorrowedFd::borrow_raw(ours) };
-        let ours = nix::sys::stat::fstat(ours).map_err(|_| Unreadable)?;
-        Ok(theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino)
+        let stat = nix::sys::stat::fstat(ours).map_err(|_| Unreadable)?;
+        if (theirs.st_dev, theirs.st_ino) != (stat.st_dev, stat.st_ino) {
+            return Ok(false);
+        }
+        let device = stat.st_mode & libc::S_IFMT == libc::S_IFCHR;
+        if device && !nix::unistd::isatty(ours).unwrap_or(false) {
+            Err(Unreadable)
+        } else {
+            Ok(true)
+        }
     }
 }
 

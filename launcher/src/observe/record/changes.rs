@@ -46,6 +46,8 @@ pub(super) struct Change {
     pub fresh_mode: Option<u32>,
     /// Whether some of the content from before may be in the file.
     pub kept_content: bool,
+    /// Whether content from before would have been kept or refused, had there been any.
+    pub needs_absence: bool,
     /// Whether it has time stamps, an owner, attributes or a second name given by the tool.
     pub marked: bool,
 }
@@ -100,7 +102,11 @@ impl Ledger {
         }
         let fresh_mode = creates.then_some(opening.mode & 0o7777 & !self.umask);
         let untouched = !self.is_changed(path);
+        if untouched && state == Before::Absent {
+            self.look(path, false, Purpose::Status);
+        }
         let change = self.change(path, state);
+        change.needs_absence |= untouched && state == Before::Absent && !opening.has(libc::O_TRUNC);
         change.fresh_mode = fresh_mode.or(change.fresh_mode);
         let existing = untouched && matches!(state, Before::File { .. });
         change.kept_content |= existing && !opening.has(libc::O_TRUNC);
@@ -201,6 +207,7 @@ impl Ledger {
             replaced: false,
             fresh_mode: None,
             kept_content: false,
+            needs_absence: false,
             marked: false,
         })
     }

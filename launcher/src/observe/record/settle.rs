@@ -46,8 +46,8 @@ impl Ledger {
         for (path, mut record) in self.paths {
             let path = OsBytes::from(path.into_vec());
             if let Some(change) = record.change.take() {
+                record.forget_what_was_made(change.needs_absence);
                 changes.push((path.clone(), change, record.read));
-                record.forget_what_was_made();
             }
             looks.extend(record.sightings(path));
         }
@@ -67,11 +67,11 @@ impl Ledger {
 
 impl PathRecord {
     /// A run that makes a file looks at its place first; that nothing was there
-    /// matters only if it wanted to read it.
-    fn forget_what_was_made(&mut self) {
-        let read = self.read;
+    /// matters only if it wanted to read it, or would have kept what was there.
+    fn forget_what_was_made(&mut self, needs_absence: bool) {
+        let matters = self.read || needs_absence;
         for slot in [&mut self.followed, &mut self.unfollowed] {
-            slot.take_if(|look| !(read && look.seen == Seen::Absent));
+            slot.take_if(|look| !(matters && look.seen == Seen::Absent));
         }
     }
 

@@ -71,8 +71,9 @@ impl Filter {
 
     fn on_stream(&mut self, argument: u8) {
         self.load(argument_offset(argument));
-        self.skip_if(EQUAL, libc::STDOUT_FILENO as u32, 2);
-        self.skip_if(EQUAL, libc::STDERR_FILENO as u32, 1);
+        self.skip_if(EQUAL, libc::STDOUT_FILENO as u32, 3);
+        self.skip_if(EQUAL, libc::STDERR_FILENO as u32, 2);
+        self.skip_if(AT_LEAST, table::FIRST_SAVED as u32, 1);
         self.allow();
     }
 

@@ -7,6 +7,10 @@
 use libc::c_long;
 use zccache_core::Reason;
 
+/// Shells save their streams to numbers from here on while they redirect a
+/// command of their own (`dash`, `bash` and `zsh` alike).
+pub(crate) const FIRST_SAVED: libc::c_int = 10;
+
 /// One observed system call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
@@ -23,9 +27,9 @@ pub(crate) struct Rule {
 pub(crate) enum When {
     /// Always.
     Always,
-    /// When this argument is descriptor 1 or 2.
+    /// When this argument is descriptor 1 or 2, or from [`FIRST_SAVED`] on.
     OnStream(u8),
-    /// When it is `fcntl` that duplicates descriptor 1 or 2.
+    /// When it is `fcntl` that duplicates such a descriptor.
     DuplicatesStream,
     /// When this argument, a word of flags, lacks `AT_EMPTY_PATH`, or argument 0 is `AT_FDCWD`.
     Names(u8),
@@ -98,8 +102,12 @@ pub(crate) enum Call {
     Write,
     /// Writes to a stream: vector and its count in arguments 1 and 2.
     WriteVector,
-    /// Passes the stream in this argument on, or writes in a way not recorded.
+    /// Writes to the stream in this argument, in a way that is not recorded.
     HandOn(u8),
+    /// Duplicates the stream in argument 0 to the number in argument 1.
+    Duplicate,
+    /// Duplicates the stream in argument 0 to the first free number from argument 2 on.
+    Save,
     /// Connects to the address in argument 1, of the length in argument 2.
     Connect,
     /// Does what cannot be observed.
@@ -181,8 +189,8 @@ const COMMON: &[Rule] = &[
     stream(libc::SYS_sendmmsg, 0, Call::HandOn(0)),
     stream(libc::SYS_ftruncate, 0, Call::HandOn(0)),
     stream(libc::SYS_dup, 0, Call::HandOn(0)),
-    stream(libc::SYS_dup3, 0, Call::HandOn(0)),
-    Rule { number: libc::SYS_fcntl, when: When::DuplicatesStream, call: Call::HandOn(0) },
+    stream(libc::SYS_dup3, 0, Call::Duplicate),
+    Rule { number: libc::SYS_fcntl, when: When::DuplicatesStream, call: Call::Save },
     Rule { number: libc::SYS_socket, when: When::NotUnix, call: Call::Foreign(Reason::Network) },
     always(libc::SYS_connect, Call::Connect),
     always(libc::SYS_bind, Call::Foreign(Reason::Network)),
@@ -227,7 +235,7 @@ const LEGACY: &[Rule] = &[
     always(libc::SYS_utime, Call::Touch(cwd(0))),
     always(libc::SYS_utimes, Call::Touch(cwd(0))),
     always(libc::SYS_futimesat, Call::Touch(at(0))),
-    stream(libc::SYS_dup2, 0, Call::HandOn(0)),
+    stream(libc::SYS_dup2, 0, Call::Duplicate),
 ];
 
 /// Calls that only this architecture has.

@@ -9,13 +9,13 @@ use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, fstat, utime
 use nix::sys::statvfs::{Statvfs, fstatvfs};
 use nix::unistd::{AccessFlags, Gid, Uid, fchownat, ftruncate, truncate};
 
-use super::attributes::{Attributes, Change, Moment, NodeId};
-use super::core::Overlay;
-use super::kernel::Refusal;
 use super::names::Caller;
-use super::nodes::Target;
-use super::projected::Projected;
 use crate::lower::{self, Place, descriptor_path};
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::{Attributes, Change, Moment, NodeId};
+use crate::overlay::state::kernel::Refusal;
+use crate::overlay::state::nodes::Target;
+use crate::overlay::state::projected::Projected;
 
 impl Overlay {
     /// Whether [`Overlay::change`] would have to copy.
@@ -226,7 +226,7 @@ fn drop_privileges_at(fd: &OwnedFd, path: &Path) -> nix::Result<()> {
 }
 
 /// A mode without the set-ID bits that a write or a change of owner clears.
-pub(super) fn without_privileges(mode: u32) -> u32 {
+pub(crate) fn without_privileges(mode: u32) -> u32 {
     let kept = mode & !libc::S_ISUID;
     if kept & libc::S_IXGRP == 0 { kept } else { kept & !libc::S_ISGID }
 }

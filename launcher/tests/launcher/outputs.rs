@@ -113,7 +113,7 @@ fn what_cannot_be_repeated_is_not_kept() {
     assert_eq!(verdict(old, "rm old"), Some(Reason::SideEffect));
     assert_eq!(verdict(old, "mv old new"), Some(Reason::SideEffect));
     assert_eq!(verdict(old, "chmod 600 old"), Some(Reason::SideEffect));
-    assert_eq!(verdict(old, "touch -d @1 old"), Some(Reason::SideEffect));
+    assert_eq!(verdict(old, "touch -d @1 old"), Some(Reason::ReadAndWritten));
     assert_eq!(verdict(old, "ln old new"), Some(Reason::SideEffect));
     assert_eq!(verdict(old, "echo more >> old"), Some(Reason::ReadAndWritten));
     assert_eq!(verdict(old, "cat old; echo new > old"), Some(Reason::ReadAndWritten));

@@ -1,10 +1,10 @@
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::attributes::{Attributes, NodeId};
-use super::core::Overlay;
-use super::tree::Tree;
 use crate::lower::{Directory, Listed};
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::{Attributes, NodeId};
+use crate::overlay::state::tree::Tree;
 use nix::unistd::AccessFlags;
 
 /// A directory that is open for reading. What it lists stays as it was when
@@ -50,7 +50,7 @@ impl Overlay {
     }
 
     /// The names of a directory, lower and projected.
-    pub(super) fn names_of(tree: &Tree, directory: &Directory) -> nix::Result<Vec<Listed>> {
+    pub(crate) fn names_of(tree: &Tree, directory: &Directory) -> nix::Result<Vec<Listed>> {
         let mut names = directory.read()?;
         names.retain(|listed| tree.get(directory, &listed.name).is_none());
         let lower = names.len();

@@ -2,7 +2,6 @@
 //! caller's environment.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -51,8 +50,19 @@ impl Bench {
 
     /// An executable shell script.
     pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.write(name, format!("#!/bin/sh\n{text}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let text = self.write(&format!("{name}.text"), format!("#!/bin/sh\n{text}\n"));
+        let path = self.install(&text, name);
+        fs::remove_file(text).unwrap();
+        path
+    }
+
+    /// An executable copy. Another process writes it, because one that this
+    /// process has open while another test forks is busy for `execve(2)`.
+    pub(crate) fn install(&self, file: impl AsRef<Path>, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let mut install = Command::new("install");
+        install.args(["-m", "755", "-T"]).arg(file.as_ref()).arg(&path);
+        assert!(install.status().unwrap().success());
         path
     }
 

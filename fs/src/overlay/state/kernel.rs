@@ -36,6 +36,8 @@ pub(crate) enum Invalidation {
     },
     /// The attributes and the listing of a directory.
     Listing(NodeId),
+    /// The attributes and the content of a file.
+    Content(NodeId),
     /// The attributes of a file.
     Attributes(NodeId),
 }

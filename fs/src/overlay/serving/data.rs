@@ -9,15 +9,16 @@ use nix::fcntl::{FallocateFlags, OFlag, copy_file_range, fallocate, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Whence, fdatasync, fsync, lseek64};
 
-use super::attributes::NodeId;
-use super::core::Overlay;
 use super::listing::OpenDirectory;
 use super::open::drop_privileges;
 use crate::errno::errno_of;
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::NodeId;
+use crate::overlay::state::kernel::Invalidation;
 
 /// What the kernel has open, by the numbers it was given.
 #[derive(Default, Debug)]
-pub(super) struct Handles {
+pub(crate) struct Handles {
     last: AtomicU64,
     files: DashMap<u64, Arc<OpenFile>>,
     directories: DashMap<u64, Arc<OpenDirectory>>,
@@ -25,39 +26,52 @@ pub(super) struct Handles {
 
 /// A regular file that is open.
 #[derive(Debug)]
-pub(super) struct OpenFile {
+pub(crate) struct OpenFile {
     /// The bytes, opened as asked.
     file: Arc<File>,
     /// Whose they are.
-    pub(super) node: NodeId,
+    pub(crate) node: NodeId,
+}
+
+/// Bytes to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Data<'a> {
+    /// The bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Where to, as far as the kernel knows.
+    pub(crate) offset: u64,
+    /// Whether that is to be the end of the file.
+    pub(crate) append: bool,
+    /// Whether the set-ID bits go.
+    pub(crate) unprivileged: bool,
 }
 
 impl Handles {
-    pub(super) fn add_file(&self, node: NodeId, file: Arc<File>) -> u64 {
+    pub(crate) fn add_file(&self, node: NodeId, file: Arc<File>) -> u64 {
         let handle = self.next();
         self.files.insert(handle, Arc::new(OpenFile { file, node }));
         handle
     }
 
-    pub(super) fn remove_file(&self, handle: u64) -> Option<Arc<OpenFile>> {
+    pub(crate) fn remove_file(&self, handle: u64) -> Option<Arc<OpenFile>> {
         self.files.remove(&handle).map(|(_, file)| file)
     }
 
-    pub(super) fn add_directory(&self, directory: OpenDirectory) -> u64 {
+    pub(crate) fn add_directory(&self, directory: OpenDirectory) -> u64 {
         let handle = self.next();
         self.directories.insert(handle, Arc::new(directory));
         handle
     }
 
-    pub(super) fn directory(&self, handle: u64) -> nix::Result<Arc<OpenDirectory>> {
+    pub(crate) fn directory(&self, handle: u64) -> nix::Result<Arc<OpenDirectory>> {
         self.directories.get(&handle).map(|found| Arc::clone(&found)).ok_or(Errno::EBADF)
     }
 
-    pub(super) fn remove_directory(&self, handle: u64) {
+    pub(crate) fn remove_directory(&self, handle: u64) {
         self.directories.remove(&handle);
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.files.clear();
         self.directories.clear();
     }
@@ -68,8 +82,12 @@ impl Handles {
 }
 
 impl Overlay {
-    pub(super) fn file(&self, handle: u64) -> nix::Result<Arc<File>> {
-        self.handles.files.get(&handle).map(|open| Arc::clone(&open.file)).ok_or(Errno::EBADF)
+    fn open_file(&self, handle: u64) -> nix::Result<Arc<OpenFile>> {
+        self.handles.files.get(&handle).map(|open| Arc::clone(&open)).ok_or(Errno::EBADF)
+    }
+
+    pub(crate) fn file(&self, handle: u64) -> nix::Result<Arc<File>> {
+        Ok(Arc::clone(&self.open_file(handle)?.file))
     }
 
     /// Reads up to `size` bytes; fewer only at the end.
@@ -89,20 +107,21 @@ impl Overlay {
         Ok(bytes)
     }
 
-    /// Writes all of `bytes`; for a caller without privilege the set-ID bits go.
-    pub(crate) fn write(
-        &self,
-        handle: u64,
-        offset: u64,
-        bytes: &[u8],
-        privileged: bool,
-    ) -> nix::Result<()> {
-        let file = self.file(handle)?;
-        file.write_all_at(bytes, offset).map_err(|error| errno_of(&error))?;
-        if !privileged {
-            drop_privileges(&file, &fstat(&file)?)?;
+    /// Writes all of the bytes.
+    ///
+    /// The kernel reckons the end of a file from its last look-up, which another
+    /// write may have overtaken. Only one thread serves requests, so where the
+    /// end is when this is called, it still is when this writes there. Returns
+    /// what the kernel has to forget, once it has been told, where it reckoned wrong.
+    pub(crate) fn write(&self, handle: u64, data: &Data<'_>) -> nix::Result<Vec<Invalidation>> {
+        let open = self.open_file(handle)?;
+        let end = if data.append { fstat(&open.file)?.st_size.unsigned_abs() } else { data.offset };
+        open.file.write_all_at(data.bytes, end).map_err(|error| errno_of(&error))?;
+        if data.unprivileged {
+            drop_privileges(&open.file, &fstat(&open.file)?)?;
         }
-        Ok(())
+        let wrong = (end != data.offset).then_some(Invalidation::Content(open.node));
+        Ok(wrong.into_iter().collect())
     }
 
     /// Makes a file durable.

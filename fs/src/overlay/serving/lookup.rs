@@ -4,11 +4,11 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
-use super::attributes::{Attributes, NodeId};
-use super::core::Overlay;
-use super::nodes::{Node, Target};
-use super::tree::Tree;
 use crate::lower::Directory;
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::{Attributes, NodeId};
+use crate::overlay::state::nodes::{Node, Target};
+use crate::overlay::state::tree::Tree;
 
 /// What a name leads to, as the kernel may remember it.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ impl Overlay {
     }
 
     /// Finds a name and counts the look-up, while the tree stays as it is.
-    pub(super) fn entry(
+    pub(crate) fn entry(
         &self,
         tree: &Tree,
         directory: &Arc<Directory>,
@@ -86,7 +86,7 @@ impl Overlay {
     }
 
     /// Attributes of the node, if that is what was found in its place.
-    pub(super) fn lower_attributes(
+    pub(crate) fn lower_attributes(
         &self,
         node: NodeId,
         stat: &FileStat,

@@ -6,34 +6,15 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 
-use super::attributes::NodeId;
-use super::core::Overlay;
-use super::kernel::{Backing, Kernel, Refusal};
 use super::metadata::without_privileges;
 use super::names::Caller;
-use super::nodes::{Nodes, Target};
-use super::projected::Projected;
 use crate::lower::Place;
-
-/// How all open files of one node are read and written. The kernel refuses to
-/// mix the two ways, or two backing files, on one node.
-#[derive(Default, Debug)]
-pub(crate) enum OpenFiles {
-    /// It was never open.
-    #[default]
-    Undecided,
-    /// The kernel reads and writes the lower file itself.
-    Passthrough {
-        /// The file it uses, for all.
-        backing: Backing,
-        /// How many.
-        opens: u64,
-    },
-    /// None is open, and what the kernel has cached from before passes for nothing.
-    Closed,
-    /// The kernel asks for what it has not cached; so it stays until `FORGET`.
-    Cached,
-}
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::NodeId;
+use crate::overlay::state::kernel::{Backing, Kernel, Refusal};
+use crate::overlay::state::nodes::{Nodes, Target};
+use crate::overlay::state::open_files::{OpenFiles, Transfer};
+use crate::overlay::state::projected::Projected;
 
 /// A file that has been opened.
 #[derive(Clone, Copy, Debug)]
@@ -44,22 +25,10 @@ pub(crate) struct Opened {
     pub(crate) transfer: Transfer,
 }
 
-/// How an open file is read and written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Transfer {
-    /// By the kernel, from the registered file of this number.
-    Passthrough(u32),
-    /// By requests.
-    Cached {
-        /// Whether what the kernel has cached is still true.
-        keep: bool,
-    },
-}
-
 /// Those flags of an open that concern the descriptor behind it. Appending and
 /// direct transfers are the business of the kernel that serves the caller; on
 /// a descriptor that serves its page cache they would misplace or refuse data.
-pub(super) fn lower_flags(flags: OFlag) -> OFlag {
+pub(crate) fn lower_flags(flags: OFlag) -> OFlag {
     flags & (OFlag::O_ACCMODE | OFlag::O_TRUNC | OFlag::O_SYNC | OFlag::O_DSYNC)
 }
 
@@ -138,7 +107,7 @@ impl Overlay {
     }
 
     /// Checks permission bits (`r` 4, `w` 2, `x` 1) for the user of this process.
-    pub(super) fn permit_bits(&self, file: &Projected, wanted: u32) -> nix::Result<()> {
+    pub(crate) fn permit_bits(&self, file: &Projected, wanted: u32) -> nix::Result<()> {
         let metadata = file.state().metadata;
         let shift = match () {
             () if metadata.uid == self.user.uid.as_raw() => 6,
@@ -149,7 +118,7 @@ impl Overlay {
     }
 
     /// Registers an open file of a node.
-    pub(super) fn opened(&self, node: NodeId, file: Arc<File>) -> nix::Result<Opened> {
+    pub(crate) fn opened(&self, node: NodeId, file: Arc<File>) -> nix::Result<Opened> {
         let kernel = self.kernel().filter(|_| self.passthrough());
         let transfer = self.join(&mut self.nodes(), node, (&file, kernel))?;
         Ok(Opened { handle: self.handles.add_file(node, file), transfer })
@@ -213,7 +182,7 @@ impl Overlay {
 
 /// Takes the set-ID bits from a file that is about to be written by somebody
 /// without privilege: what the kernel passes through is written with ours.
-pub(super) fn drop_privileges(file: &File, stat: &FileStat) -> nix::Result<()> {
+pub(crate) fn drop_privileges(file: &File, stat: &FileStat) -> nix::Result<()> {
     let kept = without_privileges(stat.st_mode);
     if kept == stat.st_mode {
         return Ok(());

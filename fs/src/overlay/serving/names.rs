@@ -8,14 +8,14 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, mkdirat, mknodat, umask};
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 
-use super::attributes::NodeId;
-use super::core::Overlay;
-use super::kernel::Invalidation;
 use super::lookup::Entry;
-use super::nodes::Target;
 use super::open::{Opened, lower_flags};
-use super::tree::Tree;
 use crate::lower::{Directory, LowerId, Name, Place};
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::NodeId;
+use crate::overlay::state::kernel::Invalidation;
+use crate::overlay::state::nodes::Target;
+use crate::overlay::state::tree::Tree;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +204,7 @@ impl Overlay {
     }
 
     /// Removes a lower name; the file stays what it is for those who know it.
-    pub(super) fn unlink_lower(
+    pub(crate) fn unlink_lower(
         &self,
         directory: &Arc<Directory>,
         name: &OsStr,
@@ -218,7 +218,7 @@ impl Overlay {
 
     /// Holds a file that the kernel knows and that is about to lose the last
     /// name we know, so that its number is not used again.
-    pub(super) fn pin(
+    pub(crate) fn pin(
         &self,
         directory: &Arc<Directory>,
         name: &OsStr,
@@ -243,7 +243,7 @@ impl Overlay {
 
     /// Whether this process may change the names of a directory, where the
     /// kernel has not checked it and no lower operation will.
-    pub(super) fn may_change(&self, directory: &Directory) -> nix::Result<()> {
+    pub(crate) fn may_change(&self, directory: &Directory) -> nix::Result<()> {
         if self.user.is_checked() {
             directory.permits(AccessFlags::W_OK | AccessFlags::X_OK)?;
         }
@@ -252,7 +252,7 @@ impl Overlay {
 }
 
 /// Refuses to lose a directory that has projected files.
-pub(super) fn refuse_full(tree: &Tree, stat: &FileStat) -> nix::Result<()> {
+pub(crate) fn refuse_full(tree: &Tree, stat: &FileStat) -> nix::Result<()> {
     if tree.has_files(LowerId::from(stat)) { Err(Errno::ENOTEMPTY) } else { Ok(()) }
 }
 

@@ -5,12 +5,12 @@ use nix::errno::Errno;
 use nix::fcntl::{RenameFlags, renameat2};
 use nix::sys::stat::FileStat;
 
-use super::attributes::NodeId;
-use super::core::Overlay;
 use super::names::refuse_full;
-use super::projected::{Projected, same};
-use super::tree::Tree;
 use crate::lower::{LowerId, Name};
+use crate::overlay::core::Overlay;
+use crate::overlay::state::attributes::NodeId;
+use crate::overlay::state::projected::{Projected, same};
+use crate::overlay::state::tree::Tree;
 
 impl Overlay {
     /// Moves `name` of `parent` to another name, as `renameat2(2)` does.

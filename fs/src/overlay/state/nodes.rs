@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::attributes::NodeId;
-use super::open::OpenFiles;
+use super::open_files::OpenFiles;
 use super::projected::Projected;
 use crate::lower::{Directory, LowerId, Name, Place};
 
