@@ -92,8 +92,7 @@ impl Daemon {
                 return Ok(Answer::Hit(case));
             }
             if is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
-                self.ledger.count(&case.session, |counters| counters.misses += 1);
-                self.ledger.abandoned(&case.session, Reason::ReadOnly);
+                self.ledger.bypassed(&case.session, Reason::ReadOnly);
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
                 return Ok(Answer::Bypass);
             }

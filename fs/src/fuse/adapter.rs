@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, INodeNo, KernelConfig,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use nix::fcntl::OFlag;
 
-use super::answer::{self, GENERATION};
-use super::convert::{
-    FLEETING, LASTING, attr, bare_attr, decode_device, errno, file_type, moment, node, validity,
-};
+use super::answer;
+use super::convert::{LASTING, attr, decode_device, errno, moment, node};
+use super::session;
 use super::workers::{Notices, Workers};
 use crate::overlay::{Caller, Change, Creation, Data, Overlay, Slot};
 
@@ -52,28 +51,9 @@ fn caller(request: &Request) -> Caller {
     Caller { uid: request.uid(), gid: request.gid() }
 }
 
-/// What the view asks of the kernel, where it offers it.
-const WANTED: [InitFlags; 7] = [
-    InitFlags::FUSE_ATOMIC_O_TRUNC,
-    InitFlags::FUSE_CACHE_SYMLINKS,
-    InitFlags::FUSE_DONT_MASK,
-    InitFlags::FUSE_DO_READDIRPLUS,
-    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-    InitFlags::FUSE_PARALLEL_DIROPS,
-    InitFlags::FUSE_READDIRPLUS_AUTO,
-];
-
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        for wanted in WANTED {
-            if let Err(missing) = config.add_capabilities(wanted) {
-                tracing::debug!(?missing, "the kernel does not offer this");
-            }
-        }
-        if self.passthrough && config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok() {
-            // Two, so that the lower directory may lie on an overlayfs.
-            let _previous = config.set_max_stack_depth(2);
-        }
+        session::configure(config, self.passthrough);
         Ok(())
     }
 
@@ -307,9 +287,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let mut add = |slot: &Slot<'_>| {
-            !reply.add(INodeNo(slot.inode), slot.next, file_type(slot.kind), slot.name)
-        };
+        let mut add = |slot: &Slot<'_>| answer::add_name(&mut reply, slot);
         match self.overlay.list_directory(fh.0, offset, false, &mut add) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(error)),
@@ -324,14 +302,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let mut add = |slot: &Slot<'_>| {
-            // Without attributes the kernel must ask before it uses the node.
-            let (attr, validity) = match &slot.found {
-                Some((_, attributes)) => (attr(attributes), validity(slot.lasting)),
-                None => (bare_attr(slot.inode, slot.kind), FLEETING),
-            };
-            !reply.add(attr.ino, slot.next, slot.name, &validity, &attr, GENERATION)
-        };
+        let mut add = |slot: &Slot<'_>| answer::add_node(&mut reply, slot);
         match self.overlay.list_directory(fh.0, offset, true, &mut add) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(error)),
@@ -344,21 +315,7 @@ impl Filesystem for Adapter {
     }
 
     fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
-        let stat = match self.overlay.file_system(node(ino)) {
-            Ok(stat) => stat,
-            Err(error) => return reply.error(errno(error)),
-        };
-        let narrow = |number| u32::try_from(number).unwrap_or(u32::MAX);
-        reply.statfs(
-            stat.blocks(),
-            stat.blocks_free(),
-            stat.blocks_available(),
-            stat.files(),
-            stat.files_free(),
-            narrow(stat.block_size()),
-            narrow(stat.name_max()),
-            narrow(stat.fragment_size()),
-        );
+        answer::file_system(self.overlay.file_system(node(ino)), reply);
     }
 
     fn setxattr(

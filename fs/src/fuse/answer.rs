@@ -1,16 +1,17 @@
 //! The answers that need more than one line.
 
 use fuser::{
-    FileHandle, FopenFlags, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyWrite, ReplyXattr,
+    FileHandle, FopenFlags, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
 };
+use nix::sys::statvfs::Statvfs;
 
-use super::convert::{LASTING, attr, bare_attr, errno, open_flags, validity};
+use super::convert::{LASTING, attr, bare_attr, errno, file_type, open_flags, validity};
 use super::workers::Notices;
-use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal};
+use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal, Slot};
 
 /// Inode numbers are not used again while the kernel knows them.
-pub(super) const GENERATION: Generation = Generation(0);
+const GENERATION: Generation = Generation(0);
 
 /// Answers without a result.
 pub(super) fn empty(result: nix::Result<()>, reply: ReplyEmpty) {
@@ -111,6 +112,40 @@ pub(super) fn directory_opened(result: nix::Result<u64>, reply: ReplyOpen) {
             .opened(FileHandle(handle), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE),
         Err(error) => reply.error(errno(error)),
     }
+}
+
+/// Adds a name to a listing; returns whether there was room.
+pub(super) fn add_name(reply: &mut ReplyDirectory, slot: &Slot<'_>) -> bool {
+    !reply.add(INodeNo(slot.inode), slot.next, file_type(slot.kind), slot.name)
+}
+
+/// Adds a name with its node to a listing; returns whether there was room.
+pub(super) fn add_node(reply: &mut ReplyDirectoryPlus, slot: &Slot<'_>) -> bool {
+    let (node, attr) = match &slot.found {
+        Some((node, attributes)) => (node.0, attr(attributes)),
+        None => (0, bare_attr(slot.inode, slot.kind)),
+    };
+    let validity = validity(slot.lasting);
+    !reply.add(INodeNo(node), slot.next, slot.name, &validity, &attr, GENERATION)
+}
+
+/// Answers with the sizes of the file system.
+pub(super) fn file_system(result: nix::Result<Statvfs>, reply: ReplyStatfs) {
+    let stat = match result {
+        Ok(stat) => stat,
+        Err(error) => return reply.error(errno(error)),
+    };
+    let narrow = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    reply.statfs(
+        stat.blocks(),
+        stat.blocks_free(),
+        stat.blocks_available(),
+        stat.files(),
+        stat.files_free(),
+        narrow(stat.block_size()),
+        narrow(stat.name_max()),
+        narrow(stat.fragment_size()),
+    );
 }
 
 /// Answers a question for an extended attribute or their list.

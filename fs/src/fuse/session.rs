@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use fuser::{Config, Session, SessionACL};
+use fuser::{Config, InitFlags, KernelConfig, Session, SessionACL};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -32,6 +32,30 @@ pub(crate) fn serve(overlay: &Arc<Overlay>, fuse: OwnedFd, passthrough: bool) ->
     };
     thread::Builder::new().name("view-session".into()).spawn(run)?;
     start.recv().unwrap_or(Err(io::ErrorKind::BrokenPipe.into()))
+}
+
+/// What the view asks of the kernel, where it offers it.
+const WANTED: [InitFlags; 7] = [
+    InitFlags::FUSE_ATOMIC_O_TRUNC,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_DONT_MASK,
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
+];
+
+/// Asks the kernel for what the view wants, where it is offered.
+pub(super) fn configure(config: &mut KernelConfig, passthrough: bool) {
+    for wanted in WANTED {
+        if let Err(missing) = config.add_capabilities(wanted) {
+            tracing::debug!(?missing, "the kernel does not offer this");
+        }
+    }
+    if passthrough && config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok() {
+        // Two, so that the lower directory may lie on an overlayfs.
+        let _previous = config.set_max_stack_depth(2);
+    }
 }
 
 /// Whether the kernel takes files for passthrough: it needs to have been asked

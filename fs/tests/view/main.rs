@@ -21,3 +21,4 @@ mod settling;
 mod surveying;
 mod tools;
 mod users;
+mod zz_perf;

@@ -4,12 +4,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode as Permissions;
 use nix::unistd::geteuid;
@@ -91,29 +92,13 @@ impl Mount {
 
     /// Mounts a view over a directory with what `prepare` puts there.
     pub(crate) fn over(mode: Mode, shared: bool, prepare: impl FnOnce(&Path)) -> Option<Self> {
-        if !geteuid().is_root() {
-            println!("SKIP: mounting needs root");
-            return None;
-        }
-        let Ok(fuse) = open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Permissions::empty())
-        else {
-            println!("SKIP: /dev/fuse cannot be opened");
-            return None;
-        };
         let home = TempDir::new().unwrap();
         let (root, blobs) = (home.path().join("build"), home.path().join("blobs"));
         fs::create_dir(&root).unwrap();
         fs::create_dir(&blobs).unwrap();
         prepare(&root);
-        let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let lower = open(&root, directory, Permissions::empty()).unwrap();
         let more = if shared { ",allow_other,default_permissions" } else { "" };
-        let data = format!("fd={},rootmode=40000,user_id=0,group_id=0{more}", fuse.as_raw_fd());
-        let none = MsFlags::empty();
-        if let Err(errno) = mount(Some("test"), &root, Some("fuse"), none, Some(data.as_str())) {
-            println!("SKIP: mount(2) says {errno}");
-            return None;
-        }
+        let (lower, fuse) = mount_over(&root, &format!("user_id=0,group_id=0{more}"))?;
         let blobs = Arc::new(Blobs(blobs));
         let options = ViewOptions { shared, passthrough: mode == Mode::Passthrough };
         let content = Arc::clone(&blobs) as Arc<dyn Content>;
@@ -173,6 +158,65 @@ impl Drop for Mount {
             && let Err(errno) = umount2(&self.root, MntFlags::MNT_DETACH)
         {
             println!("{} stays mounted: {errno}", self.root.display());
+        }
+    }
+}
+
+/// Opens a directory and mounts a view over it, or says why not.
+fn mount_over(root: &Path, options: &str) -> Option<(OwnedFd, OwnedFd)> {
+    if !geteuid().is_root() {
+        println!("SKIP: mounting needs root");
+        return None;
+    }
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let Ok(fuse) = open("/dev/fuse", flags, Permissions::empty()) else {
+        println!("SKIP: /dev/fuse cannot be opened");
+        return None;
+    };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let lower = open(root, flags, Permissions::empty()).unwrap();
+    let data = format!("fd={},rootmode=40000,{options}", fuse.as_raw_fd());
+    let none = MsFlags::empty();
+    if let Err(errno) = mount(Some("test"), root, Some("fuse"), none, Some(data.as_str())) {
+        println!("SKIP: mount(2) says {errno}");
+        return None;
+    }
+    Some((lower, fuse))
+}
+
+/// A mount for another user, to be served by another process.
+pub(crate) struct HandedOver {
+    lower: OwnedFd,
+    fuse: OwnedFd,
+    home: TempDir,
+}
+
+impl HandedOver {
+    /// Mounts a view over an empty directory of the user `uid`.
+    pub(crate) fn new(uid: u32) -> Option<Self> {
+        let home = TempDir::new().unwrap();
+        let root = home.path().join("build");
+        fs::create_dir(&root).unwrap();
+        chown(home.path(), Some(uid), Some(uid)).unwrap();
+        chown(&root, Some(uid), Some(uid)).unwrap();
+        let (lower, fuse) = mount_over(&root, &format!("user_id={uid},group_id={uid}"))?;
+        for fd in [&lower, &fuse] {
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        }
+        Some(Self { lower, fuse, home })
+    }
+
+    /// Both descriptors and the path.
+    pub(crate) fn describe(&self) -> String {
+        let root = self.home.path().join("build");
+        format!("{} {} {}", self.lower.as_raw_fd(), self.fuse.as_raw_fd(), root.display())
+    }
+}
+
+impl Drop for HandedOver {
+    fn drop(&mut self) {
+        if let Err(errno) = umount2(&self.home.path().join("build"), MntFlags::MNT_DETACH) {
+            println!("{} stays mounted: {errno}", self.home.path().display());
         }
     }
 }

@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use zccache_launcher::command::Command;
 
 fn main() -> ExitCode {
+    // A reader that has gone away ends the command, not in a panic.
+    // SAFETY: SIG_DFL runs no code of ours.
+    let _default = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     match Command::parse().execute() {
         Ok(code) => code,
         Err(error) => {
