@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,10 +100,8 @@ impl Filesystem for Adapter {
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        match self.overlay.read_link(node(ino)) {
-            Ok(target) => reply.data(target.as_encoded_bytes()),
-            Err(error) => reply.error(errno(error)),
-        }
+        let target = self.overlay.read_link(node(ino));
+        answer::data(target.map(OsString::into_encoded_bytes), reply);
     }
 
     fn mknod(
@@ -220,10 +218,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.overlay.read(fh.0, offset, size as usize) {
-            Ok(bytes) => reply.data(&bytes),
-            Err(error) => reply.error(errno(error)),
-        }
+        answer::data(self.overlay.read(fh.0, offset, size as usize), reply);
     }
 
     fn write(

@@ -1,7 +1,7 @@
 //! The answers that need more than one line.
 
 use fuser::{
-    FileHandle, FopenFlags, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyDirectory,
+    FileHandle, FopenFlags, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
 };
 use nix::sys::statvfs::Statvfs;
@@ -17,6 +17,14 @@ const GENERATION: Generation = Generation(0);
 pub(super) fn empty(result: nix::Result<()>, reply: ReplyEmpty) {
     match result {
         Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Answers with bytes.
+pub(super) fn data(result: nix::Result<Vec<u8>>, reply: ReplyData) {
+    match result {
+        Ok(bytes) => reply.data(&bytes),
         Err(error) => reply.error(errno(error)),
     }
 }

@@ -1,9 +1,11 @@
+use std::cell::OnceCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, copy_file_range, fallocate};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{Whence, lseek64};
 
@@ -216,16 +218,15 @@ for p in (\"f\", \"d\"):
     );
 }
 
+/// By a shell, as a process that forks would hold the program open for writing
+/// in its other children for a moment.
 fn a_program_written_here_runs(mount: &Mount) {
-    for round in 0..20 {
-        let path = mount.path(&format!("program{}", round % 2));
-        fs::copy("/bin/true", &path).unwrap();
-        assert!(Command::new(&path).status().unwrap().success());
-        let script = mount.path("script");
-        fs::write(&script, format!("#!/bin/sh\nexit {round}\n")).unwrap();
-        fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-        assert_eq!(Command::new(&script).status().unwrap().code(), Some(round));
-    }
+    mount.shell(
+        "for i in 1 2 3 4 5 6 7 8 9 10; do \
+         cp /bin/true program; ./program; \
+         printf '#!/bin/sh\\nexit %s\\n' $i > script; chmod 755 script; \
+         code=0; ./script || code=$?; test $code = $i; rm program; done",
+    );
 }
 
 fn sizes_of_the_file_system_are_told(mount: &Mount) {
@@ -293,12 +294,13 @@ fn sockets_and_pipes_work(mount: &Mount) {
 /// could be those of files of ours.
 #[test]
 fn other_file_systems_below_have_numbers_of_their_own() {
-    let below = |root: &std::path::Path| {
-        fs::create_dir(root.join("other")).unwrap();
-        let none = nix::mount::MsFlags::empty();
-        let kind = Some("tmpfs");
-        nix::mount::mount(kind, &root.join("other"), kind, none, None::<&str>).unwrap();
-        fs::write(root.join("other/file"), "elsewhere").unwrap();
+    let other = OtherMount(OnceCell::new());
+    let below = |root: &Path| {
+        let place = root.join("other");
+        fs::create_dir(&place).unwrap();
+        mount(Some("tmpfs"), &place, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        fs::write(place.join("file"), "elsewhere").unwrap();
+        other.0.set(place).unwrap();
     };
     let Some(mut mount) = Mount::over(Mode::Passthrough, false, below) else { return };
     let inode = |name: &str| fs::metadata(mount.path(name)).unwrap().ino();
@@ -314,5 +316,16 @@ fn other_file_systems_below_have_numbers_of_their_own() {
     assert_eq!(settled.written, 1);
     mount.unmount();
     assert_eq!(fs::read(mount.path("other/projected")).unwrap(), b"bytes");
-    nix::mount::umount2(&mount.path("other"), nix::mount::MntFlags::MNT_DETACH).unwrap();
+    drop(other);
+}
+
+/// Unmounted when dropped, which is to be after the view over it.
+struct OtherMount(OnceCell<PathBuf>);
+
+impl Drop for OtherMount {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.get() {
+            umount2(place, MntFlags::MNT_DETACH).unwrap();
+        }
+    }
 }

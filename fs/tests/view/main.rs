@@ -21,4 +21,3 @@ mod settling;
 mod surveying;
 mod tools;
 mod users;
-mod zz_perf;

@@ -146,7 +146,9 @@ impl Mount {
     /// Unmounts and waits for the end of the session; the paths lead to the
     /// lower directory from then on.
     pub(crate) fn unmount(&mut self) {
-        umount2(&self.root, MntFlags::empty()).unwrap();
+        // Children of other tests, between fork and exec, may still hold files
+        // of this one; the session ends with the last of them.
+        umount2(&self.root, MntFlags::MNT_DETACH).unwrap();
         self.mounted = false;
         self.view.wait();
     }

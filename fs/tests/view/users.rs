@@ -146,7 +146,9 @@ fn serve_as_user(served: &str) {
     project("dir/script", 0o755, USER);
     shell("test \"$(cat dir/own)\" = bytes; ! cat dir/mute; test -x dir/script; ! test -x dir/own");
     shell("chmod 400 dir/own; ! (echo > dir/own); ! test -w dir/own; test -r dir/own");
-    shell("! chown 0 dir/own; chmod 500 dir; ! rm -f dir/own; ! mv dir/own own; ! ln dir/own dir/other");
+    shell(
+        "! chown 0 dir/own; chmod 500 dir; ! rm -f dir/own; ! mv dir/own own; ! ln dir/own dir/other",
+    );
     assert_eq!(view.projected(), 3);
     shell("chmod 700 dir dir/own; mv dir/own own; echo more >> own; test \"$(wc -l < own)\" = 2");
     shell("ln dir/script link; touch -d @5 link; test \"$(stat -c %Y dir/script)\" = 5; rm link");

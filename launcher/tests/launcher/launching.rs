@@ -200,3 +200,18 @@ fn without_a_command_it_explains_itself() {
     let output = bench.launcher(&["--version"]).output().unwrap();
     assert!(output.stdout.starts_with(b"zccache-launch "));
 }
+
+#[test]
+fn terminals_stay_terminals_and_are_told() {
+    let bench = Bench::new();
+    bench.script("tool", "test -t 1 && test -t 2 && echo both");
+    let mut command = bench.bare("/usr/bin/script");
+    let line = format!("stty cols 123; exec {LAUNCHER} ./tool");
+    command.args(["-q", "-e", "-c", &line, "/dev/null"]);
+    let done = bench.answered(command, vec![Verdict::Run { views: Vec::new() }.into()]);
+    let Request::Lookup(invocation) = &done.heard.requests[0] else { panic!("a look-up") };
+    let terminal = Some(zccache_core::invocation::Terminal { columns: 123 });
+    assert_eq!(invocation.terminals, [terminal, terminal]);
+    assert_eq!(done.output.stdout, b"both\r\n");
+    assert_eq!(done.stream(zccache_core::entry::Stream::Stdout), b"both\n");
+}

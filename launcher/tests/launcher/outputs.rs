@@ -93,10 +93,14 @@ fn files_on_a_view_are_not_attached() {
 #[test]
 fn an_output_was_no_input_unless_it_was_read() {
     let bench = Bench::new();
-    bench.script("tool", "test -e out; echo x > out; cat out > copy");
+    bench.script("tool", "test -e out; echo x > out; cat in > copy");
     let done = bench.observe(&["./tool"]);
     assert_eq!(done.outputs(), [bench.path("copy"), bench.path("out")]);
     assert!(done.kept().sightings.iter().all(|s| s.path.as_path() != bench.path("out")));
+
+    bench.script("tool", "test -e worked-on; echo x > worked-on; cat worked-on");
+    let done = bench.observe(&["./tool"]);
+    assert_eq!(done.seen(bench.path("worked-on")), Some(&Seen::Absent));
 
     bench.script("tool", "cat other 2>/dev/null; echo x > other");
     let done = bench.observe(&["./tool"]);
@@ -144,4 +148,33 @@ fn odd_places_for_outputs_are_not_kept() {
         fs::set_permissions(bench.path("out"), fs::Permissions::from_mode(0o777)).unwrap();
     };
     assert_eq!(verdict(executable, "echo x > out"), Some(Reason::OddOutput));
+}
+
+#[test]
+fn an_archive_needs_that_there_was_none() {
+    for archiver in ["ar", "llvm-ar"] {
+        let bench = Bench::new();
+        bench.write("member", "x");
+        let done = bench.observe(&[archiver, "qc", "lib.a", "member"]);
+        assert_eq!(done.outputs(), [bench.path("lib.a")]);
+        assert_eq!(done.seen(bench.path("lib.a")), Some(&Seen::Absent), "{archiver}");
+        let again = bench.observe(&[archiver, "qc", "lib.a", "member"]);
+        assert_eq!(again.report().unobservable, Some(Reason::ReadAndWritten), "{archiver}");
+    }
+}
+
+#[test]
+fn temporary_files_leave_no_trace() {
+    let bench = Bench::new();
+    bench.write("a.c", "int a;\n");
+    for compiler in ["gcc", "clang"] {
+        let mut command = bench.launcher(&[compiler, "-c", "a.c"]);
+        command.env("TMPDIR", bench.store());
+        let done = bench.observe_command(command);
+        let temporary = |s: &&zccache_core::report::Sighting| {
+            let path = s.path.as_path();
+            path.starts_with(bench.store()) && path != bench.store() || path == bench.path("a.o")
+        };
+        assert_eq!(done.kept().sightings.iter().find(temporary), None, "{compiler}");
+    }
 }

@@ -98,3 +98,70 @@ fn where_observing_is_not_possible_the_compiler_runs_all_the_same() {
     assert_eq!(report.unobservable, Some(Reason::ObserverUnavailable));
     assert_eq!(done.report().unobservable, Some(Reason::Network));
 }
+
+/// A program that runs another where the system call `number` is refused, as
+/// container profiles refuse some.
+fn refusing(bench: &Bench, number: &str) -> std::path::PathBuf {
+    let source = r#"
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int count, char **arguments) {
+    struct sock_filter code[] = {
+        {BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, NUMBER},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    };
+    struct sock_fprog program = {4, code};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 99;
+    execv(arguments[1], arguments + 1);
+    return 98;
+}
+"#;
+    bench.program("refusing", source, &["-static", &format!("-DNUMBER={number}")])
+}
+
+/// Compiles with a warning where a system call is refused, and returns the
+/// reason against keeping it.
+fn refused(number: &str) -> Option<Reason> {
+    let bench = Bench::new();
+    bench.write("a.c", "#warning seen\nint a;\n");
+    let mut command = bench.bare(refusing(&bench, number));
+    command.args([crate::bench::LAUNCHER, "gcc", "-c", "a.c"]);
+    let done = bench.observe_command(command);
+    assert!(done.output.status.success());
+    assert!(bench.path("a.o").exists());
+    let report = done.report();
+    if report.unobservable.is_none() {
+        let recorded: Vec<u8> = report.streams.iter().flat_map(|c| c.bytes.clone()).collect();
+        assert_eq!(recorded, done.output.stderr);
+    }
+    report.unobservable
+}
+
+#[test]
+fn what_a_container_refuses_never_harms_the_build() {
+    assert_eq!(refused("SYS_seccomp"), Some(Reason::ObserverUnavailable));
+    assert_eq!(refused("SYS_process_vm_readv"), Some(Reason::UnreadableTool));
+    assert_eq!(refused("SYS_kcmp"), None);
+}
+
+#[test]
+fn without_privileges_it_observes_as_well() {
+    let bench = Bench::new();
+    bench.write("a.c", "int a;\n");
+    let mut command = bench.bare("/usr/bin/setpriv");
+    command.args(["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]);
+    command.args([crate::bench::LAUNCHER, "gcc", "-c", "a.c"]);
+    // Only who has privileges can give them up.
+    if !nix::unistd::geteuid().is_root() {
+        command = bench.launcher(&["gcc", "-c", "a.c"]);
+    }
+    let done = bench.observe_command(command);
+    assert_eq!(done.outputs(), [bench.path("a.o")]);
+}

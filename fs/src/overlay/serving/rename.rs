@@ -26,6 +26,9 @@ impl Overlay {
         let source = tree.get(&from.directory, &from.name).cloned();
         let target = tree.get(&to.directory, &to.name).cloned();
         if source.is_some() || target.is_some() {
+            if flags.contains(RenameFlags::RENAME_WHITEOUT) {
+                return Err(Errno::EINVAL);
+            }
             if from.directory.id().device != to.directory.id().device {
                 return Err(Errno::EXDEV);
             }

@@ -33,6 +33,18 @@ pub(super) enum Before {
     Special,
 }
 
+/// Whether it matters for a file that the run made that nothing was there before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Absence {
+    /// It would have been replaced.
+    Indifferent,
+    /// It would have been kept in part, or worked on: the tool looked for it, and read what it made.
+    Needed,
+    /// It would have been refused (`O_EXCL`). For a temporary file the tool would
+    /// merely have chosen another name.
+    NeededIfKept,
+}
+
 /// What a run did at a path.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -46,8 +58,8 @@ pub(super) struct Change {
     pub fresh_mode: Option<u32>,
     /// Whether some of the content from before may be in the file.
     pub kept_content: bool,
-    /// Whether content from before would have been kept or refused, had there been any.
-    pub needs_absence: bool,
+    /// Whether it matters that nothing was there.
+    pub absence: Absence,
     /// Whether it has time stamps, an owner, attributes or a second name given by the tool.
     pub marked: bool,
 }
@@ -77,6 +89,17 @@ impl Opening {
         self.flags & libc::O_ACCMODE != libc::O_RDONLY || self.has(libc::O_TRUNC)
     }
 
+    /// What a file that was not there would have meant.
+    fn absence(self) -> Absence {
+        if self.has(libc::O_EXCL) {
+            Absence::NeededIfKept
+        } else if self.has(libc::O_TRUNC) {
+            Absence::Indifferent
+        } else {
+            Absence::Needed
+        }
+    }
+
     /// Whether a file may be changed or created.
     pub(crate) fn may_change(self) -> bool {
         self.writes() || self.has(libc::O_CREAT)
@@ -102,11 +125,15 @@ impl Ledger {
         }
         let fresh_mode = creates.then_some(opening.mode & 0o7777 & !self.umask);
         let untouched = !self.is_changed(path);
-        if untouched && state == Before::Absent {
+        let absence = opening.absence();
+        let made = untouched && state == Before::Absent;
+        if made && absence != Absence::Indifferent {
             self.look(path, false, Purpose::Status);
         }
         let change = self.change(path, state);
-        change.needs_absence |= untouched && state == Before::Absent && !opening.has(libc::O_TRUNC);
+        if made {
+            change.absence = absence;
+        }
         change.fresh_mode = fresh_mode.or(change.fresh_mode);
         let existing = untouched && matches!(state, Before::File { .. });
         change.kept_content |= existing && !opening.has(libc::O_TRUNC);
@@ -207,7 +234,7 @@ impl Ledger {
             replaced: false,
             fresh_mode: None,
             kept_content: false,
-            needs_absence: false,
+            absence: Absence::Indifferent,
             marked: false,
         })
     }

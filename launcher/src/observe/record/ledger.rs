@@ -10,7 +10,7 @@ use nix::time::{ClockId, clock_gettime};
 use zccache_core::report::Seen;
 use zccache_core::{Identity, Reason, Stamp, limits};
 
-use super::changes::Change;
+use super::changes::{Absence, Change};
 use super::image;
 
 /// Why a run looks at a path.
@@ -89,7 +89,11 @@ impl Ledger {
     pub(crate) fn look(&mut self, path: &CStr, follow: bool, purpose: Purpose) {
         let bytes = path.to_bytes();
         if let Some(record) = self.paths.get_mut(bytes) {
-            if record.change.is_some() {
+            if let Some(change) = &mut record.change {
+                if purpose == Purpose::Read && change.absence == Absence::Indifferent {
+                    // An archiver looks for its archive, makes it, and then adds to it.
+                    change.absence = Absence::Needed;
+                }
                 return;
             }
             record.read |= purpose != Purpose::Status;

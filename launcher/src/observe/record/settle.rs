@@ -10,7 +10,7 @@ use zccache_core::entry::Manner;
 use zccache_core::report::{Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
-use super::changes::{Before, Change, state};
+use super::changes::{Absence, Before, Change, state};
 use super::ledger::{Ledger, Look, PathRecord};
 
 /// What was observed of a run, as the report tells it.
@@ -46,7 +46,7 @@ impl Ledger {
         for (path, mut record) in self.paths {
             let path = OsBytes::from(path.into_vec());
             if let Some(change) = record.change.take() {
-                record.forget_what_was_made(change.needs_absence);
+                record.forget_what_was_made(needs_absence(&path, change.absence));
                 changes.push((path.clone(), change, record.read));
             }
             looks.extend(record.sightings(path));
@@ -81,6 +81,16 @@ impl PathRecord {
         };
         let followed = self.followed.map(sighting(true, path.clone()));
         followed.into_iter().chain(self.unfollowed.map(sighting(false, path)))
+    }
+}
+
+fn needs_absence(path: &OsBytes, absence: Absence) -> bool {
+    match absence {
+        Absence::Indifferent => false,
+        Absence::Needed => true,
+        Absence::NeededIfKept => {
+            CString::new(path.as_bytes()).is_ok_and(|path| state(&path) != Before::Absent)
+        }
     }
 }
 

@@ -1,0 +1,276 @@
+//! How close zccache comes to what it aims at, measured against what it is
+//! compared with in the same run, alternating. `cargo bench -p zccache-benches`.
+//!
+//! Build the programs first (`cargo build --release`). With `ZCCACHE_BENCH_QUICK=1`
+//! every measurement has few rounds. The report also goes to
+//! `tmp/reach.json` in cargo's target directory.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use zccache_benches::samples::in_turn;
+use zccache_benches::{Report, Samples};
+use zccache_tests::project::Project;
+use zccache_tests::{Command, Sandbox};
+
+/// A C++ file that takes a compiler about a second.
+const SECOND: &str = "#include <map>\n#include <regex>\n#include <string>\n\
+    bool f(const std::string &s) { return std::regex_match(s, std::regex(\"a+b*[c-f]\")); }\n\
+    std::map<std::string, int> m(int n) { return {{std::to_string(n), n}}; }\n";
+
+const SMALL: &str = "int f(int x) { return x + 1; }\n";
+
+type Measure = fn(&mut Report);
+
+fn main() {
+    // Cargo passes `--bench`; a name in the arguments selects what is measured.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let parts: [(&str, Measure); 6] = [
+        ("hit", hits),
+        ("miss", misses),
+        ("build", builds),
+        ("launcher", launcher_memory),
+        ("daemon", daemon_memory),
+        ("warm", warm_builds),
+    ];
+    let mut report = Report::default();
+    for (name, measure) in parts {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            eprintln!("measuring: {name}");
+            measure(&mut report);
+        }
+    }
+    print!("{report}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reach.json");
+    report.write(&path).expect("the report can be written");
+    println!("{}", path.display());
+}
+
+/// As many rounds as asked for, or a few.
+fn rounds(full: u32) -> u32 {
+    let quick = std::env::var_os("ZCCACHE_BENCH_QUICK").is_some();
+    if quick { (full / 10).max(2) } else { full }
+}
+
+/// A sandbox with a daemon that runs.
+fn started() -> (Sandbox, PathBuf) {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.zccache(&["start"]).succeeded();
+    let work = sandbox.path("work");
+    (sandbox, work)
+}
+
+fn write(path: impl AsRef<Path>, text: &str) {
+    fs::write(path, text).expect("a file can be written");
+    // Younger inputs are distrusted, which is not what is measured here.
+    std::thread::sleep(std::time::Duration::from_millis(30));
+}
+
+/// Runs a process to its end, as a build tool would; its streams go nowhere.
+fn run(process: &mut std::process::Command) {
+    use std::process::Stdio;
+    process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = process.status().expect("it can be started");
+    assert!(status.success(), "{process:?}: {status}");
+}
+
+/// A process made ahead, so that only running it is timed.
+fn process(sandbox: &Sandbox, work: &Path, command: &Command) -> std::process::Command {
+    command.process(work, sandbox.environment())
+}
+
+fn hits(report: &mut Report) {
+    for view in [false, true] {
+        let (sandbox, work) = started();
+        let nothing = no_op(&sandbox);
+        if view {
+            sandbox.mount(&work);
+        }
+        write(work.join("a.c"), SMALL);
+        let compile = sandbox.launched("gcc -c a.c -o a.o");
+        let mut hit = process(&sandbox, &work, &compile);
+        run(&mut hit);
+        sandbox.settle();
+        let before = sandbox.counters();
+        let mut no_op = process(&sandbox, &work, &Command::new([&nothing]));
+        let count = rounds(400);
+        let samples = in_turn(
+            count,
+            |_, samples| samples.time(|| run(&mut no_op)),
+            |_, samples| samples.time(|| run(&mut hit)),
+        );
+        let counted = sandbox.counters().since(&before);
+        assert_eq!(counted.hits, u64::from(count), "{counted:?}");
+        let place = if view { "in a view" } else { "outside a view" };
+        report.ratio(&format!("hit of a small C file, {place} / no-op"), &samples, Some(2.5));
+    }
+}
+
+/// A static program that does nothing.
+fn no_op(sandbox: &Sandbox) -> PathBuf {
+    let (source, program) = (sandbox.path("nothing.c"), sandbox.path("nothing"));
+    write(&source, "int main(void) { return 0; }\n");
+    let link = Command::from("gcc -static -O2 -o").arg(&program).arg(&source);
+    let _ = sandbox.bare(&sandbox.path("work"), link).succeeded();
+    program
+}
+
+fn misses(report: &mut Report) {
+    let second = missed("g++ -O1 -c a.cpp -o a.o", SECOND, rounds(30));
+    report.ratio("miss of a C++ file of a second / bare", &second, Some(1.08));
+    let second = missed("clang++ -O1 -c a.cpp -o a.o", SECOND, rounds(20));
+    report.ratio("the same with clang++", &second, Some(1.08));
+    let smallest = missed("gcc -c a.c -o a.o", "int x;\n", rounds(200));
+    report.difference("miss of the smallest C file - bare", &smallest, 4.0);
+    let smallest = missed("clang -c a.c -o a.o", "int x;\n", rounds(100));
+    report.difference("the same with clang", &smallest, 4.0);
+}
+
+/// The same compile bare and through the launcher, where it is new each time.
+fn missed(line: &str, source: &str, count: u32) -> [Samples; 2] {
+    let (sandbox, work) = started();
+    let name = if source == SECOND { "a.cpp" } else { "a.c" };
+    write(work.join(name), source);
+    let round = |round| Command::from(line).arg(format!("-DROUND={round}"));
+    run(&mut process(&sandbox, &work, &round(count)));
+    let samples = in_turn(
+        count,
+        |n, samples| {
+            let mut bare = process(&sandbox, &work, &round(n));
+            samples.time(|| run(&mut bare));
+        },
+        |n, samples| {
+            let mut launched = process(&sandbox, &work, &sandbox.launched(round(n)));
+            samples.time(|| run(&mut launched));
+            sandbox.settle();
+        },
+    );
+    let counted = sandbox.counters();
+    assert_eq!((counted.misses, counted.abandoned), (u64::from(count), 0), "{counted:?}");
+    samples
+}
+
+/// The library of zstd, with its sources and a Makefile that builds it.
+struct Build {
+    sandbox: Sandbox,
+    tree: PathBuf,
+}
+
+impl Build {
+    fn new() -> Option<Self> {
+        let project = Project::find("zstd")?;
+        let (sandbox, tree) = started();
+        let mut copy = std::process::Command::new("cp");
+        run(copy.arg("-a").arg(project.sources().join(".")).arg(&tree));
+        Some(Self { sandbox, tree })
+    }
+
+    fn make(&self, target: &str) -> Command {
+        let launcher = self.sandbox.programs().launcher();
+        let make = Command::from("make -j2 -C lib BUILD_DIR=obj").arg(target);
+        make.arg(format!("CC={} gcc", launcher.display())).env("CFLAGS", "-O2")
+    }
+
+    fn run(&self, command: &Command, samples: &mut Samples) {
+        let mut process = process(&self.sandbox, &self.tree, command);
+        samples.time(|| run(&mut process));
+        self.sandbox.settle();
+    }
+
+    fn clean(&self) {
+        let bare = self.make("clean").env("ZCCACHE_DISABLE", "1");
+        run(&mut process(&self.sandbox, &self.tree, &bare));
+    }
+
+    /// Builds on the directory as it is, with the cache off.
+    fn off(&self, samples: &mut Samples) {
+        self.clean();
+        self.run(&self.make("libzstd.a").env("ZCCACHE_DISABLE", "1"), samples);
+        self.clean();
+    }
+}
+
+fn builds(report: &mut Report) {
+    let Some(build) = Build::new() else { return };
+    let samples = in_turn(
+        rounds(6),
+        |_, samples| build.off(samples),
+        |_, samples| {
+            let _ = build.sandbox.zccache(&["clear"]).succeeded();
+            build.sandbox.mount(&build.tree);
+            build.run(&build.make("libzstd.a"), samples);
+            build.sandbox.umount(&build.tree);
+            build.clean();
+        },
+    );
+    let counted = build.sandbox.counters();
+    assert_eq!((counted.hits, counted.abandoned), (0, 0), "{counted:?}");
+    report.ratio("cold build of zstd in a view / cache off, no view", &samples, Some(1.05));
+}
+
+fn warm_builds(report: &mut Report) {
+    for view in [false, true] {
+        let Some(build) = Build::new() else { return };
+        build.run(&build.make("libzstd.a"), &mut Samples::default());
+        let samples = in_turn(
+            rounds(6),
+            |_, samples| build.off(samples),
+            |_, samples| {
+                if view {
+                    build.sandbox.mount(&build.tree);
+                }
+                build.clean();
+                build.run(&build.make("libzstd.a"), samples);
+                if view {
+                    build.sandbox.umount(&build.tree);
+                }
+            },
+        );
+        let place = if view { "in a view" } else { "outside a view" };
+        report.ratio(&format!("warm build of zstd, {place} / cache off"), &samples, None);
+    }
+}
+
+/// The most that the launcher itself holds while it observes a compile.
+fn launcher_memory(report: &mut Report) {
+    let (sandbox, work) = started();
+    write(work.join("a.cpp"), SECOND);
+    let mut most = 0;
+    for round in 0..rounds(20) {
+        let compile = Command::from("g++ -O1 -c a.cpp -o a.o").arg(format!("-DROUND={round}"));
+        let mut process = process(&sandbox, &work, &sandbox.launched(compile));
+        let mut child = process.spawn().expect("the launcher can be started");
+        while child.try_wait().expect("it is a child").is_none() {
+            most = most.max(peak(child.id(), "VmHWM:").unwrap_or(0));
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+    }
+    report.memory("resident memory of the launcher, peak", most, 4.0, "a C++ miss".to_owned());
+}
+
+fn daemon_memory(report: &mut Report) {
+    let (sandbox, work) = started();
+    sandbox.mount(&work);
+    write(work.join("a.cpp"), "#include <vector>\n#include <string>\nstd::string s;\n");
+    let count = rounds(1000);
+    for round in 0..count {
+        let compile = Command::from("g++ -c a.cpp -o a.o").arg(format!("-DROUND={round}"));
+        run(&mut process(&sandbox, &work, &sandbox.launched(compile)));
+    }
+    sandbox.settle();
+    let pid = sandbox.daemons().first().map_or(0, |pid| pid.as_raw().unsigned_abs());
+    let resident = peak(pid, "VmRSS:").expect("the daemon runs");
+    let most = peak(pid, "VmHWM:").expect("the daemon runs") >> 10;
+    let detail = format!("after {count} misses; at most {most} KiB");
+    report.memory("resident memory of the daemon", resident, 64.0, detail);
+    sandbox.umount(&work);
+}
+
+/// A field of `/proc/PID/status`, in bytes.
+fn peak(pid: u32, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes << 10)
+}
