@@ -4,10 +4,9 @@
 //! Nothing here may become the build's trouble: whatever goes wrong on our side
 //! ends in running the compiler as if zccache were not there.
 
-pub mod command;
 pub mod daemon_link;
 mod environment;
 pub mod launch;
-mod observe;
+pub mod observe;
 mod place;
 mod program;

@@ -2,7 +2,7 @@
 
 mod command;
 mod replay;
-pub(crate) mod surroundings;
+pub mod surroundings;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;

@@ -48,8 +48,9 @@ fn umask() -> u32 {
     mask.bits()
 }
 
-/// The mount namespace and root of this process.
-pub(crate) fn place() -> Option<Place> {
+/// The mount namespace and root of this process; none if they cannot be told.
+#[must_use]
+pub fn place() -> Option<Place> {
     let namespace = stat(c"/proc/self/ns/mnt").ok()?;
     let root = stat(c"/").ok()?;
     Some(Place { namespace: namespace.st_ino, root_device: root.st_dev, root_inode: root.st_ino })

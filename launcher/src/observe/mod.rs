@@ -69,7 +69,8 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
 }
 
 /// Whether this process may observe another: tried on a program that does nothing.
-pub(crate) fn is_permitted() -> bool {
+#[must_use]
+pub fn is_permitted() -> bool {
     let program = Program::new(vec![c"true".to_owned()], None);
     let setting = Setting { directory: b"/", umask: 0o022, views: &[] };
     observe(&program, setting)

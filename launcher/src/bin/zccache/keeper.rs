@@ -8,11 +8,11 @@ use nix::mount::MntFlags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{ForkResult, fork, setsid};
 
-use super::client::CommandError;
-use super::mount::{Mounted, detach};
+use crate::client::CommandError;
+use crate::mount::{Mounted, detach};
 
 /// Leaves a process behind that waits for the end of the view.
-pub(super) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
+pub(crate) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
     // SAFETY: the command has only this thread, so that the child may do all
     // that the parent may.
     match unsafe { fork() }.map_err(|errno| CommandError::System(errno.into()))? {
@@ -42,7 +42,7 @@ fn keep(mounted: &Mounted) -> std::io::Result<()> {
 
 /// Removes the mount of a view that nobody serves any more. After an orderly
 /// unmount there is none.
-pub(super) fn bury(directory: &Path) {
+pub(crate) fn bury(directory: &Path) {
     let dead = std::fs::metadata(directory)
         .is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN));
     if dead && let Err(error) = detach(directory, MntFlags::MNT_DETACH) {

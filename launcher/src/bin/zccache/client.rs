@@ -9,11 +9,11 @@ use std::time::Duration;
 use zccache_core::protocol::{Reply, Request, Status};
 use zccache_core::settings::{self, SettingsError};
 
-use crate::daemon_link::{Connection, LinkError, connect_or_start};
+use zccache_launcher::daemon_link::{Connection, LinkError, connect_or_start};
 
 /// A command cannot do what it should.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The settings do not say where the store is.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -53,11 +53,11 @@ pub enum CommandError {
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// A connection that waits for its answers.
-pub(super) struct Client(Connection);
+pub(crate) struct Client(Connection);
 
 impl Client {
     /// Connects if a daemon runs.
-    pub(super) fn connect() -> Result<Option<Self>, CommandError> {
+    pub(crate) fn connect() -> Result<Option<Self>, CommandError> {
         match Connection::open(&store()?) {
             Ok(connection) => Self::patient(connection).map(Some),
             Err(LinkError::NoDaemon(_)) => Ok(None),
@@ -66,7 +66,7 @@ impl Client {
     }
 
     /// Connects, and starts the daemon if none runs.
-    pub(super) fn connect_or_start() -> Result<Self, CommandError> {
+    pub(crate) fn connect_or_start() -> Result<Self, CommandError> {
         Self::patient(connect_or_start(&store()?)?)
     }
 
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Asks, with descriptors that travel along.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         request: &Request,
         descriptors: &[BorrowedFd<'_>],
@@ -86,7 +86,7 @@ impl Client {
     }
 
     /// Asks for something to be done.
-    pub(super) fn order(&mut self, request: &Request) -> Result<(), CommandError> {
+    pub(crate) fn order(&mut self, request: &Request) -> Result<(), CommandError> {
         match self.ask(request, &[])? {
             Reply::Done => Ok(()),
             Reply::Failed(text) => Err(CommandError::Refused(text)),
@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    pub(super) fn status(&mut self) -> Result<Status, CommandError> {
+    pub(crate) fn status(&mut self) -> Result<Status, CommandError> {
         match self.ask(&Request::Status, &[])? {
             Reply::Status(status) => Ok(*status),
             _ => Err(CommandError::Confused),

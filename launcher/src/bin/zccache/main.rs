@@ -1,10 +1,19 @@
 //! `zccache`: the control command.
 
+mod client;
+mod command;
+mod doctor;
+mod keeper;
+mod mount;
+mod process;
+mod run;
+mod show;
+
 use std::process::ExitCode;
 
 use clap::Parser;
+use command::Command;
 use nix::sys::signal::{SigHandler, Signal, signal};
-use zccache_launcher::command::Command;
 
 fn main() -> ExitCode {
     // A reader that has gone away ends the command, not in a panic.

@@ -6,10 +6,10 @@ use zccache_core::protocol::{Reply, Request, ViewStatus};
 use zccache_core::settings;
 use zccache_core::stats::Counters;
 
-use super::client::{Client, CommandError};
+use crate::client::{Client, CommandError};
 
 /// Prints what the daemon is doing, or that none runs.
-pub(super) fn status(client: Option<&mut Client>, as_json: bool) -> Result<(), CommandError> {
+pub(crate) fn status(client: Option<&mut Client>, as_json: bool) -> Result<(), CommandError> {
     let Some(client) = client else {
         println!("{}", if as_json { "{\"pid\":null}" } else { "no daemon is running" });
         return Ok(());
@@ -41,7 +41,7 @@ pub(super) fn status(client: Option<&mut Client>, as_json: bool) -> Result<(), C
 }
 
 /// Prints the views.
-pub(super) fn mounts(client: Option<&mut Client>, as_json: bool) -> Result<(), CommandError> {
+pub(crate) fn mounts(client: Option<&mut Client>, as_json: bool) -> Result<(), CommandError> {
     let views = match client {
         Some(client) => client.status()?.views,
         None => Vec::new(),
@@ -71,7 +71,7 @@ fn print_view(view: &ViewStatus) {
 }
 
 /// Prints the counters.
-pub(super) fn stats(
+pub(crate) fn stats(
     client: &mut Client,
     request: &Request,
     as_json: bool,
@@ -94,7 +94,7 @@ pub(super) fn stats(
 }
 
 /// The counters in a line.
-pub(super) fn summary(counters: &Counters) -> String {
+pub(crate) fn summary(counters: &Counters) -> String {
     let looked = counters.hits + counters.misses;
     #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
     let rate = if looked == 0 { 0.0 } else { counters.hits as f64 * 100.0 / looked as f64 };
@@ -110,7 +110,7 @@ pub(super) fn summary(counters: &Counters) -> String {
 }
 
 /// Prints every setting with its value.
-pub(super) fn settings(as_json: bool) {
+pub(crate) fn settings(as_json: bool) {
     let value = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
     if as_json {
         let all = settings::TABLE.iter().map(|setting| {

@@ -1,12 +1,4 @@
-//! The `zccache` command.
-
-mod client;
-mod doctor;
-mod keeper;
-mod mount;
-mod process;
-mod run;
-mod show;
+//! What can be asked of `zccache`, and who does it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,13 +8,13 @@ use clap::{Args, Parser, Subcommand};
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 
-use client::Client;
-pub use client::CommandError;
+use crate::client::{Client, CommandError};
+use crate::{doctor, mount, process, run, show};
 
 /// A compiler cache that you can mount.
 #[derive(Parser, Debug)]
 #[command(name = "zccache", version, max_term_width = 100)]
-pub struct Command {
+pub(crate) struct Command {
     #[command(subcommand)]
     action: Action,
 }
@@ -104,7 +96,7 @@ impl Command {
     ///
     /// # Errors
     /// [`CommandError`], with what to do about it.
-    pub fn execute(self) -> Result<ExitCode, CommandError> {
+    pub(crate) fn execute(self) -> Result<ExitCode, CommandError> {
         match self.action {
             Action::Start => Client::connect_or_start().map(drop)?,
             Action::Stop => stop()?,

@@ -8,8 +8,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use zccache_core::settings;
 
-use super::client::{Client, CommandError};
-use crate::observe;
+use crate::client::{Client, CommandError};
+use zccache_launcher::observe;
 
 /// How much a finding matters.
 enum Finding {
@@ -22,7 +22,7 @@ enum Finding {
 }
 
 /// Prints all findings; fails if something does not work at all.
-pub(super) fn examine() -> ExitCode {
+pub(crate) fn examine() -> ExitCode {
     let findings = [programs(), store(), daemon(), observer(), fuse(), mounting(), passthrough()];
     let mut code = ExitCode::SUCCESS;
     for finding in findings {

@@ -17,14 +17,14 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 use zccache_core::stats::Counters;
 
-use super::client::{Client, CommandError};
-use super::keeper::bury;
-use super::mount::{Mounted, detach, mount, settle};
-use super::process::process_descriptor;
-use super::show;
+use crate::client::{Client, CommandError};
+use crate::keeper::bury;
+use crate::mount::{Mounted, detach, mount, settle};
+use crate::process::process_descriptor;
+use crate::show;
 
 /// Runs a command; ends with its status.
-pub(super) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, CommandError> {
     let session = format!("run-{}-{}", std::process::id(), seconds());
     let mut counters = Client::connect_or_start()?;
     let views = mount_all(mounts)?;
@@ -40,14 +40,27 @@ pub(super) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, 
     Ok(exit_code(status))
 }
 
+/// Mounts what can be mounted. Where that is not possible the command runs all
+/// the same, and outputs are put in place.
 fn mount_all(directories: &[PathBuf]) -> Result<Vec<Mounted>, CommandError> {
     // Connections come first: a user namespace hides who we are.
     let clients: Vec<Client> =
         directories.iter().map(|_| Client::connect_or_start()).collect::<Result<_, _>>()?;
-    if !directories.is_empty() {
-        enter_private_namespace().map_err(CommandError::Namespace)?;
+    if directories.is_empty() {
+        return Ok(Vec::new());
     }
-    clients.into_iter().zip(directories).map(|(client, dir)| mount(client, dir, false)).collect()
+    if let Err(error) = enter_private_namespace() {
+        warn(&CommandError::Namespace(error));
+        return Ok(Vec::new());
+    }
+    let mount = |(client, directory): (Client, &PathBuf)| {
+        mount(client, directory, false).map_err(|error| warn(&error)).ok()
+    };
+    Ok(clients.into_iter().zip(directories).filter_map(mount).collect())
+}
+
+fn warn(error: &CommandError) {
+    eprintln!("zccache: {error}; going on without a view");
 }
 
 /// A mount namespace of our own (`mount_namespaces(7)`); without the right to

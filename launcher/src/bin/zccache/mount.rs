@@ -15,26 +15,31 @@ use nix::sys::stat::Mode;
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request, Settled, ViewRequest, socket};
 
-use super::client::{Client, CommandError};
-use super::keeper;
-use crate::launch::surroundings;
+use crate::client::{Client, CommandError};
+use crate::keeper;
+use zccache_launcher::launch::surroundings;
 
 /// A mounted view and the connection that stands for it.
-pub(super) struct Mounted {
-    pub(super) directory: PathBuf,
-    pub(super) client: Client,
+pub(crate) struct Mounted {
+    pub(crate) directory: PathBuf,
+    pub(crate) client: Client,
 }
 
 /// Mounts for everybody, until unmounted.
-pub(super) fn lasting(directory: &Path) -> Result<(), CommandError> {
+pub(crate) fn lasting(directory: &Path) -> Result<(), CommandError> {
     let shared = nix::unistd::geteuid().is_root();
-    let mounted = mount(Client::connect_or_start()?, directory, shared)?;
+    let mut client = Client::connect_or_start()?;
+    let wanted = OsBytes::from(absolute(directory)?);
+    if client.status()?.views.iter().any(|view| !view.private && view.directory == wanted) {
+        return Err(CommandError::Refused(format!("{wanted} is a view already")));
+    }
+    let mounted = mount(client, directory, shared)?;
     println!("mounted {}", mounted.directory.display());
     keeper::leave_behind(mounted)
 }
 
 /// Unmounts, leaving real files behind unless they are to be discarded.
-pub(super) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandError> {
+pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandError> {
     let directory = absolute(directory)?;
     let mut client = Client::connect()?.ok_or(CommandError::NoDaemon)?;
     let settled = settle(&mut client, Some(OsBytes::from(directory.as_path())), discard)?;
@@ -55,7 +60,7 @@ pub(super) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
 }
 
 /// Makes the files of a view real, or drops them.
-pub(super) fn settle(
+pub(crate) fn settle(
     client: &mut Client,
     directory: Option<OsBytes>,
     discard: bool,
@@ -68,7 +73,7 @@ pub(super) fn settle(
 }
 
 /// Mounts over a directory and has the daemon serve it.
-pub(super) fn mount(
+pub(crate) fn mount(
     mut client: Client,
     directory: &Path,
     shared: bool,
@@ -115,7 +120,8 @@ fn open_path(path: &Path) -> nix::Result<OwnedFd> {
 /// permitted. Returns the open `/dev/fuse`.
 fn mount_fuse(directory: &Path, shared: bool) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    let fuse = open("/dev/fuse", flags, Mode::empty())?;
+    let fuse = open("/dev/fuse", flags, Mode::empty())
+        .map_err(|errno| io::Error::other(format!("/dev/fuse: {}", errno.desc())))?;
     let mode = std::fs::metadata(directory)?.mode() & libc::S_IFMT;
     let mut options = format!(
         "fd={},rootmode={mode:o},user_id={},group_id={}",
@@ -126,7 +132,9 @@ fn mount_fuse(directory: &Path, shared: bool) -> io::Result<OwnedFd> {
     if shared {
         options.push_str(",allow_other,default_permissions");
     }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    // Who may mount may have devices and set-user-ID programs; in a user
+    // namespace the kernel adds the flags that keep them harmless.
+    let flags = MsFlags::empty();
     match nix::mount::mount(
         Some("zccache"),
         directory,
@@ -166,7 +174,7 @@ fn keep_across_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Unmounts with `umount2(2)`, or with the help of fusermount3.
-pub(super) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
+pub(crate) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
     match umount2(directory, flags) {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) => {
