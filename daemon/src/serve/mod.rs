@@ -84,7 +84,7 @@ fn open_store(
 ) -> Result<Store, DaemonError> {
     let patience = Instant::now() + limits::START_WITHIN / 2;
     loop {
-        match Store::open(directory, store_options.clone()) {
+        match Store::open(directory, store_options) {
             Err(StoreError::InUse(_)) if Instant::now() < patience && !is_listening(directory) => {
                 std::thread::sleep(Duration::from_millis(5));
             }

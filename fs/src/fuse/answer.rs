@@ -6,7 +6,7 @@ use fuser::{
 };
 use nix::sys::statvfs::Statvfs;
 
-use super::convert::{LASTING, attr, bare_attr, errno, file_type, open_flags, validity};
+use super::convert::{FLEETING, LASTING, attr, bare_attr, errno, file_type, open_flags, validity};
 use super::workers::Notices;
 use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal, Slot};
 
@@ -129,12 +129,13 @@ pub(super) fn add_name(reply: &mut ReplyDirectory, slot: &Slot<'_>) -> bool {
 
 /// Adds a name with its node to a listing; returns whether there was room.
 pub(super) fn add_node(reply: &mut ReplyDirectoryPlus, slot: &Slot<'_>) -> bool {
-    let (node, attr) = match &slot.found {
-        Some((node, attributes)) => (node.0, attr(attributes)),
-        None => (0, bare_attr(slot.inode, slot.kind)),
+    // Without attributes the kernel must ask before it uses the node. It takes
+    // the number of the node from them, so it may not be zero.
+    let (attr, validity) = match &slot.found {
+        Some((_, attributes)) => (attr(attributes), validity(slot.lasting)),
+        None => (bare_attr(slot.inode, slot.kind), FLEETING),
     };
-    let validity = validity(slot.lasting);
-    !reply.add(INodeNo(node), slot.next, slot.name, &validity, &attr, GENERATION)
+    !reply.add(attr.ino, slot.next, slot.name, &validity, &attr, GENERATION)
 }
 
 /// Answers with the sizes of the file system.

@@ -11,6 +11,7 @@ in_both_modes! {
     names_may_be_removed_while_listing
     a_listing_can_be_rewound
     types_and_numbers_agree_with_stat
+    a_listed_directory_has_its_attributes
 }
 
 fn a_listing_mixes_lower_and_projected_files(mount: &Mount) {
@@ -95,5 +96,22 @@ fn types_and_numbers_agree_with_stat(mount: &Mount) {
         let metadata = fs::symlink_metadata(entry.path()).unwrap();
         assert_eq!(entry.ino(), metadata.ino(), "{entry:?}");
         assert_eq!(entry.file_type().unwrap(), metadata.file_type(), "{entry:?}");
+    }
+}
+
+/// What a listing does not tell must not be remembered.
+fn a_listed_directory_has_its_attributes(mount: &Mount) {
+    for name in ["one", "two"] {
+        fs::create_dir(mount.path(name)).unwrap();
+        fs::create_dir(mount.path(name).join("below")).unwrap();
+        // The kernel forgets what it knows of the directory.
+        fs::rename(mount.path(name), mount.path("moved")).unwrap();
+        fs::rename(mount.path("moved"), mount.path(name)).unwrap();
+    }
+    mount.shell("ls -la; echo 2 >/proc/sys/vm/drop_caches || true; ls -la");
+    for name in names(&mount.path("")) {
+        let found = fs::metadata(mount.path(&name)).unwrap();
+        assert_eq!((found.mode() & 0o777, found.nlink()), (0o755, 3), "{name}");
+        assert!(found.mtime() > 0, "{name}");
     }
 }
