@@ -2,8 +2,9 @@
 //! compared with in the same run, alternating. `cargo bench -p zccache-benches`.
 //!
 //! Build the programs first (`cargo build --release`). With `ZCCACHE_BENCH_QUICK=1`
-//! every measurement has few rounds. The report also goes to
-//! `tmp/reach.json` in cargo's target directory.
+//! every measurement has few rounds. The report is also written as JSON, to the
+//! file that `ZCCACHE_BENCH_JSON` names, else to `tmp/reach.json` in cargo's
+//! target directory.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -42,7 +43,8 @@ fn main() {
         }
     }
     print!("{report}");
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reach.json");
+    let path = std::env::var_os("ZCCACHE_BENCH_JSON")
+        .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("reach.json"), PathBuf::from);
     report.write(&path).expect("the report can be written");
     println!("{}", path.display());
 }
@@ -232,20 +234,19 @@ fn warm_builds(report: &mut Report) {
     }
 }
 
-/// The most that the launcher itself holds while it observes a compile.
+/// The launcher's own high-water mark, read by the compiler that it observes:
+/// when that has ended, and just before it does.
 fn launcher_memory(report: &mut Report) {
     let (sandbox, work) = started();
     write(work.join("a.cpp"), SECOND);
-    let mut most = 0;
-    for round in 0..rounds(20) {
-        let compile = Command::from("g++ -O1 -c a.cpp -o a.o").arg(format!("-DROUND={round}"));
-        let mut process = process(&sandbox, &work, &sandbox.launched(compile));
-        let mut child = process.spawn().expect("the launcher can be started");
-        while child.try_wait().expect("it is a child").is_none() {
-            most = most.max(peak(child.id(), "VmHWM:").unwrap_or(0));
-            std::thread::sleep(std::time::Duration::from_micros(200));
-        }
-    }
+    let compiler = "#!/bin/sh\ng++ \"$@\"\ngrep VmHWM: /proc/$PPID/status >\"$OLDPWD/peak\"\n";
+    write(work.join("g++"), compiler);
+    let _ = sandbox.bare(&work, "chmod +x g++").succeeded();
+    let out = sandbox.path("tmp");
+    let compile = Command::from("./g++ -O1 -c a.cpp -o a.o").env("OLDPWD", &out);
+    run(&mut process(&sandbox, &work, &sandbox.launched(compile)));
+    let text = fs::read_to_string(out.join("peak")).expect("the compiler has written it");
+    let most = field(&text, "VmHWM:").expect("the kernel tells it");
     report.memory("resident memory of the launcher, peak", most, 4.0, "a C++ miss".to_owned());
 }
 
@@ -267,10 +268,13 @@ fn daemon_memory(report: &mut Report) {
     sandbox.umount(&work);
 }
 
+fn peak(pid: u32, name: &str) -> Option<u64> {
+    field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, name)
+}
+
 /// A field of `/proc/PID/status`, in bytes.
-fn peak(pid: u32, field: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
     Some(kibibytes << 10)
 }

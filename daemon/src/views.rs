@@ -141,6 +141,12 @@ impl Views {
         }
     }
 
+    /// Whether all views that are left have been unmounted already.
+    pub(crate) fn are_ending(&self) -> bool {
+        let served = self.lock();
+        !served.is_empty() && served.iter().all(|served| served.is_unmounted(&self.atlas))
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
@@ -167,6 +173,13 @@ impl Served {
         let mut ended = self.ended.subscribe();
         // The sender lives as long as we do.
         let _closed = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Whether nothing shows the view any more where it was mounted.
+    fn is_unmounted(&self, atlas: &Atlas) -> bool {
+        let namespace = atlas.namespace(self.request.place);
+        let shown = namespace.and_then(|n| n.device_mounted_at(self.request.directory.as_path()));
+        self.view.has_ended() || shown != Some(self.device)
     }
 
     /// Makes the projected files real, or drops them.

@@ -15,7 +15,10 @@ use zccache_tests::{Command, Compiler, Outcome, Place, Sandbox, Trial, confine, 
 const COMPILE: &str = "gcc -Wall -MD -c a.c -o a.o";
 
 /// Compiles in a place where the cache is unwell, twice, and compares.
-fn unwell(prepare: impl Fn(&mut Trial), confine: impl Fn(&mut std::process::Command, &Sandbox)) {
+fn unwell(
+    prepare: impl Fn(&mut Trial),
+    confine: impl Fn(&mut std::process::Command, &Sandbox),
+) -> Trial {
     let mut trial = Trial::new(Place::Plain, Compiler::Gcc);
     trial.file("a.c", "int f(void) { int unused; return 1; }\n");
     let expected = trial.bare(&COMPILE.into());
@@ -25,6 +28,19 @@ fn unwell(prepare: impl Fn(&mut Trial), confine: impl Fn(&mut std::process::Comm
         assert_eq!(launch_confined(&trial, &confine), expected);
         trial.assert_same_trees("compiling with an unwell cache");
     }
+    trial
+}
+
+/// As [`unwell`], where `zccache doctor` finds something wrong and names `what`.
+fn unwell_and_told(
+    prepare: impl Fn(&mut Trial),
+    confine: impl Fn(&mut std::process::Command, &Sandbox),
+    what: &str,
+) {
+    let trial = unwell(prepare, &confine);
+    let said = doctor(&trial, |process| confine(process, trial.sandbox()));
+    let broken: Vec<_> = said.lines().filter(|line| line.starts_with("broken")).collect();
+    assert!(broken.iter().any(|line| line.contains(what)), "nothing of {what}: {said}");
 }
 
 fn launch_confined(
@@ -49,30 +65,32 @@ fn store_at(trial: &mut Trial, path: impl AsRef<Path>) {
 
 #[test]
 fn a_store_that_cannot_exist() {
-    unwell(|trial| store_at(trial, "/dev/null/store"), |_, _| ());
-    unwell(|trial| store_at(trial, "/proc/store"), |_, _| ());
+    for path in ["/dev/null/store", "/proc/store"] {
+        unwell_and_told(|trial| store_at(trial, path), |_, _| (), path);
+    }
 }
 
 #[test]
 fn a_store_that_is_a_file() {
-    unwell(
-        |trial| {
-            let file = trial.sandbox().path("file");
-            fs::write(&file, "no store").expect("a file");
-            store_at(trial, &file);
-        },
-        |_, _| (),
-    );
+    let take = |trial: &mut Trial| {
+        let file = trial.sandbox().path("file");
+        fs::write(&file, "no store").expect("a file");
+        store_at(trial, &file);
+    };
+    unwell_and_told(take, |_, _| (), "/file");
 }
 
 #[test]
 fn a_store_that_is_read_only() {
-    unwell(stop_mut, |process, sandbox| confine::read_only(process, &sandbox.store()));
+    let confine = |process: &mut std::process::Command, sandbox: &Sandbox| {
+        confine::read_only(process, &sandbox.store());
+    };
+    unwell_and_told(stop_mut, confine, "store");
 }
 
 #[test]
 fn a_store_on_a_full_disk() {
-    unwell(stop_mut, |process, sandbox| confine::small_disk(process, &sandbox.store(), 64));
+    let _ = unwell(stop_mut, |process, sandbox| confine::small_disk(process, &sandbox.store(), 64));
 }
 
 fn stop_mut(trial: &mut Trial) {
@@ -81,7 +99,7 @@ fn stop_mut(trial: &mut Trial) {
 
 #[test]
 fn a_store_with_too_long_a_path() {
-    unwell(
+    let _ = unwell(
         |trial| {
             let long = trial.sandbox().path("long".repeat(50));
             store_at(trial, long);
@@ -92,16 +110,18 @@ fn a_store_with_too_long_a_path() {
 
 #[test]
 fn no_place_for_a_store_at_all() {
-    unwell(stop_mut, |process, _| {
+    let confine = |process: &mut std::process::Command, _: &Sandbox| {
         process.env_remove("ZCCACHE_DIR").env_remove("HOME");
-    });
+    };
+    unwell_and_told(stop_mut, confine, "ZCCACHE_DIR");
 }
 
 #[test]
 fn settings_that_make_no_sense() {
-    unwell(stop_mut, |process, _| {
+    let confine = |process: &mut std::process::Command, _: &Sandbox| {
         process.env("ZCCACHE_MAX_SIZE", "plenty");
-    });
+    };
+    unwell_and_told(stop_mut, confine, "ZCCACHE_MAX_SIZE");
 }
 
 #[test]
@@ -121,13 +141,13 @@ fn no_daemon_beside_the_launcher() {
 
 #[test]
 fn few_descriptors() {
-    unwell(|_| (), |process, _| confine::limit_descriptors(process, 12));
-    unwell(stop_mut, |process, _| confine::limit_descriptors(process, 12));
+    let _ = unwell(|_| (), |process, _| confine::limit_descriptors(process, 12));
+    let _ = unwell(stop_mut, |process, _| confine::limit_descriptors(process, 12));
 }
 
 #[test]
 fn no_directory_for_temporary_files() {
-    unwell(stop_mut, |process, _| {
+    let _ = unwell(stop_mut, |process, _| {
         process.env_remove("TMPDIR").env_remove("PATH").env("PATH", "/usr/bin");
     });
 }
@@ -204,7 +224,7 @@ fn no_fuse_device_is_said_and_survived() {
 
 #[test]
 fn a_daemon_that_does_not_answer() {
-    unwell(
+    let _ = unwell(
         |trial| {
             for pid in trial.sandbox().daemons() {
                 kill(pid, Signal::SIGSTOP).expect("the daemon runs");
@@ -234,20 +254,20 @@ fn stranger(trial: &Trial, answer: &'static [u8]) {
 
 #[test]
 fn a_stranger_on_the_socket_who_says_nothing() {
-    unwell(|trial| stranger(trial, b""), |_, _| ());
+    let _ = unwell(|trial| stranger(trial, b""), |_, _| ());
 }
 
 #[test]
 fn a_stranger_on_the_socket_who_says_nonsense() {
-    unwell(|trial| stranger(trial, b"HTTP/1.1 400 Bad Request\r\n\r\n"), |_, _| ());
+    let _ = unwell(|trial| stranger(trial, b"HTTP/1.1 400 Bad Request\r\n\r\n"), |_, _| ());
     // A frame of another version, then one that announces four gibibytes.
-    unwell(|trial| stranger(trial, b"zccp\xff\x7f\0\0\x01\0\0\0\0"), |_, _| ());
-    unwell(|trial| stranger(trial, b"zccp\x01\0\0\0\xff\xff\xff\xff"), |_, _| ());
+    let _ = unwell(|trial| stranger(trial, b"zccp\xff\x7f\0\0\x01\0\0\0\0"), |_, _| ());
+    let _ = unwell(|trial| stranger(trial, b"zccp\x01\0\0\0\xff\xff\xff\xff"), |_, _| ());
 }
 
 #[test]
 fn a_daemon_that_hangs_up() {
-    unwell(
+    let _ = unwell(
         |trial| {
             stop(trial);
             let path = socket_path(&trial.sandbox().store());
@@ -261,7 +281,7 @@ fn a_daemon_that_hangs_up() {
 
 #[test]
 fn a_socket_that_nobody_listens_to() {
-    unwell(
+    let _ = unwell(
         |trial| {
             stop(trial);
             let path = socket_path(&trial.sandbox().store());
@@ -270,7 +290,7 @@ fn a_socket_that_nobody_listens_to() {
         },
         |_, _| (),
     );
-    unwell(
+    let _ = unwell(
         |trial| {
             stop(trial);
             fs::write(socket_path(&trial.sandbox().store()), "a file").expect("a file");

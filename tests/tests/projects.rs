@@ -68,7 +68,8 @@ impl Build for Zstd {
 }
 
 fn is_example(path: &Path) -> bool {
-    path.starts_with("examples") && path.extension().is_none() && !path.ends_with("Makefile")
+    let made = ["examples/streaming_compression", "examples/streaming_decompression"];
+    made.into_iter().any(|program| path == Path::new(program))
 }
 
 /// fmt with its tests: CMake and ninja, C++; the sources outside the view.
@@ -111,8 +112,8 @@ impl Build for Fmt {
 /// What a compiler, an archiver or a linker has made.
 fn is_product(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let made = matches!(extension, "o" | "d" | "a") || path.starts_with("bin");
-    made || is_example(path) || path.to_string_lossy().contains(".so")
+    let made = matches!(extension, "o" | "d" | "a" | "so") || path.starts_with("bin");
+    made || is_example(path) || path.to_string_lossy().contains(".so.")
 }
 
 /// Compilers name no temporary file in what they make, but CMake's own trials

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
@@ -68,7 +69,7 @@ async fn converse(
                 state
             }
             (Request::Stop, state) => {
-                frames.send(&leave(daemon, stop)).await?;
+                frames.send(&leave(daemon, stop).await).await?;
                 state
             }
             (request, state) => {
@@ -127,7 +128,14 @@ async fn settle(
     }
 }
 
-fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
+/// How long a view that has been unmounted may take to be let go of.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
+async fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
+    let deadline = Instant::now() + LETTING_GO;
+    while daemon.views.are_ending() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let views = daemon.views.status();
     if let Some(view) = views.first() {
         let directory = &view.directory;
