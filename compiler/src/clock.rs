@@ -9,38 +9,40 @@ pub struct Window {
     pub from: Stamp,
     /// Just after it ended.
     pub to: Stamp,
+    /// Seconds by which local clocks are ahead of Greenwich.
+    pub offset: i64,
 }
 
 impl Window {
     /// Whether `content` holds the text that `__DATE__` or `__TIME__` would have
-    /// had in some time zone: a sign that one of them was made by pasting.
+    /// had here or in Greenwich: a sign that one of them was made by pasting.
     #[must_use]
     pub fn is_told_by(&self, content: &[u8]) -> bool {
         let dates = [-DAY, 0, DAY].map(|offset| date_text(self.from.seconds + offset));
         dates.iter().any(|date| contains(content, date.as_bytes()))
-            || content.windows(8).filter_map(seconds_of_hour).any(|told| self.has(told))
+            || content.windows(8).filter_map(seconds_of_day).any(|told| self.has(told))
     }
 
-    /// Whether a clock in any time zone shows this second of the hour within the
-    /// window. Time zones differ by quarters of an hour.
-    fn has(&self, second_of_hour: i64) -> bool {
+    /// Whether a clock here or in Greenwich shows this second of the day within
+    /// the window.
+    fn has(&self, second_of_day: i64) -> bool {
         let length = self.to.seconds.saturating_sub(self.from.seconds);
-        (second_of_hour - self.from.seconds).rem_euclid(QUARTER) <= length
+        [0, self.offset]
+            .iter()
+            .any(|offset| (second_of_day - self.from.seconds - offset).rem_euclid(DAY) <= length)
     }
 }
 
 const DAY: i64 = 86_400;
-const QUARTER: i64 = 900;
 
-/// The seconds since the last full hour in a text such as `09:08:02`.
-fn seconds_of_hour(text: &[u8]) -> Option<i64> {
+/// The seconds since midnight in a text such as `09:08:02`.
+fn seconds_of_day(text: &[u8]) -> Option<i64> {
     let &[h1, h2, b':', m1, m2, b':', s1, s2] = text else { return None };
     let number = |tens: u8, ones: u8| {
         (tens.is_ascii_digit() && ones.is_ascii_digit())
             .then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
     };
-    number(h1, h2)?;
-    Some(number(m1, m2)? * 60 + number(s1, s2)?)
+    Some(number(h1, h2)? * 3600 + number(m1, m2)? * 60 + number(s1, s2)?)
 }
 
 /// The text of `__DATE__`, such as `Nov 23 2026` or `Nov  3 2026`.

@@ -213,7 +213,17 @@ fn unchanged(
 fn window(report: &Report, made: Stamp) -> Option<Window> {
     let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
     let stamp = |seconds| Stamp { seconds, nanos: 0 };
-    Some(Window { from: stamp(first - 1), to: stamp(made.seconds + 1) })
+    let offset = local_offset(made.seconds);
+    Some(Window { from: stamp(first - 1), to: stamp(made.seconds + 1), offset })
+}
+
+/// Seconds by which local clocks are ahead of Greenwich (`localtime(3)`).
+fn local_offset(seconds: i64) -> i64 {
+    let mut broken_down = std::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both point to values of the right type that outlive the call.
+    unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
+    // SAFETY: all-zero bytes are a valid `tm`, whether or not the call filled it.
+    unsafe { broken_down.assume_init() }.tm_gmtoff
 }
 
 /// Whether an output holds the date or time of its making.
