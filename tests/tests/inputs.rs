@@ -289,6 +289,10 @@ fn the_time_of_a_file_is_part_of_it(trial: &Trial) {
 fn a_fixed_date_is_obeyed(trial: &Trial) {
     trial.file("a.c", "const char *t = __TIME__ __DATE__;\n");
     let compile = trial.line("$CC -c a.c -o a.o");
+    if trial.compiler() == Compiler::Clang {
+        // clang 14 knows no fixed date and takes the clock's.
+        return assert_between_two_truths(trial, "$CC -c a.c -o t.o");
+    }
     for epoch in ["1000000000", "1000000001", "1000000000"] {
         trial.run(compile.clone().env("SOURCE_DATE_EPOCH", epoch)).counted_once();
     }
