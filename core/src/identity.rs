@@ -1,5 +1,6 @@
 //! Which file a path led to, and in which state, as `stat(2)` tells it.
 
+use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
 /// A file time stamp, as in `struct timespec`.
@@ -16,6 +17,12 @@ impl Stamp {
     #[must_use]
     pub fn as_nanos(self) -> i64 {
         self.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(self.nanos))
+    }
+}
+
+impl From<TimeSpec> for Stamp {
+    fn from(time: TimeSpec) -> Self {
+        Self { seconds: time.tv_sec(), nanos: u32::try_from(time.tv_nsec()).unwrap_or(0) }
     }
 }
 
@@ -49,7 +56,7 @@ impl Identity {
 
 impl From<&libc::stat> for Identity {
     fn from(stat: &libc::stat) -> Self {
-        let stamp = |seconds, nanos| Stamp { seconds, nanos: u32::try_from(nanos).unwrap_or(0) };
+        let stamp = |seconds, nanos| TimeSpec::new(seconds, nanos).into();
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,

@@ -140,8 +140,7 @@ impl Contents {
 
 /// Now, on the clock that file stamps follow.
 pub(crate) fn now() -> nix::Result<Stamp> {
-    let time = clock_gettime(ClockId::CLOCK_REALTIME_COARSE)?;
-    Ok(Stamp { seconds: time.tv_sec(), nanos: u32::try_from(time.tv_nsec()).unwrap_or(0) })
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map(Stamp::from)
 }
 
 /// Whether anybody may write to the file now, also through a mapping: a read

@@ -1,7 +1,6 @@
 //! Whether a trace would be observed again now.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +21,9 @@ struct KnownAbsences {
     names: HashSet<Box<[u8]>>,
 }
 
+/// The directories that one verification has looked at, and when.
+type Parents<'t> = HashMap<&'t Path, Option<(Identity, Stamp)>>;
+
 /// Directories whose absent names are remembered: a few hundred bytes each.
 const MOST_DIRECTORIES: usize = 20_000;
 
@@ -38,10 +40,17 @@ impl Verifier {
     /// Whether everything that the trace observed is there again.
     pub(crate) fn holds(&self, trace: &Trace, namespace: &Namespace, contents: &Contents) -> bool {
         let mut identities = HashMap::new();
+        let mut parents = Parents::new();
         let mut twins: HashSet<u32> = HashSet::new();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
         for (index, observation) in trace.observations.iter().enumerate() {
-            let Some(seen) = self.matches(observation, namespace, contents) else {
+            if observation.expected == Expected::Absent {
+                if !self.is_absent(observation, &mut parents, namespace) {
+                    return false;
+                }
+                continue;
+            }
+            let Some(seen) = matches(observation, namespace, contents) else {
                 return false;
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -57,60 +66,30 @@ impl Verifier {
         trace.twins.iter().all(related)
     }
 
-    /// None if the observation differs; else the identity of a file.
-    #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
-    fn matches(
-        &self,
-        observation: &Observation,
-        namespace: &Namespace,
-        contents: &Contents,
-    ) -> Option<Option<Identity>> {
-        let path = observation.path.as_path();
-        if observation.expected == Expected::Absent {
-            return self.is_absent(path, observation.follow, namespace).then_some(None);
-        }
-        let found = namespace.look(path, observation.follow);
-        let agrees = match (&observation.expected, &found) {
-            (Expected::File { digest, executable }, Found::File(file)) => {
-                return (file.executable == *executable
-                    && contents.digest(namespace, path, file).ok()? == *digest)
-                    .then_some(Some(file.identity));
-            }
-            (Expected::Directory, Found::Directory(_)) => true,
-            (Expected::Listing(names), Found::Directory(_)) => {
-                digest_of_names(&namespace.list(path).ok()?) == *names
-            }
-            (Expected::Symlink(before), Found::Symlink(target)) => before == target,
-            (
-                Expected::Special { kind, device },
-                Found::Special { kind: kind_now, device: device_now },
-            ) => kind == kind_now && device == device_now,
-            (Expected::Unreachable(before), Found::Unreachable(errno)) => before == errno,
-            _ => false,
-        };
-        agrees.then_some(None)
-    }
-
     /// Whether nothing is at a path. As long as a directory has the identity it
     /// had when a name was not in it, the name is not in it.
-    fn is_absent(&self, path: &Path, follow: bool, namespace: &Namespace) -> bool {
-        let asked = || matches!(namespace.look(path, follow), Found::Absent);
+    fn is_absent<'t>(
+        &self,
+        observation: &'t Observation,
+        parents: &mut Parents<'t>,
+        namespace: &Namespace,
+    ) -> bool {
+        let path = observation.path.as_path();
+        let asked = || matches!(namespace.look(path, observation.follow), Found::Absent);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return asked();
         };
-        if matches!(namespace.locate(path), Located::View(..)) {
-            return asked();
-        }
-        let name = name.as_encoded_bytes();
-        let Found::Directory(directory) = namespace.look(parent, true) else {
+        let Some((directory, looked_at)) =
+            *parents.entry(parent).or_insert_with(|| directory_of(parent, namespace))
+        else {
             return asked();
         };
+        let name = name.as_encoded_bytes();
         if self.is_known_absent(parent, &directory, name) {
             return true;
         }
-        let looked_at = now();
         let absent = asked();
-        if absent && looked_at.is_ok_and(|at| is_settled(&directory, at)) {
+        if absent && is_settled(&directory, looked_at) {
             self.remember(parent, directory, name);
         }
         absent
@@ -136,6 +115,49 @@ impl Verifier {
         }
         known.names.insert(name.into());
     }
+}
+
+/// The identity of a directory outside views, and when it was looked at. A view
+/// knows its names without asking the kernel.
+fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)> {
+    let looked_at = now().ok()?;
+    if matches!(namespace.locate(path), Located::View(..)) {
+        return None;
+    }
+    match namespace.look(path, true) {
+        Found::Directory(identity) => Some((identity, looked_at)),
+        _ => None,
+    }
+}
+
+/// None if the observation differs; else the identity of a file.
+#[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
+fn matches(
+    observation: &Observation,
+    namespace: &Namespace,
+    contents: &Contents,
+) -> Option<Option<Identity>> {
+    let path = observation.path.as_path();
+    let found = namespace.look(path, observation.follow);
+    let agrees = match (&observation.expected, &found) {
+        (Expected::File { digest, executable }, Found::File(file)) => {
+            return (file.executable == *executable
+                && contents.digest(namespace, path, file).ok()? == *digest)
+                .then_some(Some(file.identity));
+        }
+        (Expected::Directory, Found::Directory(_)) => true,
+        (Expected::Listing(names), Found::Directory(_)) => {
+            digest_of_names(&namespace.list(path).ok()?) == *names
+        }
+        (Expected::Symlink(before), Found::Symlink(target)) => before == target,
+        (
+            Expected::Special { kind, device },
+            Found::Special { kind: kind_now, device: device_now },
+        ) => kind == kind_now && device == device_now,
+        (Expected::Unreachable(before), Found::Unreachable(errno)) => before == errno,
+        _ => false,
+    };
+    agrees.then_some(None)
 }
 
 fn is_settled(directory: &Identity, at: Stamp) -> bool {
