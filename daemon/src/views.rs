@@ -108,9 +108,12 @@ impl Views {
         served.ended.send_replace(true);
     }
 
-    /// The view mounted last at a directory.
+    /// The view that a directory shows.
     pub(crate) fn at(&self, directory: &OsBytes) -> Option<Arc<Served>> {
-        self.lock().iter().rev().find(|served| served.request.directory == *directory).cloned()
+        let is_it = |served: &&Arc<Served>| {
+            served.request.directory == *directory && served.is_mounted(&self.atlas)
+        };
+        self.lock().iter().rev().find(is_it).cloned()
     }
 
     /// Keeps blobs for as long as a view shows them.
@@ -141,16 +144,13 @@ impl Views {
         }
     }
 
-    /// Whether all views that are left have been unmounted already.
-    pub(crate) fn are_ending(&self) -> bool {
-        let served = self.lock();
-        !served.is_empty() && served.iter().all(|served| served.is_unmounted(&self.atlas))
-    }
-
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
 
+    /// The views that are where they were mounted. One that has been unmounted
+    /// lives on until its files are real, and for as long as another mount
+    /// namespace holds a copy of the mount.
     pub(crate) fn status(&self) -> Vec<ViewStatus> {
         let status = |served: &Arc<Served>| ViewStatus {
             directory: served.request.directory.clone(),
@@ -159,7 +159,7 @@ impl Views {
             passthrough: served.view.passthrough(),
             private: self.atlas.is_foreign(served.request.place),
         };
-        self.lock().iter().map(status).collect()
+        self.lock().iter().filter(|served| served.is_mounted(&self.atlas)).map(status).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Served>>> {
@@ -175,11 +175,11 @@ impl Served {
         let _closed = ended.wait_for(|ended| *ended).await;
     }
 
-    /// Whether nothing shows the view any more where it was mounted.
-    fn is_unmounted(&self, atlas: &Atlas) -> bool {
+    /// Whether the view is what its directory shows.
+    fn is_mounted(&self, atlas: &Atlas) -> bool {
         let namespace = atlas.namespace(self.request.place);
         let shown = namespace.and_then(|n| n.device_mounted_at(self.request.directory.as_path()));
-        self.view.has_ended() || shown != Some(self.device)
+        shown == Some(self.device)
     }
 
     /// Makes the projected files real, or drops them.

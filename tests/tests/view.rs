@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use zccache_tests::sandbox::is_view;
 use zccache_tests::{Command, Compiler, Place, Sandbox, Tree, Trial, trial};
@@ -144,6 +146,31 @@ fn a_directory_that_cannot_be_mounted_over_is_an_error() {
     let twice = sandbox.zccache(&[OsStr::new("mount"), work.as_os_str()]);
     assert!(!twice.err().is_empty() || twice.status.success(), "{twice:?}");
     sandbox.umount(&work);
+}
+
+/// The kernel keeps a view for as long as a mount namespace somewhere has a copy
+/// of the mount; who unmounted it sees no more of it.
+#[test]
+fn a_copy_of_the_mount_elsewhere_is_no_view_here() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.path("work");
+    sandbox.mount(&work);
+    let copy = Command::new(["unshare", "-m", "--propagation", "private", "sh", "-c"]);
+    let mut process = copy.arg("echo ready; read line").process(&work, sandbox.environment());
+    process.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut elsewhere = process.spawn().expect("unshare runs");
+    let mut ready = [0];
+    let said = elsewhere.stdout.as_mut().expect("a pipe").read(&mut ready);
+    assert_eq!(said.expect("it can be read"), 1);
+    sandbox.umount(&work);
+    sandbox.mount(&work);
+    fs::write(work.join("file"), "kept").expect("the second view is written");
+    sandbox.umount(&work);
+    assert_eq!(fs::read(work.join("file")).expect("the file is there"), b"kept");
+    let _ = sandbox.zccache(&["stop"]).succeeded();
+    assert_eq!(sandbox.daemons().len(), 0);
+    drop(elsewhere.stdin.take());
+    let _ = elsewhere.wait().expect("it ends");
 }
 
 /// `zccache run --mount` is a view for one command that nobody else sees.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
@@ -69,7 +68,7 @@ async fn converse(
                 state
             }
             (Request::Stop, state) => {
-                frames.send(&leave(daemon, stop).await).await?;
+                frames.send(&leave(daemon, stop)).await?;
                 state
             }
             (request, state) => {
@@ -128,14 +127,7 @@ async fn settle(
     }
 }
 
-/// How long a view that has been unmounted may take to be let go of.
-const LETTING_GO: Duration = Duration::from_secs(5);
-
-async fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
-    let deadline = Instant::now() + LETTING_GO;
-    while daemon.views.are_ending() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
     let views = daemon.views.status();
     if let Some(view) = views.first() {
         let directory = &view.directory;
