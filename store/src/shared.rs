@@ -142,8 +142,10 @@ impl Shared {
 
     /// Replaces them; written with a later commit.
     pub(crate) fn set_counters(&self, counters: Counters) {
-        let waiting = !self.options.read_only;
-        *lock(&self.counters) = SavedCounters { value: Some(counters), waiting };
+        let mut saved = lock(&self.counters);
+        if saved.value.as_ref() != Some(&counters) {
+            *saved = SavedCounters { value: Some(counters), waiting: !self.options.read_only };
+        }
     }
 
     /// How many rows were found damaged.
