@@ -7,9 +7,10 @@ mod lookup;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,7 @@ const WORKERS: usize = 4;
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     ignore_lease_signals().map_err(io::Error::from)?;
     raise_descriptor_limit();
+    return_large_buffers();
     let store_options = zccache_store::Options { max_bytes: options.max_bytes, read_only: false };
     let store = Arc::new(open_store(&options.store, store_options)?);
     let daemon = Arc::new(Daemon::new(options.store.clone(), store)?);
@@ -94,7 +96,17 @@ fn open_store(
 }
 
 fn is_listening(store: &Path) -> bool {
-    std::os::unix::net::UnixStream::connect(settings::socket_path(store)).is_ok()
+    let connect = |(_open, socket): (File, PathBuf)| UnixStream::connect(socket);
+    socket_through_directory(store).and_then(connect).is_ok()
+}
+
+/// The socket of a store by a path that fits into `sun_path` (`unix(7)`) for as
+/// long as the file is open, however long the path of the store is.
+fn socket_through_directory(store: &Path) -> io::Result<(File, PathBuf)> {
+    let directory = File::open(store)?;
+    let name = settings::socket_path(store).file_name().unwrap_or_default().to_owned();
+    let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+    Ok((directory, path))
 }
 
 /// A log that grows no further than this is begun anew at the next start.
@@ -141,18 +153,14 @@ async fn listen(daemon: &Arc<Daemon>, options: &Options) -> io::Result<()> {
 }
 
 /// Binds the socket of a store. The lock of the store says that no other daemon
-/// serves it, so a socket that is there is a dead one's. Names longer than
-/// `sun_path` go through the directory (`unix(7)`).
+/// serves it, so a socket that is there is a dead one's.
 fn bind(store: &Path) -> io::Result<UnixListener> {
-    let socket = settings::socket_path(store);
-    match std::fs::remove_file(&socket) {
+    match std::fs::remove_file(settings::socket_path(store)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let directory = File::open(store)?;
-    let number = std::os::fd::AsRawFd::as_raw_fd(&directory);
-    let name = socket.file_name().unwrap_or_default();
-    UnixListener::bind(Path::new(&format!("/proc/self/fd/{number}")).join(name))
+    let (_open, socket) = socket_through_directory(store)?;
+    UnixListener::bind(socket)
 }
 
 /// Tells the launcher that started us, through the pipe it left as descriptor 3.
@@ -215,4 +223,13 @@ fn raise_descriptor_limit() {
     if let Err(error) = raised {
         tracing::info!(%error, "the limit on open files stays as it is");
     }
+}
+
+/// The buffer of a FUSE session has 16 MiB. Once the C library has freed one it
+/// would take the next from its heap, and keep it there, unless told where the
+/// border lies (`M_MMAP_THRESHOLD` in `mallopt(3)`).
+fn return_large_buffers() {
+    const BORDER: libc::c_int = 1 << 20;
+    // SAFETY: takes two integers; no other thread allocates yet.
+    let _accepted = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, BORDER) };
 }
