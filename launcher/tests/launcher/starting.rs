@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::bench::{Bench, LAUNCHER};
 
 /// Listens like the daemon, says so, notes how it was started, and hangs up on
-/// everybody until a file `stop` appears in the store.
+/// everybody until a file `stop` appears in the store, or the store is gone.
 const DAEMON: &str = r#"
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -44,7 +44,7 @@ int main(int count, char **arguments) {
     write(3, "", 1);
     close(3);
     snprintf(where, sizeof where, "%s/stop", arguments[2]);
-    while (access(where, F_OK)) {
+    while (access(where, F_OK) && !access(address.sun_path, F_OK)) {
         struct pollfd ready = {listener, POLLIN};
         if (poll(&ready, 1, 10) > 0) close(accept(listener, 0, 0));
     }

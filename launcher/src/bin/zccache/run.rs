@@ -99,13 +99,11 @@ fn start(command: &[OsString], session: &str) -> Result<Child, CommandError> {
     child.spawn().map_err(|error| CommandError::Start(program.clone(), error))
 }
 
-/// `zccache-launch cc`, or with what the user has set.
+/// `zccache-launch cc`, or with what the user has set; a launcher behind a
+/// launcher steps aside.
 fn launched(launcher: &Path, name: &str, usual: &str) -> OsString {
     let compiler = std::env::var_os(name).filter(|value| !value.is_empty());
     let compiler = compiler.unwrap_or_else(|| usual.into());
-    if Path::new(&compiler).starts_with(launcher) {
-        return compiler;
-    }
     let mut launched = launcher.as_os_str().to_owned();
     launched.push(OsStr::new(" "));
     launched.push(compiler);
@@ -152,10 +150,9 @@ fn wait(mut child: Child, views: &[Mounted]) -> io::Result<ExitStatus> {
 }
 
 fn dismantle(mut view: Mounted) -> Result<(), CommandError> {
-    let settled = settle(&mut view.client, None, false);
-    if settled.is_err() {
+    if let Err(error) = settle(&mut view.client, None, false) {
         bury(&view.directory);
-        eprintln!("zccache: the daemon has ended; {} is as it was below", view.directory.display());
+        eprintln!("zccache: files that only a view showed may be missing: {error}");
         return Ok(());
     }
     let unmounted = detach(&view.directory, MntFlags::empty())
