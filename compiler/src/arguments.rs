@@ -6,7 +6,7 @@ use zccache_core::{OsBytes, Reason};
 /// Options whose value is the next argument (GCC manual, "Option Index";
 /// clang's command line reference). A missing one makes its value look like a
 /// source or an option, which costs at most a needless bypass.
-const WITH_VALUE: &[&str] = &[
+pub(crate) const WITH_VALUE: &[&str] = &[
     "--config",
     "--gcc-toolchain",
     "--param",
@@ -182,10 +182,10 @@ fn is_native(argument: &[u8]) -> bool {
     argument.starts_with(b"-m") && argument.ends_with(b"=native")
 }
 
-fn is_one_of(argument: &[u8], options: &[&str]) -> bool {
+pub(crate) fn is_one_of(argument: &[u8], options: &[&str]) -> bool {
     options.iter().any(|option| option.as_bytes() == argument)
 }
 
-fn begins(argument: &[u8], prefixes: &[&str]) -> bool {
+pub(crate) fn begins(argument: &[u8], prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| argument.starts_with(prefix.as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! Which environment variables can reach a result. `docs/CACHE_KEYS.md` gives
 //! the reason for each.
 
-use zccache_core::{Digest, Invocation, OsBytes, TaggedHasher};
+use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
 /// library read and that can change a result or a message: GCC manual,
@@ -31,7 +31,6 @@ const OF_COMPILERS: &[&str] = &[
     "OBJC_INCLUDE_PATH",
     "PATH",
     "POSIXLY_CORRECT",
-    "PWD",
     "RC_DEBUG_OPTIONS",
     "ROCM_PATH",
     "SDKROOT",
@@ -79,6 +78,17 @@ pub(crate) fn add_of_compilers(invocation: &Invocation, tag: u8, to: &mut Tagged
     let counts =
         |entry: &&OsBytes| is_of_compilers(entry) || (for_terminal && name_of(entry) == WIDTH);
     add_sorted(invocation.environment.iter().filter(counts), tag, to);
+}
+
+/// The variable that quotes the working directory, in the words of the caller.
+pub(crate) const DIRECTORY: &[u8] = b"PWD";
+
+/// Whether one of the variables that can reach the result of a compiler names
+/// the root, or overrides arguments.
+pub(crate) fn of_compilers_name(invocation: &Invocation, root: &Root) -> bool {
+    let counted = invocation.environment.iter().filter(|entry| is_of_compilers(entry));
+    let mut bytes = counted.map(OsBytes::as_bytes);
+    bytes.any(|entry| entry.starts_with(b"CCC_") || root.is_named_in(entry))
 }
 
 /// The digest of the whole environment less the variables that are noise; for

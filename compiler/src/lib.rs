@@ -10,10 +10,11 @@ mod cpu;
 pub mod environment;
 pub mod plan;
 pub mod program;
+pub mod relocation;
 pub mod response;
 pub mod source;
 
-pub use plan::plan;
+pub use plan::{Anywhere, Plan, plan};
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,12 @@ pub fn has_known_environment(file_name: &[u8]) -> bool {
     names_one_of(file_name, DRIVERS) || names_one_of(file_name, HELPERS)
 }
 
+/// The name of a program without its directory.
+#[must_use]
+pub fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
+
 fn names_one_of(file_name: &[u8], names: &[&str]) -> bool {
     let base = without_version(file_name);
     names.iter().any(|name| base.strip_suffix(name.as_bytes()).is_some_and(is_target_prefix))

@@ -1,5 +1,7 @@
 //! What a source text says of its dependence on things other than its content.
 
+use memchr::memmem;
+
 use crate::clock::contains;
 
 /// Macros that expand to a time (C17 6.10.8.1; GCC manual of cpp, "Common
@@ -7,10 +9,10 @@ use crate::clock::contains;
 const MACROS: &[&[u8]] = &[b"__DATE__", b"__TIME__", b"__TIMESTAMP__"];
 
 /// Bytes of one piece to be seen again with the next, so that no word is cut:
-/// the length of the longest macro.
-pub const SEAM: usize = 13;
+/// the length of the longest.
+pub const SEAM: usize = 15;
 
-const _: () = assert!(SEAM == MACROS[2].len());
+const _: () = assert!(SEAM >= MACROS[2].len() && SEAM >= OWN_PATH_UNMAPPED[1].len());
 
 /// Whether a piece of a source file mentions a macro that expands to a time.
 #[must_use]
@@ -22,4 +24,41 @@ pub fn mentions_time(piece: &[u8]) -> bool {
 #[must_use]
 pub fn may_include_once(piece: &[u8]) -> bool {
     contains(piece, b"once") || contains(piece, b"import")
+}
+
+/// Macros that expand to the path of a source (GCC manual of cpp, "Standard" and
+/// "Common Predefined Macros"), with the text by which each is looked for.
+const OWN_PATH: &[(&[u8], &[u8])] = &[(b"__FILE__", b"__F"), (b"__BASE_FILE__", b"__BASE_F")];
+
+/// How such a macro ends when it is made by pasting (`##`).
+const PASTED_END: &[u8] = b"E__";
+
+/// Other words for the path of a source; no map of prefixes need apply to them.
+const OWN_PATH_UNMAPPED: &[&[u8]] = &[b"__builtin_FILE", b"source_location"];
+
+/// Whether a piece of a source file may use its own path: it has a word that is
+/// such a macro, or the beginning or end of one.
+#[must_use]
+pub fn may_use_own_path(piece: &[u8]) -> bool {
+    let begins = |name: &[u8], text: &[u8]| {
+        memmem::find_iter(piece, text).any(|at| name.starts_with(word_around(piece, at)))
+    };
+    let ends = |at| OWN_PATH.iter().any(|(name, _)| name.ends_with(word_around(piece, at)));
+    OWN_PATH.iter().any(|(name, text)| begins(name, text))
+        || memmem::find_iter(piece, PASTED_END).any(ends)
+}
+
+/// Whether a piece of a source file may use its own path where no map of
+/// prefixes changes it.
+#[must_use]
+pub fn may_use_unmapped_path(piece: &[u8]) -> bool {
+    OWN_PATH_UNMAPPED.iter().any(|word| contains(piece, word))
+}
+
+/// The identifier that holds the byte at an offset.
+fn word_around(piece: &[u8], at: usize) -> &[u8] {
+    let joins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let start = piece[..at].iter().rposition(|byte| !joins(byte)).map_or(0, |before| before + 1);
+    let rest = &piece[start..];
+    &rest[..rest.iter().position(|byte| !joins(byte)).unwrap_or(rest.len())]
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use std::path::Path;
 use zccache_core::invocation::{Place, Terminal};
-use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Stamp};
+
+use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, Stamp};
 
 use crate::response::{ResponseFiles, expand};
 use crate::{clock, environment, plan, program, source};
@@ -34,7 +36,7 @@ fn invocation(command: &str) -> Invocation {
 }
 
 fn check(command: &str) -> Result<InvocationKey, Reason> {
-    plan(&invocation(command), &files(&[]))
+    plan(&invocation(command), &files(&[]), &Root::default()).map(|plan| plan.here)
 }
 
 #[test]
@@ -86,7 +88,7 @@ fn directory_umask_terminal_and_known_variables_count_others_do_not() {
     let key = |change: &dyn Fn(&mut Invocation)| {
         let mut changed = base.clone();
         change(&mut changed);
-        plan(&changed, &files(&[]))
+        plan(&changed, &files(&[]), &Root::default())
     };
     let same = key(&|_| ());
     assert_ne!(same, key(&|i| i.cwd = "/c".into()));
@@ -107,7 +109,7 @@ fn code_of_others_makes_the_whole_environment_count() {
     let with = |variable: &str| {
         let mut invocation = invocation("gcc -c -fplugin=p.so a.c");
         invocation.environment.push(variable.into());
-        plan(&invocation, &files(&[]))
+        plan(&invocation, &files(&[]), &Root::default())
     };
     assert_ne!(with("MINE=1"), with("MINE=2"));
     assert_eq!(with("SHLVL=1"), with("SHLVL=2"));
@@ -132,7 +134,89 @@ fn response_files_expand_as_the_compilers_do() {
     assert_eq!(given("@r"), Ok(words));
     assert_eq!(given("@missing"), Ok(vec!["@missing".into()]));
     assert_eq!(given("@loop"), Err(Reason::ResponseFile));
-    assert!(plan(&invocation("gcc @r"), &files).is_ok());
+    assert!(plan(&invocation("gcc @r"), &files, &Root::default()).is_ok());
+}
+
+/// The plan of a command in `<root>/b`, with `ROOT` for the root.
+fn plan_at(root: &str, command: &str, variables: &[&str]) -> crate::Plan {
+    let mut invocation = invocation(&command.replace("ROOT", root));
+    invocation.cwd = format!("{root}/b").as_str().into();
+    let entries = variables.iter().map(|entry| entry.replace("ROOT", root).as_str().into());
+    invocation.environment.extend(entries);
+    plan(&invocation, &files(&[]), &Root::new(Path::new(root))).unwrap()
+}
+
+#[test]
+fn the_same_command_in_another_checkout_has_the_same_shared_key() {
+    for command in [
+        "gcc -c a.c",
+        "gcc -IROOT/i -isystem ROOT/s -I i -MD -MF ROOT/b/a.d -MT x -o ROOT/b/a.o -c ROOT/a.c",
+        "clang -c -include ROOT/pre.h -ffile-prefix-map=ROOT=. -fdebug-prefix-map=ROOT/b=/b a.c",
+    ] {
+        let (one, other) =
+            (plan_at("/one", command, &["PWD=ROOT/b"]), plan_at("/2", command, &["PWD=ROOT/b"]));
+        assert_ne!(one.here, other.here, "{command}");
+        assert!(one.anywhere.is_some(), "{command}");
+        assert_eq!(one.anywhere, other.anywhere, "{command}");
+    }
+}
+
+#[test]
+fn what_may_depend_on_where_the_checkout_is_has_no_shared_key() {
+    for (command, variable) in [
+        ("gcc -DHERE=ROOT -c a.c", ""),
+        ("gcc -D HERE=ROOT/x -c a.c", ""),
+        ("gcc -D ROOT -c a.c", ""),
+        ("gcc -frandom-seed=ROOT/a.c -c a.c", ""),
+        ("gcc -IROOT/x:ROOT/y -c a.c", ""),
+        ("gcc -BROOT/tools -c a.c", ""),
+        ("ROOT/tools/gcc -c a.c", ""),
+        ("gcc -c a.c", "CPATH=ROOT/i"),
+        ("gcc -c a.c", "PWD=/link/b"),
+        ("clang -c a.c", "CCC_OVERRIDE_OPTIONS=+-g"),
+        ("clang --config x.cfg -c a.c", ""),
+        ("gcc -isystem ../../i -c a.c", ""),
+        ("gcc -ffile-prefix-map=/home=x -c a.c", ""),
+        ("gcc -ffile-prefix-map=/home/u=x -c a.c", ""),
+        ("gcc -fplugin=p.so -c a.c", ""),
+        ("gcc -c a.c", "LD_PRELOAD=l.so"),
+    ] {
+        assert_eq!(
+            plan_at("/home/user", command, &[variable]).anywhere,
+            None,
+            "{command} {variable}"
+        );
+    }
+}
+
+#[test]
+fn shared_keys_differ_by_what_is_below_the_root_and_by_whether_it_is() {
+    let key = |command| plan_at("/r", command, &[]).anywhere.unwrap().key;
+    assert_ne!(key("gcc -IROOT/i -c a.c"), key("gcc -IROOT/j -c a.c"));
+    assert_ne!(key("gcc -IROOT/i -c a.c"), key("gcc -I/i -c a.c"));
+    assert_ne!(key("gcc -I ROOT/i -c a.c"), key("gcc -IROOT/i -c a.c"));
+}
+
+#[test]
+fn a_path_that_may_become_a_macro_is_remarked_on() {
+    let exposure = |command| plan_at("/r", command, &[]).anywhere.unwrap().exposure;
+    assert!(!exposure("gcc -Ii -o ROOT/a.o -c a.c").absolute_sources);
+    assert!(exposure("gcc -IROOT/i -c a.c").absolute_sources);
+    assert!(exposure("gcc -c ROOT/a.c").absolute_sources);
+    assert!(exposure("gcc -fmacro-prefix-map=ROOT=. -c ROOT/a.c").mapped_macros);
+    assert!(!exposure("gcc -fdebug-prefix-map=ROOT=. -c ROOT/a.c").mapped_macros);
+    assert!(!exposure("gcc -ffile-prefix-map=ROOT/b=. -c ROOT/a.c").mapped_macros);
+}
+
+#[test]
+fn words_for_the_own_path() {
+    for text in ["f(__FILE__)", "__BASE_FILE__;", "P(__FI, LE__)", "a ## E__", "__FILE"] {
+        assert!(source::may_use_own_path(text.as_bytes()), "{text}");
+    }
+    for text in ["_FILE_H", "PROFILE__H", "__FINITE_MATH_ONLY__", "MY_FILE__", "file"] {
+        assert!(!source::may_use_own_path(text.as_bytes()), "{text}");
+    }
+    assert!(source::may_use_unmapped_path(b"std::source_location::current()"));
 }
 
 #[test]

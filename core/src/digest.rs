@@ -78,7 +78,7 @@ pub struct InvocationKey(pub Digest);
 /// Hashes a sequence of fields such that no two different sequences feed the
 /// same bytes: each field is its tag, its length (64 bits, little endian) and
 /// its bytes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct TaggedHasher(blake3::Hasher);
 
 impl TaggedHasher {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, OsBytes, Stamp};
+use crate::{Digest, Rooted, Stamp, Template};
 
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Trace {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Observation {
     /// Absolute path, as the tool spelled it after joining the directory it was in.
-    pub path: OsBytes,
+    pub path: Rooted,
     /// Whether a symbolic link at the end of the path was followed.
     pub follow: bool,
     /// What has to be there again.
@@ -45,7 +45,7 @@ pub enum Expected {
     /// A directory with this set of names; the digest of the sorted, tagged names.
     Listing(Digest),
     /// A symbolic link with this target, not followed.
-    Symlink(OsBytes),
+    Symlink(Rooted),
     /// A device, fifo or socket: `st_mode & S_IFMT` and `st_rdev`.
     Special {
         /// The file type bits.
@@ -85,9 +85,18 @@ pub struct CompileResult {
     /// Exit code, 0 to 255.
     pub status: u8,
     /// What was written to the streams, in order.
-    pub streams: Vec<Chunk>,
+    pub streams: Vec<Message>,
     /// Files left behind.
     pub outputs: Vec<Output>,
+}
+
+/// What a run wrote to a stream.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// The stream written to.
+    pub stream: Stream,
+    /// The text.
+    pub text: Template,
 }
 
 /// One write to a stream.
@@ -113,7 +122,7 @@ pub enum Stream {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Output {
     /// Absolute path.
-    pub path: OsBytes,
+    pub path: Rooted,
     /// Permission bits, `st_mode & 07777`; the umask is part of the key.
     pub mode: u32,
     /// How the tool brought the file to its path.
@@ -136,6 +145,13 @@ pub enum Manner {
 pub enum Content {
     /// A small file, within the entry.
     Inline(#[serde(with = "crate::os_bytes::plain")] Vec<u8>),
+    /// A depfile that names the root, within the entry.
+    Depfile {
+        /// The text.
+        text: Template,
+        /// How its lines are broken.
+        breaks: LineBreaks,
+    },
     /// A blob of the store.
     Blob {
         /// Digest, and name, of the blob.
@@ -143,6 +159,15 @@ pub enum Content {
         /// Length in bytes.
         length: u64,
     },
+}
+
+/// How a compiler breaks the lines of a depfile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LineBreaks {
+    /// As gcc does.
+    Gcc,
+    /// As clang does.
+    Clang,
 }
 
 /// A trace and the result it led to.

@@ -14,6 +14,7 @@ pub mod os_bytes;
 pub mod protocol;
 pub mod reason;
 pub mod report;
+pub mod root;
 pub mod settings;
 pub mod stats;
 
@@ -23,3 +24,4 @@ pub use identity::{Identity, Stamp};
 pub use invocation::Invocation;
 pub use os_bytes::OsBytes;
 pub use reason::Reason;
+pub use root::{Root, Rooted, Template};

@@ -23,6 +23,10 @@ pub const OUTPUTS: usize = 250;
 /// depfile or a tiny object costs neither an inode nor a sync.
 pub const INLINE_BYTES: u64 = 4 << 10;
 
+/// Largest depfile that is written anew for other checkouts, in bytes: some ten
+/// thousand headers. It lives inside its entry.
+pub const DEPFILE_BYTES: u64 = 1 << 20;
+
 /// Largest entry as stored, in bytes.
 pub const ENTRY_BYTES: usize = 32 << 20;
 

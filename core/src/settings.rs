@@ -41,6 +41,11 @@ pub const TABLE: &[Setting] = &[
         help: "If set and not 0, no result is used but all are kept.",
     },
     Setting {
+        variable: "ZCCACHE_ROOT",
+        default: "the git worktree around the working directory, else that directory",
+        help: "The checkout: results that do not name it are shared with others.",
+    },
+    Setting {
         variable: "ZCCACHE_SESSION",
         default: "",
         help: "Name under which builds are counted together.",
@@ -51,6 +56,9 @@ pub const TABLE: &[Setting] = &[
         help: "What the daemon logs: error, warn, info, debug or trace.",
     },
 ];
+
+/// The variable that says where the checkout is.
+pub const ROOT: &[u8] = b"ZCCACHE_ROOT";
 
 /// Settings cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod bypasses;
+mod checkouts;
 mod compile;
 mod daemon;
 mod depfiles;

@@ -3,6 +3,8 @@
 mod flights;
 mod publication;
 mod publisher;
+mod reach;
+mod sift;
 mod trace;
 
 pub(crate) use flights::{Boarding, Flight, Flights, landed};

@@ -9,21 +9,25 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use nix::sys::stat::fstat;
+use zccache_compiler::Plan;
 use zccache_compiler::clock::Window;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Stamp,
-    limits,
+    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Root,
+    Rooted, Stamp, limits,
 };
 use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
+use super::reach::Reach;
+use super::sift::sift;
 use super::trace::Sealer;
-use crate::world::{Contents, Namespace, now};
+use crate::world::{Contents, Namespace, Scene, now};
 
 /// A run to be kept.
 pub(crate) struct Job {
-    pub(crate) key: InvocationKey,
+    pub(crate) plan: Plan,
+    pub(crate) root: Root,
     pub(crate) invocation: Box<Invocation>,
     pub(crate) report: Report,
     /// One for each output that is `attached`, in order.
@@ -113,7 +117,7 @@ impl Worker {
     fn run(&self, jobs: &Receiver<Job>) {
         lower_priority();
         while let Ok(job) = jobs.recv() {
-            let key = job.key;
+            let key = job.plan.here;
             // A panic must cost one publication, not the thread; the publication
             // ends by being dropped.
             let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.keep(job)));
@@ -127,7 +131,7 @@ impl Worker {
         let awaited = job.publication.is_awaited();
         match self.seal(&job) {
             Err(reason) => job.publication.abandon(reason),
-            Ok((entry, blobs)) => {
+            Ok(Sealed { key, entry, blobs }) => {
                 let publication = job.publication;
                 let done = move |outcome: Result<(), zccache_store::StoreError>| match outcome {
                     Ok(()) => publication.visible(),
@@ -137,7 +141,7 @@ impl Worker {
                     }
                 };
                 let done = Box::new(done);
-                self.store.publish(zccache_store::Publication { key: job.key, entry, blobs, done });
+                self.store.publish(zccache_store::Publication { key, entry, blobs, done });
                 if awaited {
                     self.store.expedite();
                 }
@@ -146,10 +150,15 @@ impl Worker {
     }
 
     /// The entry of a run, its inputs and outputs unchanged since it ended.
-    fn seal(&self, job: &Job) -> Result<(Entry, Vec<Staged>), Reason> {
-        let sealer =
-            Sealer { namespace: &job.namespace, contents: &self.contents, views: &job.views };
+    fn seal(&self, job: &Job) -> Result<Sealed, Reason> {
+        let sealer = Sealer {
+            scene: Scene { root: &job.root, namespace: &job.namespace },
+            contents: &self.contents,
+            views: &job.views,
+        };
         let made = now().map_err(|_| Reason::OutputChanged)?;
+        let window = window(&job.report, made);
+        let mut reach = Reach::new(job);
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
         let mut attached = job.descriptors.iter();
@@ -162,18 +171,30 @@ impl Worker {
                 opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
             };
             unchanged(&sealer, written, file)?;
-            if window(&job.report, made).is_some_and(|window| tells_time(file, &window)) {
+            let sifted =
+                sift(file, window.as_ref(), &job.root).map_err(|_| Reason::OutputChanged)?;
+            if sifted.tells_time {
                 return Err(Reason::TimeMacro);
             }
-            let content = self.content(written, file, &mut blobs)?;
+            let length = written.identity.size;
+            let short = length <= limits::DEPFILE_BYTES;
+            let read = || short.then(|| read_all(file, length).ok()).flatten();
+            let content = match reach.depfile(sifted, read) {
+                Some((text, breaks)) => Content::Depfile { text, breaks },
+                None => self.content(written, file, &mut blobs)?,
+            };
             unchanged(&sealer, written, file)?;
-            let (path, mode, manner) = (written.path.clone(), written.mode, written.manner);
-            outputs.push(Output { path, mode, manner, content });
+            let path = Rooted::new(&written.path, &job.root);
+            outputs.push(Output { path, mode: written.mode, manner: written.manner, content });
         }
         let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
-        let trace = sealer.trace(&job.invocation, &job.report.sightings)?;
-        let result = CompileResult { status, streams: job.report.streams.clone(), outputs };
-        Ok((Entry { trace, result, made, cost: job.report.cost }, blobs))
+        let (trace, remarks) = sealer.trace(&job.invocation, &job.report.sightings)?;
+        let streams = reach.messages(&job.report.streams, &job.invocation);
+        let names_root = || sealer.inputs_name_root(&job.report.sightings);
+        let key = reach.key(&trace, remarks, names_root);
+        let result = CompileResult { status, streams, outputs };
+        let entry = Entry { trace, result, made, cost: job.report.cost };
+        Ok(Sealed { key, entry, blobs })
     }
 
     fn content(
@@ -184,8 +205,7 @@ impl Worker {
     ) -> Result<Content, Reason> {
         let length = written.identity.size;
         if length <= limits::INLINE_BYTES {
-            let mut bytes = vec![0; usize::try_from(length).map_err(|_| Reason::OutputChanged)?];
-            read_exactly(file, &mut bytes).map_err(|_| Reason::OutputChanged)?;
+            let bytes = read_all(file, length).map_err(|_| Reason::OutputChanged)?;
             return Ok(Content::Inline(bytes));
         }
         let staged = self.store.stage(file, length).map_err(|error| {
@@ -196,6 +216,13 @@ impl Worker {
         blobs.push(staged);
         Ok(Content::Blob { digest, length })
     }
+}
+
+/// A run ready to be published.
+struct Sealed {
+    key: InvocationKey,
+    entry: Entry,
+    blobs: Vec<Staged>,
 }
 
 fn unchanged(
@@ -226,36 +253,13 @@ fn local_offset(seconds: i64) -> i64 {
     unsafe { broken_down.assume_init() }.tm_gmtoff
 }
 
-/// Whether an output holds the date or time of its making.
-fn tells_time(file: BorrowedFd<'_>, window: &Window) -> bool {
-    const SEAM: usize = 16;
-    let Ok(owned) = file.try_clone_to_owned() else { return true };
-    let file = File::from(owned);
-    let mut buffer = vec![0; 256 << 10];
-    let (mut offset, mut kept) = (0, 0);
-    loop {
-        match file.read_at(&mut buffer[kept..], offset) {
-            Ok(0) => return false,
-            Ok(read) => {
-                offset += read as u64;
-                let filled = kept + read;
-                if window.is_told_by(&buffer[..filled]) {
-                    return true;
-                }
-                kept = filled.min(SEAM);
-                buffer.copy_within(filled - kept..filled, 0);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return true,
-        }
-    }
-}
-
-fn read_exactly(file: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<()> {
+/// The content of a file that has this length, in bytes.
+fn read_all(file: BorrowedFd<'_>, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
     let file = File::from(file.try_clone_to_owned()?);
-    file.read_exact_at(bytes, 0)?;
-    match file.read_at(&mut [0], bytes.len() as u64)? {
-        0 => Ok(()),
+    file.read_exact_at(&mut bytes, 0)?;
+    match file.read_at(&mut [0], length)? {
+        0 => Ok(bytes),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }

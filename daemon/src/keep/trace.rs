@@ -7,20 +7,33 @@ use std::path::Path;
 use zccache_compiler::{environment, program};
 use zccache_core::entry::Twins;
 use zccache_core::report::{Seen, Sighting};
-use zccache_core::{Digest, Expected, Identity, Invocation, Observation, Reason, Trace};
+use zccache_core::{
+    Digest, Expected, Identity, Invocation, Observation, Reason, Root, Rooted, Trace,
+};
 
-use crate::world::{Contents, Found, Namespace, Traits, digest_of_names, kinship};
+use crate::world::{Contents, Found, Scene, Traits, digest_of_names, kinship};
+
+/// What was remarkable in the inputs of a run.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Remarks {
+    /// One may use its own path.
+    pub(crate) own_path: bool,
+    /// One may use its own path where no map of prefixes changes it.
+    pub(crate) unmapped_path: bool,
+    /// A symbolic link below the root was looked at.
+    pub(crate) link_below_root: bool,
+}
 
 /// Turns what a launcher reported into what a later invocation is compared with.
 pub(crate) struct Sealer<'a> {
-    pub(crate) namespace: &'a Namespace,
+    pub(crate) scene: Scene<'a>,
     pub(crate) contents: &'a Contents,
     /// Device numbers of views: their identities carry the device below.
     pub(crate) views: &'a [u64],
 }
 
 impl Sealer<'_> {
-    /// The trace of a run.
+    /// The trace of a run, and what was remarkable in it.
     ///
     /// # Errors
     /// Why there is none: an input changed, is racy, cannot be read, or depends on
@@ -29,7 +42,9 @@ impl Sealer<'_> {
         &self,
         invocation: &Invocation,
         sightings: &[Sighting],
-    ) -> Result<Trace, Reason> {
+    ) -> Result<(Trace, Remarks), Reason> {
+        let root = self.scene.root;
+        let mut remarks = Remarks::default();
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
@@ -39,6 +54,10 @@ impl Sealer<'_> {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
+                    if !is_of_the_system(path, root) {
+                        remarks.own_path |= traits.own_path;
+                        remarks.unmapped_path |= traits.unmapped_path;
+                    }
                     if traits.includes_once {
                         files.push((observations.len(), *identity, digest));
                     }
@@ -47,31 +66,49 @@ impl Sealer<'_> {
                 Seen::Directory { identity, listed: true } => self.listing(path, identity)?,
                 Seen::Directory { .. } => Expected::Directory,
                 Seen::Absent => Expected::Absent,
-                Seen::Symlink(target) => Expected::Symlink(target.clone()),
+                Seen::Symlink(target) => {
+                    remarks.link_below_root |= root.strip(sighting.path.as_bytes()).is_some();
+                    Expected::Symlink(Rooted::new(target, root))
+                }
                 &Seen::Special { kind, device } => Expected::Special { kind, device },
                 &Seen::Unreachable(errno) => Expected::Unreachable(errno),
             };
-            let path = sighting.path.clone();
+            let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
-        Ok(Trace { observations, twins: twins(&files), environment })
+        Ok((Trace { observations, twins: twins(&files), environment }, remarks))
+    }
+
+    /// Whether an input holds the path of the root, so that it means the same
+    /// directory in other checkouts too.
+    pub(crate) fn inputs_name_root(&self, sightings: &[Sighting]) -> bool {
+        let Scene { root, namespace } = self.scene;
+        sightings.iter().any(|sighting| {
+            let path = sighting.path.as_path();
+            matches!(sighting.seen, Seen::File { .. })
+                && !is_of_the_system(path, root)
+                && match namespace.look(path, sighting.follow) {
+                    Found::File(found) => self.contents.name(namespace, path, &found, root),
+                    _ => true,
+                }
+        })
     }
 
     /// The digest of an input that is still what it was just before it was read,
     /// and its traits.
     fn file(&self, sighting: &Sighting, before: &Identity) -> Result<(Digest, Traits), Reason> {
         let path = sighting.path.as_path();
-        let Found::File(found) = self.namespace.look(path, sighting.follow) else {
+        let Found::File(found) = self.scene.namespace.look(path, sighting.follow) else {
             return Err(Reason::InputChanged);
         };
         if !self.is_same(before, &found.identity) {
             return Err(Reason::InputChanged);
         }
-        if self.contents.is_racy(self.namespace, path, &found.identity, sighting.at) {
+        if self.contents.is_racy(self.scene.namespace, path, &found.identity, sighting.at) {
             return Err(Reason::InputRacy);
         }
-        let (digest, traits) = self.contents.examine(self.namespace, path, &found)?;
+        let (digest, traits) = self.contents.examine(self.scene.namespace, path, &found)?;
         if traits.mentions_time {
             return Err(Reason::TimeMacro);
         }
@@ -89,8 +126,8 @@ impl Sealer<'_> {
     }
 
     fn listing(&self, path: &Path, before: &Identity) -> Result<Expected, Reason> {
-        let names = self.namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
-        match self.namespace.look(path, true) {
+        let names = self.scene.namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
+        match self.scene.namespace.look(path, true) {
             Found::Directory(now) if self.is_same(before, &now) => {
                 Ok(Expected::Listing(digest_of_names(&names)))
             }
@@ -105,8 +142,16 @@ impl Sealer<'_> {
             let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
             program::has_known_environment(name)
         };
-        named(path) && self.namespace.real_path(path).is_ok_and(|real| named(&real))
+        named(path) && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
+}
+
+/// Whether a file belongs to the operating system, which knows nothing of
+/// checkouts. What its headers do with `__FILE__` (`assert(3)`) shows as text.
+fn is_of_the_system(path: &Path, root: &Root) -> bool {
+    const SYSTEM: [&str; 6] = ["/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr"];
+    let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
+    of_system && root.strip(path.as_os_str().as_encoded_bytes()).is_none()
 }
 
 /// Pairs of files with equal content that a compiler may take for one file.

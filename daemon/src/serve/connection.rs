@@ -54,10 +54,10 @@ async fn converse(
                 State::Answered(daemon.look_up(frames, invocation).await?)
             }
             (Request::Undeliverable, State::Answered(Answer::Hit(case))) => {
-                State::Answered(daemon.run_after_all(frames, case).await?)
+                State::Answered(daemon.run_after_all(frames, *case).await?)
             }
             (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
-                daemon.finish(ticket, *report, descriptors);
+                daemon.finish(*ticket, *report, descriptors);
                 frames.send(&Reply::Done).await?;
                 State::Idle
             }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
+use zccache_compiler::relocation::depfile;
 use zccache_compiler::response::ResponseFiles;
-use zccache_compiler::{environment, plan};
-use zccache_core::entry::Manner;
+use zccache_compiler::{Plan, environment, plan};
+use zccache_core::entry::{Chunk, Manner, Message};
 use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
 use zccache_core::settings::is_on;
 use zccache_core::{
-    CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, limits,
+    CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, Root, limits,
 };
 use zccache_fs::{Look, ProjectedBytes, Projection, View};
 
@@ -20,15 +21,22 @@ use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
 use crate::keep::{Boarding, Job, Publication, landed};
 use crate::ledger::Session;
-use crate::world::{Found, Located, Namespace};
+use crate::world::{Found, Located, Namespace, Scene};
 
 /// An invocation under consideration.
 pub(crate) struct Case {
     invocation: Box<Invocation>,
-    key: InvocationKey,
+    root: Root,
+    plan: Plan,
     namespace: Arc<Namespace>,
     session: Session,
     owner: (u32, u32),
+}
+
+/// An entry that may answer an invocation.
+struct Candidate {
+    key: InvocationKey,
+    entry: Arc<Entry>,
 }
 
 /// The permission to run, and to report.
@@ -41,9 +49,9 @@ pub(crate) struct Ticket {
 /// How a look-up ended.
 pub(crate) enum Answer {
     /// Served; the case is kept in case the files cannot be put in place.
-    Hit(Case),
+    Hit(Box<Case>),
     /// To be run.
-    Run(Ticket),
+    Run(Box<Ticket>),
     /// Nothing more to do with it.
     Bypass,
 }
@@ -78,28 +86,29 @@ impl Daemon {
         }
         let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
         let files = NamespaceFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
-        let key = plan(&invocation, &files)?;
-        Ok(Case { invocation, key, namespace, session, owner })
+        let root = namespace.root_of(&invocation);
+        let plan = plan(&invocation, &files, &root)?;
+        Ok(Case { invocation, root, plan, namespace, session, owner })
     }
 
     async fn decide(&self, frames: &Frames, case: Case) -> Result<Answer, ConnectionError> {
         let deadline = Instant::now() + limits::COALESCE_WITHIN;
         let mut waiting = false;
         loop {
-            let candidates = self.store.candidates(&case.key);
+            let candidates = self.candidates(&case.plan);
             if let Some((hit, descriptors)) = self.find(&case, &candidates) {
                 frames.send_with(&Reply::Verdict(Verdict::Hit(hit)), &descriptors).await?;
-                return Ok(Answer::Hit(case));
+                return Ok(Answer::Hit(Box::new(case)));
             }
             if is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
                 self.ledger.bypassed(&case.session, Reason::ReadOnly);
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
                 return Ok(Answer::Bypass);
             }
-            match self.flights.board(case.key) {
+            match self.flights.board(case.plan.here) {
                 Boarding::Lead(flight) => {
                     // An equal run may have landed since the candidates were read.
-                    if !same_entries(&candidates, &self.store.candidates(&case.key)) {
+                    if !same_entries(&candidates, &self.candidates(&case.plan)) {
                         continue;
                     }
                     let publication = self.publication(flight, &case);
@@ -113,12 +122,24 @@ impl Daemon {
                     }
                     self.store.expedite();
                     if timeout_at(deadline, landed(run)).await.is_err() {
-                        let publication = self.publication(self.flights.join(case.key), &case);
+                        let publication =
+                            self.publication(self.flights.join(case.plan.here), &case);
                         return self.let_run(frames, case, publication).await;
                     }
                 }
             }
         }
+    }
+
+    /// The entries that may answer, those of this checkout first.
+    fn candidates(&self, plan: &Plan) -> Vec<Candidate> {
+        let keys = [Some(plan.here), plan.anywhere.map(|anywhere| anywhere.key)];
+        let listed = |key: InvocationKey| {
+            let entries = self.store.candidates(&key);
+            (0..entries.len())
+                .map(move |index| Candidate { key, entry: Arc::clone(&entries[index]) })
+        };
+        keys.into_iter().flatten().flat_map(listed).collect()
     }
 
     fn publication(&self, flight: crate::keep::Flight, case: &Case) -> Publication {
@@ -132,7 +153,7 @@ impl Daemon {
         case: Case,
     ) -> Result<Answer, ConnectionError> {
         self.ledger.count(&case.session, |counters| counters.hits -= 1);
-        let publication = self.publication(self.flights.join(case.key), &case);
+        let publication = self.publication(self.flights.join(case.plan.here), &case);
         self.let_run(frames, case, publication).await
     }
 
@@ -145,24 +166,25 @@ impl Daemon {
         self.ledger.count(&case.session, |counters| counters.misses += 1);
         let views = self.atlas.devices();
         frames.send(&Reply::Verdict(Verdict::Run { views: views.clone() })).await?;
-        Ok(Answer::Run(Ticket { case, views, publication }))
+        Ok(Answer::Run(Box::new(Ticket { case, views, publication })))
     }
 
     /// The first candidate that would be observed again now and can be delivered.
-    fn find(&self, case: &Case, candidates: &[Arc<Entry>]) -> Option<(Hit, Vec<OwnedFd>)> {
+    fn find(&self, case: &Case, candidates: &[Candidate]) -> Option<(Hit, Vec<OwnedFd>)> {
         if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
             return None;
         }
         let mut whole = None;
-        let holds = |entry: &&Arc<Entry>| {
+        let holds = |Candidate { entry, .. }: &&Candidate| {
             let environment = entry.trace.environment.is_none_or(|digest| {
                 *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
             });
-            environment && self.verifier.holds(&entry.trace, &case.namespace, &self.contents)
+            let scene = Scene { root: &case.root, namespace: &case.namespace };
+            environment && self.verifier.holds(&entry.trace, scene, &self.contents)
         };
-        let entry = candidates.iter().find(holds)?;
+        let Candidate { key, entry } = candidates.iter().find(holds)?;
         let delivered = self.deliver(case, &entry.result)?;
-        self.store.used(&case.key, entry);
+        self.store.used(key, entry);
         let bytes: u64 = entry.result.outputs.iter().map(|output| length(&output.content)).sum();
         self.ledger.count(&case.session, |counters| {
             counters.hits += 1;
@@ -174,8 +196,13 @@ impl Daemon {
 
     /// Shows the outputs in their view, or hands them over to be put in place.
     fn deliver(&self, case: &Case, result: &CompileResult) -> Option<(Hit, Vec<OwnedFd>)> {
-        let hit = |files| Hit { status: result.status, streams: result.streams.clone(), files };
-        if let Some((view, paths)) = common_view(&case.namespace, &result.outputs) {
+        let chunk = |message: &Message| Chunk {
+            stream: message.stream,
+            bytes: message.text.at(&case.root),
+        };
+        let streams = result.streams.iter().map(chunk).collect();
+        let hit = |files| Hit { status: result.status, streams, files };
+        if let Some((view, paths)) = common_view(case, &result.outputs) {
             self.project(case, &view, paths, &result.outputs)?;
             return Some((hit(Vec::new()), Vec::new()));
         }
@@ -184,12 +211,16 @@ impl Daemon {
         for output in &result.outputs {
             let source = match &output.content {
                 Content::Inline(bytes) => Source::Inline(bytes.clone()),
+                Content::Depfile { text, breaks } => {
+                    Source::Inline(depfile::at(text, *breaks, &case.root))
+                }
                 Content::Blob { digest, length } => {
                     descriptors.push(self.store.open_blob(digest).ok()?.file);
                     Source::Descriptor(*length)
                 }
             };
-            let (path, mode, manner) = (output.path.clone(), output.mode, output.manner);
+            let path = output.path.at(&case.root).into_owned();
+            let (mode, manner) = (output.mode, output.manner);
             files.push(Delivery { path, mode, manner, source });
         }
         Some((hit(files), descriptors))
@@ -207,6 +238,9 @@ impl Daemon {
         for (path, output) in paths.into_iter().zip(outputs) {
             let source = match &output.content {
                 Content::Inline(bytes) => ProjectedBytes::Inline(bytes.as_slice().into()),
+                Content::Depfile { text, breaks } => {
+                    ProjectedBytes::Inline(depfile::at(text, *breaks, &case.root).into())
+                }
                 &Content::Blob { digest, length } => {
                     pins.push(self.store.pin(digest));
                     // Checked now, so that nothing is shown that cannot be read.
@@ -231,9 +265,10 @@ impl Daemon {
         descriptors: Vec<OwnedFd>,
     ) {
         let Ticket { case, views, publication } = ticket;
-        let Case { invocation, key, namespace, .. } = case;
+        let Case { invocation, root, plan, namespace, .. } = case;
         self.publisher.submit(Job {
-            key,
+            plan,
+            root,
             invocation,
             report,
             descriptors,
@@ -264,23 +299,27 @@ fn writable(mode: u32) -> bool {
     mode & 0o200 != 0
 }
 
-fn same_entries(before: &[Arc<Entry>], now: &[Arc<Entry>]) -> bool {
-    before.len() == now.len() && before.iter().zip(now).all(|(a, b)| Arc::ptr_eq(a, b))
+fn same_entries(before: &[Candidate], now: &[Candidate]) -> bool {
+    let same = |(a, b): (&Candidate, &Candidate)| Arc::ptr_eq(&a.entry, &b.entry);
+    before.len() == now.len() && before.iter().zip(now).all(same)
 }
 
 fn length(content: &Content) -> u64 {
     match content {
         Content::Inline(bytes) => bytes.len() as u64,
+        Content::Depfile { text, .. } => text.len() as u64,
         Content::Blob { length, .. } => *length,
     }
 }
 
 /// The one view that all outputs belong to, with their paths in it.
-fn common_view(namespace: &Namespace, outputs: &[Output]) -> Option<(Arc<View>, Vec<PathBuf>)> {
+fn common_view(case: &Case, outputs: &[Output]) -> Option<(Arc<View>, Vec<PathBuf>)> {
     let mut common: Option<Arc<View>> = None;
     let mut paths = Vec::with_capacity(outputs.len());
     for output in outputs {
-        let Located::View(view, below) = namespace.locate(output.path.as_path()) else {
+        let Located::View(view, below) =
+            case.namespace.locate(output.path.at(&case.root).as_path())
+        else {
             return None;
         };
         match &common {

@@ -11,14 +11,14 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
 use zccache_compiler::source;
-use zccache_core::{Digest, Identity, Reason, Stamp};
+use zccache_core::{Digest, Identity, Reason, Root, Stamp};
 use zccache_store::Store;
 
 use super::grain::Grains;
 use super::{FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent findings of one reading")]
 pub(crate) struct Traits {
     /// A text that mentions a macro which expands to a time.
@@ -28,6 +28,10 @@ pub(crate) struct Traits {
     /// A text that may ask to be included only once, so that it matters whether
     /// two files are the same.
     pub(crate) includes_once: bool,
+    /// A text that may use its own path (`__FILE__`).
+    pub(crate) own_path: bool,
+    /// A text that may use its own path where no map of prefixes changes it.
+    pub(crate) unmapped_path: bool,
     /// A precompiled header of clang, which holds the time stamps of its sources.
     pub(crate) holds_stamps: bool,
 }
@@ -37,6 +41,8 @@ pub(crate) struct Contents {
     store: Arc<Store>,
     grains: Grains,
     traits: Mutex<HashMap<Digest, Traits>>,
+    /// Whether a content names a root, by the digests of both.
+    roots: Mutex<HashMap<(Digest, Digest), bool>>,
 }
 
 /// How many contents' traits are remembered: some 5 MiB.
@@ -47,7 +53,7 @@ const BUFFER: usize = 256 << 10;
 
 impl Contents {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, grains: Grains::new(), traits: Mutex::default() }
+        Self { store, grains: Grains::new(), traits: Mutex::default(), roots: Mutex::default() }
     }
 
     /// The digest of the file found at a path.
@@ -89,6 +95,49 @@ impl Contents {
             return Ok((digest, traits));
         }
         self.read(namespace, path, &found.identity)
+    }
+
+    /// Whether the file found at a path holds the path of a root, or may: it has
+    /// changed or cannot be read.
+    pub(crate) fn name(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+        root: &Root,
+    ) -> bool {
+        let Ok(digest) = self.digest(namespace, path, found) else { return true };
+        let question = (digest, Digest::of(root.as_bytes()));
+        let known = |roots: &Mutex<HashMap<_, bool>>| {
+            roots.lock().unwrap_or_else(PoisonError::into_inner).get(&question).copied()
+        };
+        if let Some(known) = known(&self.roots) {
+            return known;
+        }
+        let Some(mut file) = self.open(namespace, path, found) else { return true };
+        let mut hasher = blake3::Hasher::new();
+        let mut named = false;
+        let read = for_each_piece(&mut file, root.as_bytes().len(), |piece, new| {
+            hasher.update(new);
+            named = named || root.is_named_in(piece);
+        });
+        if read.is_err() || hasher.finalize().as_bytes() != digest.as_bytes() {
+            return true;
+        }
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if roots.len() >= MOST_TRAITS {
+            roots.clear();
+        }
+        roots.insert(question, named);
+        named
+    }
+
+    /// The bytes of the file found at a path, if they can be had.
+    fn open(&self, namespace: &Namespace, path: &Path, found: &FoundFile) -> Option<File> {
+        match found.digest {
+            Some(digest) => self.store.open_blob(&digest).ok().map(|blob| blob.file.into()),
+            None => namespace.open(path).ok().map(File::from),
+        }
     }
 
     /// Whether a file may have changed after it was seen without its identity telling.
@@ -164,34 +213,42 @@ fn is_open_for_writing(file: &File) -> bool {
 /// Reads to the end. Text is searched across the seams of the buffer.
 fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER];
     let mut head: Option<[u8; 4]> = None;
-    let mut mentions_time = false;
-    let mut includes_once = false;
+    let mut traits = Traits::default();
+    for_each_piece(file, source::SEAM, |piece, new| {
+        hasher.update(new);
+        let head = *head.get_or_insert_with(|| first_bytes(piece));
+        traits.is_elf = head == *b"\x7fELF";
+        traits.holds_stamps = head == *b"CPCH";
+        if !traits.is_elf {
+            traits.mentions_time = traits.mentions_time || source::mentions_time(piece);
+            traits.includes_once = traits.includes_once || source::may_include_once(piece);
+            traits.own_path = traits.own_path || source::may_use_own_path(piece);
+            traits.unmapped_path = traits.unmapped_path || source::may_use_unmapped_path(piece);
+        }
+    })?;
+    Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
+}
+
+/// Reads to the end, and hands over each piece: together with the last `seam`
+/// bytes before it, and alone.
+fn for_each_piece(
+    file: &mut File,
+    seam: usize,
+    mut take: impl FnMut(&[u8], &[u8]),
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER + seam];
     let mut kept = 0;
     loop {
         let read = file.read(&mut buffer[kept..])?;
         if read == 0 {
-            break;
+            return Ok(());
         }
         let filled = kept + read;
-        hasher.update(&buffer[kept..filled]);
-        let piece = &buffer[..filled];
-        head.get_or_insert_with(|| first_bytes(piece));
-        mentions_time = mentions_time || source::mentions_time(piece);
-        includes_once = includes_once || source::may_include_once(piece);
-        kept = filled.min(source::SEAM);
+        take(&buffer[..filled], &buffer[kept..filled]);
+        kept = filled.min(seam);
         buffer.copy_within(filled - kept..filled, 0);
     }
-    let head = head.unwrap_or_default();
-    let is_elf = head == *b"\x7fELF";
-    let traits = Traits {
-        mentions_time: mentions_time && !is_elf,
-        is_elf,
-        includes_once: includes_once && !is_elf,
-        holds_stamps: head == *b"CPCH",
-    };
-    Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
 }
 
 fn first_bytes(content: &[u8]) -> [u8; 4] {

@@ -10,4 +10,4 @@ mod verify;
 pub(crate) use atlas::Atlas;
 pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
-pub(crate) use verify::{Verifier, digest_of_names, kinship};
+pub(crate) use verify::{Scene, Verifier, digest_of_names, kinship};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
-use zccache_core::{Digest, Identity, OsBytes};
+use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
 use zccache_fs::{Look, View};
 
 use super::mounts::{Mount, MountTable, covering};
@@ -145,6 +145,18 @@ impl Namespace {
             collapsed.pop();
         }
         Some(collapsed)
+    }
+
+    /// The checkout that an invocation takes place in: what `ZCCACHE_ROOT` says,
+    /// else the git worktree around its working directory, else that directory.
+    pub(crate) fn root_of(&self, invocation: &Invocation) -> Root {
+        if let Some(configured) = invocation.variable(settings::ROOT) {
+            return Root::new(OsBytes::from(configured).as_path());
+        }
+        let directory = invocation.cwd.as_path();
+        let is_worktree =
+            |directory: &&Path| !matches!(self.look(&directory.join(".git"), true), Found::Absent);
+        Root::new(directory.ancestors().find(is_worktree).unwrap_or(directory))
     }
 
     /// What is at an absolute path now.

@@ -1,14 +1,24 @@
 //! Whether a trace would be observed again now.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use zccache_core::entry::{Kinship, Twins};
-use zccache_core::{Digest, Expected, Identity, Observation, OsBytes, Stamp, TaggedHasher, Trace};
+use zccache_core::{
+    Digest, Expected, Identity, Observation, OsBytes, Root, Stamp, TaggedHasher, Trace,
+};
 
 use super::contents::now;
 use super::{Contents, Found, Located, Namespace};
+
+/// Where an invocation takes place.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) root: &'a Root,
+    pub(crate) namespace: &'a Namespace,
+}
 
 /// Compares traces with the world.
 pub(crate) struct Verifier {
@@ -19,6 +29,13 @@ pub(crate) struct Verifier {
 struct KnownAbsences {
     directory: Identity,
     names: HashSet<Box<[u8]>>,
+}
+
+/// What is asked of the world.
+#[derive(Clone, Copy)]
+struct Query<'t> {
+    path: &'t Path,
+    follow: bool,
 }
 
 /// The directories that one verification has looked at, and when.
@@ -38,19 +55,23 @@ impl Verifier {
     }
 
     /// Whether everything that the trace observed is there again.
-    pub(crate) fn holds(&self, trace: &Trace, namespace: &Namespace, contents: &Contents) -> bool {
+    pub(crate) fn holds(&self, trace: &Trace, scene: Scene<'_>, contents: &Contents) -> bool {
+        let Scene { root, namespace } = scene;
+        let paths: Vec<Cow<'_, OsBytes>> =
+            trace.observations.iter().map(|observation| observation.path.at(root)).collect();
         let mut identities = HashMap::new();
         let mut parents = Parents::new();
         let mut twins: HashSet<u32> = HashSet::new();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
-        for (index, observation) in trace.observations.iter().enumerate() {
+        for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
+            let query = Query { path: path.as_path(), follow: observation.follow };
             if observation.expected == Expected::Absent {
-                if !self.is_absent(observation, &mut parents, namespace) {
+                if !self.is_absent(query, &mut parents, namespace) {
                     return false;
                 }
                 continue;
             }
-            let Some(seen) = matches(observation, namespace, contents) else {
+            let Some(seen) = matches(observation, query, scene, contents) else {
                 return false;
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -70,12 +91,12 @@ impl Verifier {
     /// had when a name was not in it, the name is not in it.
     fn is_absent<'t>(
         &self,
-        observation: &'t Observation,
+        query: Query<'t>,
         parents: &mut Parents<'t>,
         namespace: &Namespace,
     ) -> bool {
-        let path = observation.path.as_path();
-        let asked = || matches!(namespace.look(path, observation.follow), Found::Absent);
+        let Query { path, follow } = query;
+        let asked = || matches!(namespace.look(path, follow), Found::Absent);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return asked();
         };
@@ -134,11 +155,12 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
 #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
 fn matches(
     observation: &Observation,
-    namespace: &Namespace,
+    query: Query<'_>,
+    scene: Scene<'_>,
     contents: &Contents,
 ) -> Option<Option<Identity>> {
-    let path = observation.path.as_path();
-    let found = namespace.look(path, observation.follow);
+    let (Query { path, follow }, Scene { root, namespace }) = (query, scene);
+    let found = namespace.look(path, follow);
     let agrees = match (&observation.expected, &found) {
         (Expected::File { digest, executable }, Found::File(file)) => {
             return (file.executable == *executable
@@ -149,7 +171,7 @@ fn matches(
         (Expected::Listing(names), Found::Directory(_)) => {
             digest_of_names(&namespace.list(path).ok()?) == *names
         }
-        (Expected::Symlink(before), Found::Symlink(target)) => before == target,
+        (Expected::Symlink(before), Found::Symlink(target)) => *before.at(root) == *target,
         (
             Expected::Special { kind, device },
             Found::Special { kind: kind_now, device: device_now },

@@ -59,7 +59,7 @@ pub(crate) fn summary_of(entry: &Entry, bytes: u64) -> Result<Summary, RecordErr
 fn blobs_of(entry: &Entry) -> impl Iterator<Item = (Digest, u64)> {
     entry.result.outputs.iter().filter_map(|output| match &output.content {
         zccache_core::Content::Blob { digest, length } => Some((*digest, *length)),
-        zccache_core::Content::Inline(_) => None,
+        zccache_core::Content::Inline(_) | zccache_core::Content::Depfile { .. } => None,
     })
 }
 

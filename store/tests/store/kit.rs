@@ -9,8 +9,8 @@ use std::sync::{Arc, mpsc};
 use tempfile::TempDir;
 use zccache_core::entry::Manner;
 use zccache_core::{
-    CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, Output, Stamp,
-    Trace,
+    CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, Output, Rooted,
+    Stamp, Trace,
 };
 use zccache_store::{Done, Options, Publication, Staged, Store, StoreError};
 
@@ -71,7 +71,7 @@ pub(crate) fn key(name: &str) -> InvocationKey {
 /// An entry whose trace is told apart by `trace` and that produced `outputs`.
 pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
     let output = |(number, content)| Output {
-        path: format!("/build/{number}.o").as_str().into(),
+        path: Rooted::Plain(format!("/build/{number}.o").as_str().into()),
         mode: 0o644,
         manner: Manner::InPlace,
         content,
@@ -79,7 +79,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
     Entry {
         trace: Trace {
             observations: vec![Observation {
-                path: "/src/a.c".into(),
+                path: Rooted::Plain("/src/a.c".into()),
                 follow: true,
                 expected: Expected::File {
                     digest: Digest::of(trace.as_bytes()),

@@ -1,0 +1,156 @@
+//! Whether a compile can be told apart from the same compile in another
+//! checkout, as far as its arguments say.
+//!
+//! A compiler learns where the checkout is from its working directory, from
+//! paths in its arguments and environment, and from what it reads. It can show
+//! that as text, for which outputs are searched, or compute with it: with the
+//! length of `__FILE__`, say, or a hash of an argument. So the root may stand in
+//! arguments only where nothing but a path is expected, and a path that may
+//! become `__FILE__` is remarked on.
+
+pub mod depfile;
+pub mod elf;
+
+use zccache_core::{OsBytes, Root, TaggedHasher};
+
+use crate::arguments::{WITH_VALUE, begins, is_one_of};
+
+/// What an argument does with a path that it ends in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It has no path, or does something else with it.
+    Other,
+    /// It writes there, or quotes it in a depfile, or takes arguments from it.
+    Write,
+    /// It reads there; the path can become `__FILE__` in what is found.
+    Read,
+    /// As `Read`, with headers of the system there: gcc writes the shorter of the
+    /// canonical name and the spelled one into depfiles (`-fcanonical-system-headers`).
+    ReadSystem,
+    /// `OLD=NEW`: paths that begin with `OLD` are shown with `NEW`.
+    Map,
+    /// As `Map`, for `__FILE__` too.
+    MapMacros,
+}
+
+/// Options with a path joined or as the next argument.
+const WITH_PATH: &[(&str, Role)] = &[
+    ("@", Role::Write),
+    ("-o", Role::Write),
+    ("-MF", Role::Write),
+    ("-MT", Role::Write),
+    ("-MQ", Role::Write),
+    ("-I", Role::Read),
+    ("-include", Role::Read),
+    ("-imacros", Role::Read),
+    ("-iquote", Role::Read),
+    ("-isystem", Role::ReadSystem),
+    ("-idirafter", Role::ReadSystem),
+];
+
+/// Options joined with a map.
+const MAPS: &[(&str, Role)] = &[
+    ("-ffile-prefix-map=", Role::MapMacros),
+    ("-fmacro-prefix-map=", Role::MapMacros),
+    ("-fdebug-prefix-map=", Role::Map),
+    ("-fcoverage-prefix-map=", Role::Map),
+    ("-fprofile-prefix-map=", Role::Map),
+];
+
+/// Options that bring in arguments which are not looked at here, or lay out
+/// messages by their length.
+const OBSCURE: &[&str] = &["--config", "-specs", "--specs", "-fmessage-length"];
+
+/// How the root can reach the result of a compile without being shown.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Exposure {
+    /// `__FILE__` can begin with the root.
+    pub absolute_sources: bool,
+    /// Where it would, something else is put in the root's place.
+    pub mapped_macros: bool,
+    /// Directories of system headers are given.
+    pub system_directories: bool,
+}
+
+/// Feeds the arguments as they are in any checkout: each as what stands before
+/// the root, whether it stands there, and what follows. None if one may have an
+/// effect that depends on where the checkout is and does not show.
+pub(crate) fn add_arguments(
+    arguments: &[OsBytes],
+    root: &Root,
+    tag: u8,
+    to: &mut TaggedHasher,
+) -> Option<Exposure> {
+    let mut exposure = Exposure::default();
+    let mut awaited = None;
+    for argument in arguments {
+        let bytes = argument.as_bytes();
+        let announced: Option<Role> = awaited.take();
+        let (role, start) = announced.map_or_else(|| role_of(bytes), |role| (role, 0));
+        let (option, value) = bytes.split_at(start);
+        let alone = announced.is_none() && value.is_empty();
+        if alone && (role != Role::Other || is_one_of(option, WITH_VALUE)) {
+            awaited = Some(role);
+        }
+        let path = path_of(role, value);
+        let below = root.strip(path).filter(|_| role != Role::Other);
+        let rest = below.map_or(value, |_| &value[root.as_bytes().len()..]);
+        if root.is_named_in(option) || root.is_named_in(rest) {
+            return None;
+        }
+        exposure.note(role, path, below)?;
+        to.field(tag, option).field(tag, below.map_or(b"", |_| b"below")).field(tag, rest);
+    }
+    Some(exposure)
+}
+
+/// Whether arguments, response files expanded, bring in what cannot be judged.
+pub(crate) fn are_obscure(arguments: &[OsBytes], root: &Root) -> bool {
+    arguments.iter().map(OsBytes::as_bytes).any(|argument| {
+        let (role, start) = role_of(argument);
+        let is_map = matches!(role, Role::Map | Role::MapMacros);
+        let old = path_of(role, &argument[start..]);
+        let maps_part_of_root =
+            is_map && root.as_bytes() != old && root.as_bytes().starts_with(old);
+        maps_part_of_root || begins(argument, OBSCURE)
+    })
+}
+
+impl Exposure {
+    /// Takes notice of a path, with what follows the root if it is below. None if
+    /// the result depends on how long the root is.
+    fn note(&mut self, role: Role, path: &[u8], below: Option<&[u8]>) -> Option<()> {
+        match role {
+            Role::Read => self.absolute_sources |= below.is_some(),
+            Role::ReadSystem => {
+                self.absolute_sources |= below.is_some();
+                self.system_directories = true;
+                let climbs = path.split(|&byte| byte == b'/').any(|name| name == b"..");
+                if climbs && !path.starts_with(b"/") {
+                    return None;
+                }
+            }
+            Role::MapMacros => self.mapped_macros |= below.is_some_and(<[u8]>::is_empty),
+            Role::Other | Role::Write | Role::Map => {}
+        }
+        Some(())
+    }
+}
+
+/// What an argument does with a path, and where in it the path begins.
+fn role_of(argument: &[u8]) -> (Role, usize) {
+    let mut known = WITH_PATH.iter().chain(MAPS);
+    match known.find(|(option, _)| argument.starts_with(option.as_bytes())) {
+        Some(&(option, role)) => (role, option.len()),
+        None if argument.starts_with(b"-") => (Role::Other, argument.len()),
+        None => (Role::Read, 0),
+    }
+}
+
+/// The path in the value of an option.
+fn path_of(role: Role, value: &[u8]) -> &[u8] {
+    match role {
+        Role::Map | Role::MapMacros => value.split(|&byte| byte == b'=').next().unwrap_or(value),
+        _ => value,
+    }
+}

@@ -1,0 +1,82 @@
+//! What an output tells of when and where it was made.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+
+use zccache_compiler::clock::Window;
+use zccache_compiler::relocation::elf;
+use zccache_core::Root;
+
+/// What was found in an output.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Sifted {
+    /// The date or time of its making.
+    pub(super) tells_time: bool,
+    /// The path of the root.
+    pub(super) names_root: bool,
+    /// It may hold text in a form in which it was not found.
+    pub(super) is_opaque: bool,
+}
+
+/// Read at a time, in bytes.
+const BUFFER: usize = 256 << 10;
+
+/// The longest text of a time, in bytes.
+const TIME: usize = 16;
+
+/// Most bytes of section headers or of their names that are looked at.
+const MOST_OF_TABLE: u64 = 16 << 20;
+
+/// Reads an output once.
+pub(super) fn sift(
+    file: BorrowedFd<'_>,
+    window: Option<&Window>,
+    root: &Root,
+) -> io::Result<Sifted> {
+    let file = File::from(file.try_clone_to_owned()?);
+    let seam = TIME.max(root.as_bytes().len());
+    let mut buffer = vec![0; BUFFER + seam];
+    let (mut offset, mut kept) = (0, 0);
+    let mut found = Sifted::default();
+    let mut is_text = true;
+    loop {
+        let read = match file.read_at(&mut buffer[kept..], offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            break;
+        }
+        offset += read as u64;
+        let piece = &buffer[..kept + read];
+        found.tells_time |= window.is_some_and(|window| window.is_told_by(piece));
+        found.names_root |= root.is_named_in(piece);
+        is_text = is_text && !piece.contains(&0);
+        let end = piece.len();
+        kept = end.min(seam);
+        buffer.copy_within(end - kept..end, 0);
+    }
+    found.is_opaque = !is_text && hides_text(&file).unwrap_or(true);
+    Ok(found)
+}
+
+/// Whether a file that is no text is anything but an object file in the clear;
+/// none if it cannot be read.
+fn hides_text(file: &File) -> Option<bool> {
+    let header = read_at(file, 0, elf::HEADER as u64)?;
+    let Some(sections) = elf::sections(&header) else { return Some(true) };
+    let table = read_at(file, sections.offset, u64::from(sections.count) * elf::SECTION as u64)?;
+    let (offset, length) = sections.names(&table)?;
+    Some(elf::hides_text(&table, &read_at(file, offset, length)?))
+}
+
+fn read_at(file: &File, offset: u64, length: u64) -> Option<Vec<u8>> {
+    if length > MOST_OF_TABLE {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(length).ok()?];
+    file.read_exact_at(&mut bytes, offset).ok()?;
+    Some(bytes)
+}
