@@ -18,7 +18,8 @@ pub fn bind(process: &mut Command, source: &Path, target: &Path, directory: &Pat
         let [source, target, directory] = &paths;
         let none: Option<&Path> = None;
         private_mounts()?;
-        mount(Some(source), target, none, MsFlags::MS_BIND, none)?;
+        let with_mounts_below = MsFlags::MS_BIND | MsFlags::MS_REC;
+        mount(Some(source), target, none, with_mounts_below, none)?;
         nix::unistd::chdir(directory)?;
         Ok(())
     });

@@ -11,6 +11,7 @@ pub mod counters;
 pub mod programs;
 pub mod project;
 pub mod sandbox;
+pub mod scenario;
 pub mod tree;
 pub mod trial;
 

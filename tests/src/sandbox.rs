@@ -272,6 +272,6 @@ pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + HAPPENS_WITHIN;
     while !happened() {
         assert!(Instant::now() < deadline, "it never comes true that {what}");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

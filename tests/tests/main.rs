@@ -8,6 +8,7 @@ mod daemon;
 mod depfiles;
 mod failures;
 mod fallback;
+mod hazards;
 mod house;
 mod inputs;
 mod outputs;
@@ -44,3 +45,37 @@ macro_rules! trials {
     )+};
 }
 pub(crate) use trials;
+
+/// Makes tests of cases as text (see `zccache_tests::scenario`), in a view and
+/// outside one, with gcc and with clang, or as the word in front restricts it.
+macro_rules! scenarios {
+    (gcc: $($rest:tt)+) => {
+        crate::scenarios!(@ [plain_gcc Plain Gcc, view_gcc View Gcc] $($rest)+);
+    };
+    (clang: $($rest:tt)+) => {
+        crate::scenarios!(@ [plain_clang Plain Clang, view_clang View Clang] $($rest)+);
+    };
+    (plain: $($rest:tt)+) => {
+        crate::scenarios!(@ [plain_gcc Plain Gcc, plain_clang Plain Clang] $($rest)+);
+    };
+    (@ $where:tt $($name:ident $text:literal)+) => {
+        $(crate::scenarios!(# $where $name $text);)+
+    };
+    (# [$($test:ident $place:ident $compiler:ident),+] $name:ident $text:literal) => {
+        mod $name {
+            use zccache_tests::{Compiler, Place, scenario, trial};
+
+            $(#[test]
+            fn $test() {
+                trial::once(Place::$place, Compiler::$compiler, |t| scenario::play(t, $text));
+            })+
+        }
+    };
+    ($($rest:tt)+) => {
+        crate::scenarios!(
+            @ [plain_gcc Plain Gcc, plain_clang Plain Clang, view_gcc View Gcc, view_clang View Clang]
+            $($rest)+
+        );
+    };
+}
+pub(crate) use scenarios;

@@ -15,6 +15,9 @@ pub(crate) struct Mount {
     pub(crate) point: PathBuf,
     /// `st_dev` of what is mounted.
     pub(crate) device: u64,
+    /// Which directory or file of it, from its own root; another than `/` for a
+    /// bind mount.
+    pub(crate) root: PathBuf,
 }
 
 /// The mounts of a namespace, read from a held `/proc/PID/mountinfo`
@@ -61,7 +64,8 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let numbers = std::str::from_utf8(fields.nth(2)?).ok()?;
     let (major, minor) = numbers.split_once(':')?;
     let device = libc::makedev(major.parse().ok()?, minor.parse().ok()?);
-    Some(Mount { point: unescape(fields.nth(1)?), device })
+    let root = unescape(fields.next()?);
+    Some(Mount { point: unescape(fields.next()?), device, root })
 }
 
 /// Space, tab, newline and backslash stand as a backslash and three octal digits.
@@ -98,15 +102,16 @@ mod tests {
 
     #[test]
     fn lines_of_mountinfo() {
-        let line = b"98 26 0:41 / /tmp/a\\040b\\134 rw,nosuid - fuse.zccache zccache rw";
-        let mount = Mount { point: "/tmp/a b\\".into(), device: libc::makedev(0, 41) };
+        let line = b"98 26 0:41 /x /tmp/a\\040b\\134 rw,nosuid - fuse.zccache zccache rw";
+        let (point, device) = ("/tmp/a b\\".into(), libc::makedev(0, 41));
+        let mount = Mount { point, device, root: "/x".into() };
         assert_eq!(parse_line(line), Some(mount));
         assert_eq!(parse_line(b""), None);
     }
 
     #[test]
     fn the_last_of_the_longest_covers() {
-        let mount = |point: &str, device| Mount { point: point.into(), device };
+        let mount = |point: &str, device| Mount { point: point.into(), device, root: "/".into() };
         let mounts = [mount("/", 1), mount("/a", 2), mount("/a", 3), mount("/ab", 4)];
         let device = |path: &str| covering(&mounts, Path::new(path)).map(|mount| mount.device);
         assert_eq!(device("/a/x"), Some(3));

@@ -268,7 +268,8 @@ impl Shown {
     fn view_of(&self, path: &Path) -> Option<(Arc<View>, PathBuf)> {
         let mount = covering(&self.mounts, path)?;
         let (_, view) = self.views.iter().find(|(device, _)| *device == mount.device)?;
-        Some((Arc::clone(view), path.strip_prefix(&mount.point).ok()?.to_owned()))
+        let start = mount.root.strip_prefix("/").ok()?;
+        Some((Arc::clone(view), start.join(path.strip_prefix(&mount.point).ok()?)))
     }
 }
 

@@ -110,7 +110,10 @@ impl Verifier {
             return true;
         }
         let absent = asked();
-        if absent && is_settled(&directory, looked_at) {
+        // A link that leads nowhere is absent when followed, but its name is not,
+        // and the directory does not change when it comes to lead somewhere.
+        let unnamed = || matches!(namespace.look(path, false), Found::Absent);
+        if absent && is_settled(&directory, looked_at) && (!observation.follow || unnamed()) {
             self.remember(parent, directory, name);
         }
         absent

@@ -1,0 +1,4 @@
+//! Ways in which compiler caches have been seen to be wrong, by class, each as
+//! a sequence of edits and commands whose every result equals the bare one.
+
+mod search;
