@@ -9,6 +9,7 @@ mod failures;
 mod fallback;
 mod house;
 mod inputs;
+mod links;
 mod outputs;
 mod projects;
 mod view;

@@ -280,7 +280,7 @@ fn common_view(namespace: &Namespace, outputs: &[Output]) -> Option<(Arc<View>, 
     let mut common: Option<Arc<View>> = None;
     let mut paths = Vec::with_capacity(outputs.len());
     for output in outputs {
-        let Located::View(view, below) = namespace.locate(output.path.as_path()) else {
+        let Located::View(view, below) = namespace.locate(output.path.as_path(), false) else {
             return None;
         };
         match &common {
@@ -302,7 +302,11 @@ impl ResponseFiles for NamespaceFiles<'_> {
     fn read(&self, path: &[u8]) -> Option<Vec<u8>> {
         let path = self.cwd.join(OsBytes::from(path).as_path());
         let Found::File(found) = self.namespace.look(&path, true) else { return None };
-        let file = std::fs::File::from(self.namespace.open(&path).ok()?);
+        let file = match found.digest {
+            None => self.namespace.open(&path),
+            Some(_) => self.namespace.open_projected(&path),
+        };
+        let file = std::fs::File::from(file.ok()?);
         let mut content = Vec::new();
         let most = limits::FRAME_BYTES as u64;
         file.take(most).read_to_end(&mut content).ok()?;

@@ -121,7 +121,7 @@ impl Verifier {
 /// knows its names without asking the kernel.
 fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)> {
     let looked_at = now().ok()?;
-    if matches!(namespace.locate(path), Located::View(..)) {
+    if matches!(namespace.locate(path, true), Located::View(..)) {
         return None;
     }
     match namespace.look(path, true) {
