@@ -56,6 +56,10 @@ pub const IDLE_EXIT: Duration = Duration::from_secs(600);
 /// further ones wait in the listen queue.
 pub const CONNECTIONS: usize = 512;
 
+/// Symbolic links followed on one path, as in the kernel (`MAXSYMLINKS` of
+/// `linux/namei.h`, `path_resolution(7)`).
+pub const LINKS: u32 = 40;
+
 /// How far apart two changes must be for coarse file time stamps to differ:
 /// one tick at HZ=100, the slowest that Linux offers.
 pub const COARSE_TICK: Duration = Duration::from_millis(10);

@@ -46,9 +46,18 @@ impl ProjectedBytes {
         }
     }
 
-    /// Digest of a blob.
+    /// Their digest.
     #[must_use]
-    pub fn digest(&self) -> Option<Digest> {
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Blob { digest, .. } => *digest,
+            Self::Inline(bytes) => Digest::of(bytes),
+        }
+    }
+
+    /// The digest of a blob.
+    #[must_use]
+    pub fn blob(&self) -> Option<Digest> {
         match self {
             Self::Blob { digest, .. } => Some(*digest),
             Self::Inline(_) => None,

@@ -94,6 +94,15 @@ impl View {
         self.overlay.open_lower(path)
     }
 
+    /// Opens the bytes of a projected file for reading. May block as
+    /// [`Content::open`].
+    ///
+    /// # Errors
+    /// `ESTALE` if the file is not projected, or what keeps it from being read.
+    pub fn open_projected(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.overlay.open_projected_bytes(path)
+    }
+
     /// Ends the projection of all files that are projected now. What cannot be
     /// written stays projected and is reported. May be called at any time, also
     /// after the end of the session.

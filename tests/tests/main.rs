@@ -11,6 +11,7 @@ mod fallback;
 mod hazards;
 mod house;
 mod inputs;
+mod links;
 mod outputs;
 mod projects;
 mod view;

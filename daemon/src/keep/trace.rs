@@ -105,7 +105,7 @@ impl Sealer<'_> {
         if !self.is_same(before, &found.identity) {
             return Err(Reason::InputChanged);
         }
-        if self.contents.is_racy(self.scene.namespace, path, &found.identity, sighting.at) {
+        if self.contents.is_racy(self.scene.namespace, path, &found, sighting.at) {
             return Err(Reason::InputRacy);
         }
         let (digest, traits) = self.contents.examine(self.scene.namespace, path, &found)?;

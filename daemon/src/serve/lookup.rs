@@ -318,7 +318,7 @@ fn common_view(case: &Case, outputs: &[Output]) -> Option<(Arc<View>, Vec<PathBu
     let mut paths = Vec::with_capacity(outputs.len());
     for output in outputs {
         let Located::View(view, below) =
-            case.namespace.locate(output.path.at(&case.root).as_path())
+            case.namespace.locate(output.path.at(&case.root).as_path(), false)
         else {
             return None;
         };
@@ -341,7 +341,11 @@ impl ResponseFiles for NamespaceFiles<'_> {
     fn read(&self, path: &[u8]) -> Option<Vec<u8>> {
         let path = self.cwd.join(OsBytes::from(path).as_path());
         let Found::File(found) = self.namespace.look(&path, true) else { return None };
-        let file = std::fs::File::from(self.namespace.open(&path).ok()?);
+        let file = match found.digest {
+            None => self.namespace.open(&path),
+            Some(_) => self.namespace.open_projected(&path),
+        };
+        let file = std::fs::File::from(file.ok()?);
         let mut content = Vec::new();
         let most = limits::FRAME_BYTES as u64;
         file.take(most).read_to_end(&mut content).ok()?;

@@ -89,8 +89,11 @@ impl Contents {
             }
         }
         if let Some(digest) = found.digest {
-            let blob = self.store.open_blob(&digest).map_err(|_| Reason::InputUnreadable)?;
-            let (_, traits) = hash(&mut blob.file.into()).map_err(|_| Reason::InputUnreadable)?;
+            let bytes = namespace.open_projected(path).map_err(|_| Reason::InputUnreadable)?;
+            let (read, traits) = hash(&mut bytes.into()).map_err(|_| Reason::InputUnreadable)?;
+            if read != digest {
+                return Err(Reason::InputChanged);
+            }
             self.remember(digest, traits);
             return Ok((digest, traits));
         }
@@ -140,15 +143,17 @@ impl Contents {
         }
     }
 
-    /// Whether a file may have changed after it was seen without its identity telling.
+    /// Whether a file may have changed after it was seen without its identity
+    /// telling. The bytes of a projected file never change.
     pub(crate) fn is_racy(
         &self,
         namespace: &Namespace,
         path: &Path,
-        identity: &Identity,
+        found: &FoundFile,
         seen: Stamp,
     ) -> bool {
-        self.grains.is_racy(identity, seen, || namespace.open(path))
+        let open = || namespace.open(path);
+        found.digest.is_none() && self.grains.is_racy(&found.identity, seen, open)
     }
 
     /// Reads a file whose identity must be the same before and after.

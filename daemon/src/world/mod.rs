@@ -6,6 +6,7 @@ mod grain;
 mod mounts;
 mod namespace;
 mod verify;
+mod walk;
 
 pub(crate) use atlas::Atlas;
 pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};

@@ -3,17 +3,19 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
 use zccache_fs::{Look, View};
 
-use super::mounts::{Mount, MountTable, covering};
+use super::mounts::{MountTable, Mounts};
+use super::walk::walk;
 
 /// What is at a path now.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(crate) enum Located<'p> {
     Kernel(Cow<'p, Path>),
     /// A view, about this path below its root.
     View(Arc<View>, PathBuf),
+    /// Nobody: something on the way is missing, no directory, or a link too many.
+    Nowhere(Errno),
 }
 
 /// A mount namespace and root directory.
@@ -61,7 +65,7 @@ pub(crate) struct Namespace {
 /// The mounts of a namespace and those views that are among them.
 #[derive(Default)]
 struct Shown {
-    mounts: Vec<Mount>,
+    mounts: Arc<Mounts>,
     views: Vec<(u64, Arc<View>)>,
 }
 
@@ -93,9 +97,9 @@ impl Namespace {
     }
 
     fn show(&self) {
-        let mounts = self.table.lock().unwrap_or_else(PoisonError::into_inner).mounts().to_vec();
+        let mounts = self.table.lock().unwrap_or_else(PoisonError::into_inner).mounts();
         let mut views = self.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        views.retain(|(device, _)| mounts.iter().any(|mount| mount.device == *device));
+        views.retain(|(device, _)| mounts.have(*device));
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(Shown { mounts, views });
     }
@@ -107,44 +111,24 @@ impl Namespace {
     /// What is mounted at exactly this path: its device number.
     pub(crate) fn device_mounted_at(&self, point: &Path) -> Option<u64> {
         let shown = self.shown();
-        covering(&shown.mounts, point).filter(|mount| mount.point == point).map(|m| m.device)
+        shown.mounts.covering(point).filter(|mount| mount.point == point).map(|m| m.device)
     }
 
-    /// Whom to ask about an absolute path.
-    pub(crate) fn locate<'p>(&self, path: &'p Path) -> Located<'p> {
+    /// Whom to ask about an absolute path. `follow` says whether a symbolic link
+    /// at its end is followed; those on the way are.
+    pub(crate) fn locate<'p>(&self, path: &'p Path, follow: bool) -> Located<'p> {
         let shown = self.shown();
         if shown.views.is_empty() {
             return Located::Kernel(path.into());
         }
-        let Some(collapsed) = self.collapse(&shown, path) else {
-            return Located::Kernel(path.into());
-        };
-        match shown.view_of(&collapsed) {
-            Some((view, below)) => Located::View(view, below),
-            None => Located::Kernel(collapsed.into()),
+        if self.look_straight(&shown, path, follow).is_some() {
+            return shown.place(path.into());
         }
-    }
-
-    /// Removes each `.` and each `..` behind a directory that is no link. None
-    /// if that cannot be done textually.
-    fn collapse(&self, shown: &Shown, path: &Path) -> Option<PathBuf> {
-        let mut collapsed = PathBuf::new();
-        for component in path.components() {
-            if component != Component::ParentDir {
-                collapsed.push(component);
-                continue;
-            }
-            let found = match shown.view_of(&collapsed) {
-                Some((_, below)) if below.as_os_str().is_empty() => None,
-                Some((view, below)) => Some(look_in_view(&view, &below, false)),
-                None => Some(self.ask_kernel(&collapsed, false)),
-            };
-            if !matches!(found, None | Some(Found::Directory(_))) {
-                return None;
-            }
-            collapsed.pop();
+        match self.walk(&shown, path, follow) {
+            Ok(Some(real)) => shown.place(real.into()),
+            Ok(None) => Located::Kernel(path.into()),
+            Err(errno) => Located::Nowhere(errno),
         }
-        Some(collapsed)
     }
 
     /// The checkout that an invocation takes place in: what `ZCCACHE_ROOT` says,
@@ -161,16 +145,68 @@ impl Namespace {
 
     /// What is at an absolute path now.
     pub(crate) fn look(&self, path: &Path, follow: bool) -> Found {
-        match self.locate(path) {
-            Located::Kernel(path) => self.ask_kernel(&path, follow),
-            Located::View(view, below) => look_in_view(&view, &below, follow),
+        let shown = self.shown();
+        if shown.views.is_empty() {
+            return self.ask_kernel(path, follow);
+        }
+        let ends_open = path.as_os_str().as_bytes().ends_with(b"/");
+        let follow = follow || ends_open;
+        let found = self.look_straight(&shown, path, follow).unwrap_or_else(|| {
+            match self.walk(&shown, path, follow) {
+                Ok(Some(real)) => self.look_plainly(&shown, &real),
+                Ok(None) => self.ask_kernel(path, follow),
+                Err(errno) => missing(errno),
+            }
+        });
+        match found {
+            Found::File(_) | Found::Special { .. } if ends_open => Found::Absent,
+            found => found,
         }
     }
 
-    /// Opens a regular file for reading, not through a view.
+    /// What is at a path on which no link is to be followed; none if one is.
+    fn look_straight(&self, shown: &Shown, path: &Path, follow: bool) -> Option<Found> {
+        if shown.steps_back_out_of_a_view(path) {
+            return None;
+        }
+        if let Some((view, below)) = shown.view_of(path) {
+            return look_in_view(&view, &below, follow);
+        }
+        let nofollow = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | nofollow;
+        match self.open_with(path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
+            Ok(file) => Some(match fstat(&file) {
+                Ok(stat) => found(&stat, || readlinkat(&file, "").map(OsBytes::from)),
+                Err(errno) => missing(errno),
+            }),
+            Err(Errno::ELOOP) => None,
+            Err(errno) => Some(missing(errno)),
+        }
+    }
+
+    /// As [`Self::look_straight`], where a link is looked at rather than followed
+    /// and none has been found on the way.
+    fn look_plainly(&self, shown: &Shown, path: &Path) -> Found {
+        self.look_straight(shown, path, false).unwrap_or(Found::Unreachable(libc::ELOOP))
+    }
+
+    /// Follows the links on a path, and those within views without asking the
+    /// kernel. None if no view is on the way: then the kernel can be asked.
+    fn walk(&self, shown: &Shown, path: &Path, follow: bool) -> nix::Result<Option<PathBuf>> {
+        let mut meets_view = false;
+        let real = walk(path, follow, |step| {
+            meets_view |= shown.view_of(step).is_some();
+            self.look_plainly(shown, step)
+        });
+        if meets_view { real.map(Some) } else { Ok(None) }
+    }
+
+    /// Opens a regular file for reading, not through a view. A projected file has
+    /// none: see [`Self::open_projected`].
     pub(crate) fn open(&self, path: &Path) -> io::Result<OwnedFd> {
-        match self.locate(path) {
+        match self.locate(path, true) {
             Located::View(view, below) => view.open_lower(&below),
+            Located::Nowhere(errno) => Err(errno.into()),
             Located::Kernel(path) => {
                 let flags =
                     OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -179,12 +215,21 @@ impl Namespace {
         }
     }
 
+    /// Opens the bytes of a projected file for reading.
+    pub(crate) fn open_projected(&self, path: &Path) -> io::Result<OwnedFd> {
+        match self.locate(path, true) {
+            Located::View(view, below) => view.open_projected(&below),
+            Located::Kernel(_) | Located::Nowhere(_) => Err(Errno::ESTALE.into()),
+        }
+    }
+
     /// The sorted names in a directory.
     pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<OsBytes>> {
-        let mut names: Vec<OsBytes> = match self.locate(path) {
+        let mut names: Vec<OsBytes> = match self.locate(path, true) {
             Located::View(view, below) => {
                 view.list(&below)?.into_iter().map(OsBytes::from).collect()
             }
+            Located::Nowhere(errno) => return Err(errno.into()),
             Located::Kernel(path) => {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                 let mut directory = nix::dir::Dir::from_fd(self.open_in_kernel(&path, flags)?)?;
@@ -201,8 +246,11 @@ impl Namespace {
 
     /// The path without any link that leads to the same file.
     pub(crate) fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
-        if let Located::View(..) = self.locate(path) {
-            return Ok(path.to_owned());
+        let shown = self.shown();
+        if !shown.views.is_empty()
+            && let Some(real) = self.walk(&shown, path, true)?
+        {
+            return Ok(real);
         }
         let file = self.open_in_kernel(path, OFlag::O_PATH | OFlag::O_CLOEXEC)?;
         let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
@@ -211,32 +259,15 @@ impl Namespace {
 
     fn ask_kernel(&self, path: &Path, follow: bool) -> Found {
         match self.stat_in_kernel(path, follow) {
-            Ok(stat) => self.found(path, &stat),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Found::Absent,
-            Err(errno) => Found::Unreachable(errno as i32),
-        }
-    }
-
-    fn found(&self, path: &Path, stat: &FileStat) -> Found {
-        match stat.st_mode & libc::S_IFMT {
-            libc::S_IFREG => Found::File(FoundFile {
-                identity: stat.into(),
-                executable: stat.st_mode & 0o111 != 0,
-                digest: None,
-            }),
-            libc::S_IFDIR => Found::Directory(stat.into()),
-            libc::S_IFLNK => match self.read_link(path) {
-                Ok(target) => Found::Symlink(target),
-                Err(errno) => Found::Unreachable(errno as i32),
-            },
-            kind => Found::Special { kind, device: stat.st_rdev },
+            Ok(stat) => found(&stat, || self.read_link(path)),
+            Err(errno) => missing(errno),
         }
     }
 
     fn stat_in_kernel(&self, path: &Path, follow: bool) -> nix::Result<FileStat> {
         if self.root.is_none() {
             let flags = if follow { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
-            return fstatat(nix::fcntl::AT_FDCWD, path, flags);
+            return fstatat(AT_FDCWD, path, flags);
         }
         let nofollow = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
         let file = self.open_in_kernel(path, OFlag::O_PATH | OFlag::O_CLOEXEC | nofollow)?;
@@ -250,41 +281,87 @@ impl Namespace {
     }
 
     fn open_in_kernel(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        self.open_with(path, flags, ResolveFlag::empty())
+    }
+
+    /// Opens as a process with that root would, links included (`openat2(2)`).
+    fn open_with(&self, path: &Path, flags: OFlag, more: ResolveFlag) -> nix::Result<OwnedFd> {
+        let how = OpenHow::new().flags(flags);
         match &self.root {
-            None => open(path, flags, Mode::empty()),
-            Some(root) => open_below(root.as_fd(), path, flags),
+            None if more.is_empty() => open(path, flags, Mode::empty()),
+            None => openat2(AT_FDCWD, path, how.resolve(more)),
+            Some(root) => openat2(root, path, how.resolve(more | ResolveFlag::RESOLVE_IN_ROOT)),
         }
     }
-}
-
-/// Resolves as a process with that root would, links included (`openat2(2)`).
-fn open_below(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    openat2(root, path, how)
 }
 
 impl Shown {
     /// The view that a path without links leads into, and the path below its root.
     fn view_of(&self, path: &Path) -> Option<(Arc<View>, PathBuf)> {
-        let mount = covering(&self.mounts, path)?;
+        let mount = self.mounts.covering(path)?;
         let (_, view) = self.views.iter().find(|(device, _)| *device == mount.device)?;
         let start = mount.root.strip_prefix("/").ok()?;
         Some((Arc::clone(view), start.join(path.strip_prefix(&mount.point).ok()?)))
     }
+
+    fn place<'p>(&self, path: Cow<'p, Path>) -> Located<'p> {
+        match self.view_of(&path) {
+            Some((view, below)) => Located::View(view, below),
+            None => Located::Kernel(path),
+        }
+    }
+
+    /// Whether a path has a `..`, up to which it leads into a view: only the
+    /// view can tell whether that is a directory.
+    fn steps_back_out_of_a_view(&self, path: &Path) -> bool {
+        if !path.components().any(|component| component == Component::ParentDir) {
+            return false;
+        }
+        let mut passed = PathBuf::new();
+        path.components().any(|component| match component {
+            Component::ParentDir => self.view_of(&passed).is_some() || !passed.pop(),
+            component => {
+                passed.push(component);
+                false
+            }
+        })
+    }
 }
 
-fn look_in_view(view: &View, below: &Path, follow: bool) -> Found {
+/// What a failed look-up says of a path.
+fn missing(errno: Errno) -> Found {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => Found::Absent,
+        errno => Found::Unreachable(errno as i32),
+    }
+}
+
+fn found(stat: &FileStat, target: impl FnOnce() -> nix::Result<OsBytes>) -> Found {
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Found::File(FoundFile {
+            identity: stat.into(),
+            executable: stat.st_mode & 0o111 != 0,
+            digest: None,
+        }),
+        libc::S_IFDIR => Found::Directory(stat.into()),
+        libc::S_IFLNK => target().map_or_else(missing, Found::Symlink),
+        kind => Found::Special { kind, device: stat.st_rdev },
+    }
+}
+
+/// None if a link is on the way.
+fn look_in_view(view: &View, below: &Path, follow: bool) -> Option<Found> {
     let file = |identity, mode: u32, digest| {
         Found::File(FoundFile { identity, executable: mode & 0o111 != 0, digest })
     };
-    match view.look(below, follow) {
+    Some(match view.look(below, follow) {
         Ok(Look::Absent) => Found::Absent,
-        Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, digest),
+        Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, Some(digest)),
         Ok(Look::Lower { identity, mode }) => file(identity, mode, None),
         Ok(Look::Directory { identity }) => Found::Directory(identity),
         Ok(Look::Symlink(target)) => Found::Symlink(target.into()),
         Ok(Look::Special { kind, device }) => Found::Special { kind, device },
-        Ok(Look::ThroughLink) => Found::Unreachable(libc::ELOOP),
+        Ok(Look::ThroughLink) => return None,
         Err(error) => Found::Unreachable(error.raw_os_error().unwrap_or(libc::EIO)),
-    }
+    })
 }

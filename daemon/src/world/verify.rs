@@ -113,7 +113,7 @@ impl Verifier {
         // A link that leads nowhere is absent when followed, but its name is not,
         // and the directory does not change when it comes to lead somewhere.
         let unnamed = || matches!(namespace.look(path, false), Found::Absent);
-        if absent && is_settled(&directory, looked_at) && (!observation.follow || unnamed()) {
+        if absent && is_settled(&directory, looked_at) && (!follow || unnamed()) {
             self.remember(parent, directory, name);
         }
         absent
@@ -145,7 +145,7 @@ impl Verifier {
 /// knows its names without asking the kernel.
 fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)> {
     let looked_at = now().ok()?;
-    if matches!(namespace.locate(path), Located::View(..)) {
+    if matches!(namespace.locate(path, true), Located::View(..)) {
         return None;
     }
     match namespace.look(path, true) {

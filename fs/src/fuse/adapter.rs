@@ -14,16 +14,15 @@ use nix::fcntl::OFlag;
 
 use super::answer;
 use super::convert::{LASTING, attr, decode_device, errno, moment, node};
+use super::notices::Notices;
 use super::session;
-use super::workers::{Notices, Workers};
+use super::workers::Workers;
 use crate::overlay::{Caller, Change, Creation, Data, Overlay, Slot};
 
 /// Translates requests of the kernel into operations on the view. What could
 /// wait is handed to a worker; everything else is answered at once.
 pub(super) struct Adapter {
     overlay: Arc<Overlay>,
-    /// Dropped before `workers`, which waits for the notifier to run out of senders.
-    notices: Notices,
     workers: Workers,
     passthrough: bool,
 }
@@ -32,17 +31,16 @@ impl Adapter {
     /// An adapter with threads of its own.
     pub(super) fn new(overlay: Arc<Overlay>, passthrough: bool) -> io::Result<Self> {
         let workers = Workers::start(&overlay)?;
-        let notices = workers.notices().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Self { overlay, workers, notices, passthrough })
+        Ok(Self { overlay, workers, passthrough })
     }
 
     /// Does `job` here, or has a worker do it if it `waits`.
     fn run(&self, waits: bool, job: impl FnOnce(&Overlay, &Notices) + Send + 'static) {
         if waits {
-            let (overlay, notices) = (Arc::clone(&self.overlay), self.notices.clone());
+            let (overlay, notices) = (Arc::clone(&self.overlay), self.workers.notices().clone());
             self.workers.run(move || job(&overlay, &notices));
         } else {
-            job(&self.overlay, &self.notices);
+            job(&self.overlay, self.workers.notices());
         }
     }
 }
@@ -204,7 +202,7 @@ impl Filesystem for Adapter {
         let parent = node(parent);
         let new = Creation { parent, name, mode, umask, caller: caller(request) };
         let created = self.overlay.create(&new, OFlag::from_bits_truncate(flags));
-        answer::created(created, &self.notices, reply);
+        answer::created(created, self.workers.notices(), reply);
     }
 
     fn read(
@@ -237,7 +235,12 @@ impl Filesystem for Adapter {
         let append = open.0 & libc::O_APPEND != 0 && !cached;
         let unprivileged = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let data = Data { bytes: data, offset, append, unprivileged };
-        answer::written(self.overlay.write(fh.0, &data), data.bytes.len(), &self.notices, reply);
+        answer::written(
+            self.overlay.write(fh.0, &data),
+            data.bytes.len(),
+            self.workers.notices(),
+            reply,
+        );
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {

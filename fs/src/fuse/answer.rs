@@ -7,7 +7,7 @@ use fuser::{
 use nix::sys::statvfs::Statvfs;
 
 use super::convert::{FLEETING, LASTING, attr, bare_attr, errno, file_type, open_flags, validity};
-use super::workers::Notices;
+use super::notices::Notices;
 use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal, Slot};
 
 /// Inode numbers are not used again while the kernel knows them.
@@ -50,7 +50,7 @@ fn refuse(refusal: Refusal, notices: &Notices, refuse: impl FnOnce(fuser::Errno)
     if stale.is_empty() {
         refuse(errno(error));
     } else {
-        notices.post(stale, move || refuse(errno(error)));
+        notices.post_then(stale, move || refuse(errno(error)));
     }
 }
 
@@ -187,6 +187,6 @@ pub(super) fn written(
 /// Has the kernel forget, with nobody waiting for it.
 fn forget(stale: Vec<Invalidation>, notices: &Notices) {
     if !stale.is_empty() {
-        notices.post(stale, || {});
+        notices.post(stale);
     }
 }

@@ -5,6 +5,7 @@ mod adapter;
 mod answer;
 mod convert;
 mod link;
+mod notices;
 mod session;
 mod workers;
 

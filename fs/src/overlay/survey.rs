@@ -25,8 +25,8 @@ pub enum Look {
     Projected {
         /// Which, and in which state.
         identity: Identity,
-        /// The digest of its content; none for a small file kept in memory.
-        digest: Option<Digest>,
+        /// The digest of its content.
+        digest: Digest,
         /// Type and permissions.
         mode: u32,
     },
@@ -109,10 +109,17 @@ impl Overlay {
         Ok(file.into())
     }
 
+    /// Opens the bytes of a projected file for reading.
+    pub(crate) fn open_projected_bytes(&self, path: &Path) -> io::Result<OwnedFd> {
+        let Located::Name(name) = self.locate(path)? else { return Err(Errno::EISDIR.into()) };
+        let file = self.tree().get(&name.directory, &name.name).cloned();
+        Ok(file.ok_or(Errno::ESTALE)?.open_bytes(&*self.content.0)?.into())
+    }
+
     /// The digests of all projected files.
     pub(crate) fn digests(&self) -> Vec<Digest> {
         let tree = self.tree();
-        let digests: BTreeSet<_> = tree.files().filter_map(|file| file.bytes().digest()).collect();
+        let digests: BTreeSet<_> = tree.files().filter_map(|file| file.bytes().blob()).collect();
         digests.into_iter().collect()
     }
 

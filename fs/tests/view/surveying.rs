@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ in_both_modes! {
     links_on_the_way_are_left_to_the_kernel
     names_are_listed_without_the_kernel
     the_identity_of_a_directory_changes_with_its_names
-    lower_files_are_opened_without_the_kernel
+    files_are_opened_without_the_kernel
     the_digests_in_use_are_known
 }
 
@@ -46,7 +46,7 @@ fn a_look_tells_what_stat_tells(mount: &Mount) {
         panic!("not projected")
     };
     assert_eq!(identity, stat(mount, "dir/projected"));
-    assert_eq!((digest, mode), (Some(Digest::of(b"projected")), libc::S_IFREG | 0o644));
+    assert_eq!((digest, mode), (Digest::of(b"projected"), libc::S_IFREG | 0o644));
     for path in ["dir", ""] {
         assert_eq!(look(mount, path), Look::Directory { identity: stat(mount, path) });
     }
@@ -126,14 +126,15 @@ fn the_identity_of_a_directory_changes_with_its_names(mount: &Mount) {
     changed("moving away");
 }
 
-fn lower_files_are_opened_without_the_kernel(mount: &Mount) {
+fn files_are_opened_without_the_kernel(mount: &Mount) {
     fs::create_dir(mount.path("dir")).unwrap();
     fs::write(mount.path("dir/lower"), "lower").unwrap();
     mount.project("dir/projected", "bytes");
     let open = |path: &str| mount.view.open_lower(Path::new(path));
-    let mut text = String::new();
-    File::from(open("dir/lower").unwrap()).read_to_string(&mut text).unwrap();
-    assert_eq!(text, "lower");
+    let read = |file: OwnedFd| std::io::read_to_string(File::from(file)).unwrap();
+    assert_eq!(read(open("dir/lower").unwrap()), "lower");
+    assert_eq!(read(mount.view.open_projected(Path::new("dir/projected")).unwrap()), "bytes");
+    assert!(mount.view.open_projected(Path::new("dir/lower")).is_err());
     let code = |path: &str| open(path).unwrap_err().raw_os_error();
     assert_eq!(code("dir/projected"), Some(libc::ESTALE));
     assert_eq!(code("dir/missing"), Some(libc::ENOENT));

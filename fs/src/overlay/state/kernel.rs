@@ -25,7 +25,7 @@ pub(crate) trait Kernel: Send + Sync {
 }
 
 /// What the kernel has to forget.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Invalidation {
     /// What a name leads to.
     Entry {

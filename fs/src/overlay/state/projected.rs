@@ -1,6 +1,6 @@
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -114,13 +114,15 @@ impl Projected {
         Ok(file)
     }
 
-    /// Opens the bytes for reading, with a file offset of the caller's own.
+    /// Opens the bytes for reading from the beginning, with a file offset of the
+    /// caller's own.
     pub(crate) fn open_bytes(&self, content: &dyn Content) -> io::Result<File> {
         match &self.bytes {
             ProjectedBytes::Blob { digest, .. } => content.open(digest).map(File::from),
             ProjectedBytes::Inline(bytes) => {
-                let file = File::from(memfd_create("projected", MFdFlags::MFD_CLOEXEC)?);
-                io::copy(&mut &bytes[..], &mut &file)?;
+                let mut file = File::from(memfd_create("projected", MFdFlags::MFD_CLOEXEC)?);
+                file.write_all(bytes)?;
+                file.rewind()?;
                 Ok(file)
             }
         }

@@ -1,0 +1,116 @@
+//! Following symbolic links by hand (`path_resolution(7)`).
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use zccache_core::limits;
+
+use super::namespace::Found;
+
+/// The path without links, `.` and `..` that an absolute path leads to, where
+/// `look` tells what is at a path without following a link at its end. A link at
+/// the end of `path` is followed if `follow` says so. The last component may be
+/// missing.
+///
+/// # Errors
+/// `ENOENT`, `ENOTDIR`, `ELOOP`, or what a look-up says, of what is on the way.
+pub(super) fn walk(
+    path: &Path,
+    follow: bool,
+    mut look: impl FnMut(&Path) -> Found,
+) -> nix::Result<PathBuf> {
+    let mut here = PathBuf::from("/");
+    let mut ahead = Ahead::default();
+    ahead.push(path);
+    let mut links = 0;
+    while let Some(name) = ahead.0.pop() {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let next = here.join(&name);
+        let last = ahead.0.is_empty();
+        if last && !follow {
+            return Ok(next);
+        }
+        match look(&next) {
+            Found::Symlink(target) => {
+                links += 1;
+                if links > limits::LINKS {
+                    return Err(Errno::ELOOP);
+                }
+                let target = target.as_path();
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                ahead.push(target);
+            }
+            Found::Directory(_) => here = next,
+            Found::Unreachable(errno) => return Err(Errno::from_raw(errno)),
+            _ if last => return Ok(next),
+            Found::Absent => return Err(Errno::ENOENT),
+            Found::File(_) | Found::Special { .. } => return Err(Errno::ENOTDIR),
+        }
+    }
+    Ok(here)
+}
+
+/// The components still to be passed, the next at the end.
+#[derive(Default)]
+struct Ahead(Vec<OsString>);
+
+impl Ahead {
+    fn push(&mut self, path: &Path) {
+        let names = path.components().rev().filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+        });
+        self.0.extend(names);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use zccache_core::{Identity, Stamp};
+
+    use super::*;
+
+    const STAMP: Stamp = Stamp { seconds: 0, nanos: 0 };
+    const IDENTITY: Identity =
+        Identity { device: 1, inode: 1, size: 0, mtime: STAMP, ctime: STAMP };
+
+    /// Walks where there are the directories `/d` and `/d/e`, and these links.
+    fn walked(path: &str, follow: bool, links: &[(&str, &str)]) -> Result<String, Errno> {
+        let links: HashMap<_, _> = links.iter().copied().collect();
+        let look = |path: &Path| match path.to_str().unwrap() {
+            "/d" | "/d/e" => Found::Directory(IDENTITY),
+            path => links
+                .get(path)
+                .map_or(Found::Absent, |target| Found::Symlink(target.as_bytes().into())),
+        };
+        walk(Path::new(path), follow, look).map(|path| path.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn links_lead_on_from_where_they_are() {
+        let links = [("/d/up", "../d/e"), ("/d/e/out", "/d"), ("/l", "d/./up/out/e/new")];
+        assert_eq!(walked("/d/up/new", true, &links), Ok("/d/e/new".into()));
+        assert_eq!(walked("/d/up/../up/out", true, &links), Ok("/d".into()));
+        assert_eq!(walked("/l", true, &links), Ok("/d/e/new".into()));
+        assert_eq!(walked("/l", false, &links), Ok("/l".into()));
+        assert_eq!(walked("/d/up", false, &links), Ok("/d/up".into()));
+        assert_eq!(walked("/../d/..", true, &links), Ok("/".into()));
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_an_error() {
+        let links = [("/d/self", "self"), ("/d/gone", "nowhere/x")];
+        assert_eq!(walked("/d/self", true, &links), Err(Errno::ELOOP));
+        assert_eq!(walked("/d/gone", true, &links), Err(Errno::ENOENT));
+        assert_eq!(walked("/d/none/../e", true, &links), Err(Errno::ENOENT));
+    }
+}
