@@ -7,6 +7,7 @@ mod daemon;
 mod depfiles;
 mod failures;
 mod fallback;
+mod forms;
 mod house;
 mod inputs;
 mod outputs;

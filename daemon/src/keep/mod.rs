@@ -3,6 +3,7 @@
 mod flights;
 mod publication;
 mod publisher;
+mod timing;
 mod trace;
 
 pub(crate) use flights::{Boarding, Flight, Flights, landed};

@@ -9,15 +9,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use nix::sys::stat::fstat;
-use zccache_compiler::clock::Window;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Stamp,
-    limits,
+    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, limits,
 };
 use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
+use super::timing::{clock, is_told_by_file, is_told_by_streams};
 use super::trace::Sealer;
 use crate::world::{Contents, Namespace, now};
 
@@ -150,6 +149,11 @@ impl Worker {
         let sealer =
             Sealer { namespace: &job.namespace, contents: &self.contents, views: &job.views };
         let made = now().map_err(|_| Reason::OutputChanged)?;
+        let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
+        let clock = if fixed { None } else { clock(&job.invocation, &job.report, made) };
+        if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
+            return Err(Reason::TimeMacro);
+        }
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
         let mut attached = job.descriptors.iter();
@@ -162,7 +166,7 @@ impl Worker {
                 opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
             };
             unchanged(&sealer, written, file)?;
-            if window(&job.report, made).is_some_and(|window| tells_time(file, &window)) {
+            if clock.as_ref().is_some_and(|clock| is_told_by_file(clock, file)) {
                 return Err(Reason::TimeMacro);
             }
             let content = self.content(written, file, &mut blobs)?;
@@ -207,48 +211,6 @@ fn unchanged(
     let same = sealer.is_same(&written.identity, &Identity::from(&stat));
     let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
-}
-
-/// When the compiler ran, with a second to spare on both sides.
-fn window(report: &Report, made: Stamp) -> Option<Window> {
-    let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
-    let stamp = |seconds| Stamp { seconds, nanos: 0 };
-    let offset = local_offset(made.seconds);
-    Some(Window { from: stamp(first - 1), to: stamp(made.seconds + 1), offset })
-}
-
-/// Seconds by which local clocks are ahead of Greenwich (`localtime(3)`).
-fn local_offset(seconds: i64) -> i64 {
-    let mut broken_down = std::mem::MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both point to values of the right type that outlive the call.
-    unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
-    // SAFETY: all-zero bytes are a valid `tm`, whether or not the call filled it.
-    unsafe { broken_down.assume_init() }.tm_gmtoff
-}
-
-/// Whether an output holds the date or time of its making.
-fn tells_time(file: BorrowedFd<'_>, window: &Window) -> bool {
-    const SEAM: usize = 16;
-    let Ok(owned) = file.try_clone_to_owned() else { return true };
-    let file = File::from(owned);
-    let mut buffer = vec![0; 256 << 10];
-    let (mut offset, mut kept) = (0, 0);
-    loop {
-        match file.read_at(&mut buffer[kept..], offset) {
-            Ok(0) => return false,
-            Ok(read) => {
-                offset += read as u64;
-                let filled = kept + read;
-                if window.is_told_by(&buffer[..filled]) {
-                    return true;
-                }
-                kept = filled.min(SEAM);
-                buffer.copy_within(filled - kept..filled, 0);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return true,
-        }
-    }
 }
 
 fn read_exactly(file: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<()> {

@@ -21,8 +21,10 @@ use super::{FoundFile, Namespace};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent findings of one reading")]
 pub(crate) struct Traits {
-    /// A text that mentions a macro which expands to a time.
+    /// A text that mentions a macro which expands to the time of the compile.
     pub(crate) mentions_time: bool,
+    /// A text that mentions the macro which expands to its own time stamp.
+    pub(crate) mentions_stamp: bool,
     /// An ELF program or library.
     pub(crate) is_elf: bool,
     /// A text that may ask to be included only once, so that it matters whether
@@ -167,6 +169,7 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
     let mut buffer = vec![0; BUFFER];
     let mut head: Option<[u8; 4]> = None;
     let mut mentions_time = false;
+    let mut mentions_stamp = false;
     let mut includes_once = false;
     let mut kept = 0;
     loop {
@@ -179,6 +182,7 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
         let piece = &buffer[..filled];
         head.get_or_insert_with(|| first_bytes(piece));
         mentions_time = mentions_time || source::mentions_time(piece);
+        mentions_stamp = mentions_stamp || source::mentions_stamp(piece);
         includes_once = includes_once || source::may_include_once(piece);
         kept = filled.min(source::SEAM);
         buffer.copy_within(filled - kept..filled, 0);
@@ -187,6 +191,7 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
     let is_elf = head == *b"\x7fELF";
     let traits = Traits {
         mentions_time: mentions_time && !is_elf,
+        mentions_stamp: mentions_stamp && !is_elf,
         is_elf,
         includes_once: includes_once && !is_elf,
         holds_stamps: head == *b"CPCH",

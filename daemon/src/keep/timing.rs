@@ -1,0 +1,79 @@
+//! Whether the results of a run tell when it was.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+
+use zccache_compiler::clock::{self, Clock};
+use zccache_core::entry::{Chunk, Stream};
+use zccache_core::report::{Report, Seen};
+use zccache_core::{Invocation, Stamp};
+
+/// Read at a time.
+const BUFFER: usize = 256 << 10;
+
+/// When the compiler ran, with a second to spare on both sides, and of which age
+/// its inputs were. None of a run that looked at nothing.
+pub(super) fn clock(invocation: &Invocation, report: &Report, made: Stamp) -> Option<Clock> {
+    let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
+    let modified = report.sightings.iter().filter_map(|sighting| match &sighting.seen {
+        Seen::File { identity, .. } => Some(identity.mtime.seconds),
+        _ => None,
+    });
+    Some(Clock {
+        from: first - 1,
+        to: made.seconds + 1,
+        offset: local_offset(made.seconds),
+        is_usual: clock::is_usual(invocation),
+        modified: modified.collect(),
+    })
+}
+
+/// Seconds by which local clocks are ahead of Greenwich, leap seconds included if
+/// they count them (`localtime(3)`, `timegm(3)`).
+fn local_offset(seconds: i64) -> i64 {
+    let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both point to values of the right type that outlive the call.
+    unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
+    // SAFETY: all-zero bytes are a valid `tm`, whether or not the call filled it.
+    let mut broken_down = unsafe { broken_down.assume_init() };
+    // SAFETY: the value is valid and ours.
+    let shown = unsafe { libc::timegm(&raw mut broken_down) };
+    shown - seconds
+}
+
+/// Whether an output holds the date or time of its making.
+pub(super) fn is_told_by_file(clock: &Clock, file: BorrowedFd<'_>) -> bool {
+    let Ok(owned) = file.try_clone_to_owned() else { return true };
+    let file = File::from(owned);
+    let mut buffer = vec![0; BUFFER];
+    let (mut offset, mut kept) = (0, 0);
+    loop {
+        match file.read_at(&mut buffer[kept..], offset) {
+            Ok(0) => return false,
+            Ok(read) => {
+                offset += read as u64;
+                let filled = kept + read;
+                if clock.is_told_by(&buffer[..filled]) {
+                    return true;
+                }
+                // A wide string takes four bytes for each of its characters.
+                kept = filled.min(4 * clock::SEAM);
+                buffer.copy_within(filled - kept..filled, 0);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return true,
+        }
+    }
+}
+
+/// Whether what was said holds the date or time of the run.
+pub(super) fn is_told_by_streams(clock: &Clock, streams: &[Chunk]) -> bool {
+    [Stream::Stdout, Stream::Stderr].into_iter().any(|stream| {
+        let chunks = streams.iter().filter(|chunk| chunk.stream == stream);
+        let said: Vec<u8> = chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect();
+        clock.is_told_by(&said)
+    })
+}
