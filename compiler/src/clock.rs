@@ -1,55 +1,129 @@
 //! The time of the compile, which must not come out of a cache.
 
-use zccache_core::Stamp;
+use zccache_core::Invocation;
 
-/// The time a compile took.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Window {
-    /// Just before it began.
-    pub from: Stamp,
+/// What in an output tells when, or from files of which age, it was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Clock {
+    /// Just before the compile began, in seconds since the epoch.
+    pub from: i64,
     /// Just after it ended.
-    pub to: Stamp,
+    pub to: i64,
     /// Seconds by which local clocks are ahead of Greenwich.
     pub offset: i64,
+    /// Whether every clock that the compile may have asked is ahead of Greenwich
+    /// by a multiple of [`QUARTER`], or by `offset`.
+    pub is_usual: bool,
+    /// When the inputs were last modified, in seconds since the epoch.
+    pub modified: Vec<i64>,
 }
 
-impl Window {
-    /// Whether `content` holds the text that `__DATE__` or `__TIME__` would have
-    /// had here or in Greenwich: a sign that one of them was made by pasting.
-    #[must_use]
-    pub fn is_told_by(&self, content: &[u8]) -> bool {
-        let dates = [-DAY, 0, DAY].map(|offset| date_text(self.from.seconds + offset));
-        dates.iter().any(|date| contains(content, date.as_bytes()))
-            || content.windows(8).filter_map(seconds_of_day).any(|told| self.has(told))
-    }
+/// Bytes of one piece to be seen again with the next, so that no text is cut: the
+/// length of `Wed Nov 25 09:08:02 2026`, as `asctime(3)` writes it.
+pub const SEAM: usize = 24;
 
-    /// Whether a clock here or in Greenwich shows this second of the day within
-    /// the window.
-    fn has(&self, second_of_day: i64) -> bool {
-        let length = self.to.seconds.saturating_sub(self.from.seconds);
-        [0, self.offset]
-            .iter()
-            .any(|offset| (second_of_day - self.from.seconds - offset).rem_euclid(DAY) <= length)
-    }
-}
+/// All time zones in use are ahead of Greenwich by a multiple of a quarter of an
+/// hour (tz database; the last that was not, Liberia's, ended in 1972).
+const QUARTER: i64 = 900;
 
 const DAY: i64 = 86_400;
 
-/// The seconds since midnight in a text such as `09:08:02`.
-fn seconds_of_day(text: &[u8]) -> Option<i64> {
-    let &[h1, h2, b':', m1, m2, b':', s1, s2] = text else { return None };
-    let number = |tens: u8, ones: u8| {
-        (tens.is_ascii_digit() && ones.is_ascii_digit())
-            .then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
-    };
-    Some(number(h1, h2)? * 3600 + number(m1, m2)? * 60 + number(s1, s2)?)
+/// How far a clock may be ahead or behind: glibc takes 24 hours from `TZ` for
+/// the zone (`tzset(3)`), and minutes, seconds and summer time besides.
+const FARTHEST: i64 = 2 * DAY;
+
+impl Clock {
+    /// Whether `content` holds the text that `__DATE__` or `__TIME__` would have
+    /// had in some time zone, or that `__TIMESTAMP__` would have had in one of the
+    /// inputs: a sign that one of them was made by pasting. NUL bytes are skipped,
+    /// so that wide strings tell as well.
+    #[must_use]
+    pub fn is_told_by(&self, content: &[u8]) -> bool {
+        let text: Vec<u8> = content.iter().copied().filter(|&byte| byte != 0).collect();
+        (0..text.len()).any(|at| self.is_told_from(&text, at))
+    }
+
+    fn is_told_from(&self, text: &[u8], at: usize) -> bool {
+        let rest = &text[at..];
+        match rest[0] {
+            b':' => text.get(at.wrapping_sub(2)..).and_then(seconds_of_day).is_some_and(|time| {
+                self.shows(time) || self.tells_age(text.get(at.wrapping_sub(13)..), time)
+            }),
+            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' => {
+                date(rest).is_some_and(|days| self.has_day(days))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether some clock shows this second of the day during the compile.
+    fn shows(&self, second_of_day: i64) -> bool {
+        let length = self.to.saturating_sub(self.from);
+        let within =
+            |offset: i64| (second_of_day - self.from - offset).rem_euclid(QUARTER) <= length;
+        !self.is_usual || [0, self.offset].into_iter().any(within)
+    }
+
+    fn has_day(&self, days: i64) -> bool {
+        !self.is_usual || (days * DAY - self.from).abs() <= FARTHEST + DAY
+    }
+
+    /// Whether the text, with this time in it, is the time stamp of an input.
+    fn tells_age(&self, text: Option<&[u8]>, second_of_day: i64) -> bool {
+        let Some(days) = text.and_then(stamp_date) else { return false };
+        let told = days * DAY + second_of_day;
+        let same = |modified: &i64| {
+            let apart = told - modified;
+            let whole = |offset: i64| (apart - offset).rem_euclid(QUARTER) == 0;
+            apart.abs() <= FARTHEST && (whole(0) || whole(self.offset))
+        };
+        self.modified.iter().any(same)
+    }
 }
 
-/// The text of `__DATE__`, such as `Nov 23 2026` or `Nov  3 2026`.
-fn date_text(seconds: i64) -> String {
-    let (year, month, day) = civil_from_days(seconds.div_euclid(DAY));
-    let name = MONTHS[usize::try_from(month - 1).unwrap_or(0) % 12];
-    format!("{name} {day:2} {year}")
+/// Whether the compiler takes the time from an ordinary clock: the system's time
+/// zone or one whose offset is a multiple of [`QUARTER`]. `TZ` may give minutes and
+/// seconds, name a file, or ask for leap seconds (`tzset(3)`, `tzfile(5)`), and a
+/// preloaded library may tell any time.
+#[must_use]
+pub fn is_usual(invocation: &Invocation) -> bool {
+    let unset = |name: &[u8]| invocation.variable(name).is_none();
+    let plain = invocation.variable(b"TZ").is_none_or(|zone| {
+        let named = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_+-,.".contains(byte);
+        zone.iter().all(named) && !zone.starts_with(b"/") && !zone.starts_with(b"right/")
+    });
+    plain && unset(b"TZDIR") && unset(b"LD_PRELOAD")
+}
+
+/// The seconds of the day at the start of a text such as `09:08:02`.
+fn seconds_of_day(text: &[u8]) -> Option<i64> {
+    let &[h1, h2, b':', m1, m2, b':', s1, s2, ..] = text else { return None };
+    Some(number(&[h1, h2])? * 3600 + number(&[m1, m2])? * 60 + number(&[s1, s2])?)
+}
+
+/// The day, counted from 1970-01-01, at the start of a text such as `Nov 23 2026`.
+fn date(text: &[u8]) -> Option<i64> {
+    let &[m1, m2, m3, b' ', d1, d2, b' ', y1, y2, y3, y4, ..] = text else { return None };
+    day([m1, m2, m3], [d1, d2], [y1, y2, y3, y4])
+}
+
+/// The day at the start of a text such as `Mon Nov 23 09:08:02 2026`.
+fn stamp_date(text: &[u8]) -> Option<i64> {
+    let &[_, _, _, b' ', m1, m2, m3, b' ', d1, d2, b' ', ..] = text else { return None };
+    let &[b' ', y1, y2, y3, y4, ..] = text.get(19..)? else { return None };
+    day([m1, m2, m3], [d1, d2], [y1, y2, y3, y4])
+}
+
+fn day(month: [u8; 3], day: [u8; 2], year: [u8; 4]) -> Option<i64> {
+    let month = MONTHS.iter().position(|name| **name == month)?;
+    let day = if day[0] == b' ' { number(&day[1..]) } else { number(&day) }?;
+    Some(days_from_civil(number(&year)?, i64::try_from(month).ok()? + 1, day))
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |value, digit| {
+        digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'))
+    })
 }
 
 /// Whether `text` occurs in `content`.
@@ -65,21 +139,17 @@ pub(crate) fn contains(content: &[u8], text: &[u8]) -> bool {
     false
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
-/// Year, month and day of a day counted from 1970-01-01 in the proleptic
-/// Gregorian calendar (Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms").
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+/// The day, counted from 1970-01-01, of a date in the proleptic Gregorian
+/// calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }

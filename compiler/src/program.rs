@@ -16,6 +16,52 @@ pub fn is_driver(file_name: &[u8]) -> bool {
     names_one_of(file_name, DRIVERS)
 }
 
+/// What a program, by its canonical path, makes of `SOURCE_DATE_EPOCH`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Epoch {
+    /// It expands no macros.
+    Unconcerned,
+    /// `__DATE__` and `__TIME__` are of that time (GCC manual, "Environment
+    /// Variables Affecting the Preprocessor", since gcc 7; clang's release notes
+    /// of 16).
+    Obeyed,
+    /// Not known to be obeyed.
+    Unknown,
+}
+
+/// The first versions that obey `SOURCE_DATE_EPOCH`.
+const GCC_OBEYS: u32 = 7;
+const CLANG_OBEYS: u32 = 16;
+
+/// What the program at a canonical path makes of `SOURCE_DATE_EPOCH`. The version
+/// of gcc is the directory of its programs, that of clang is in its name or its
+/// prefix (`/usr/lib/llvm-16/bin/clang`).
+#[must_use]
+pub fn epoch(path: &[u8]) -> Epoch {
+    let mut names = path.rsplit(|&byte| byte == b'/');
+    let (name, directory) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+    let prefix = names.next().unwrap_or_default();
+    let since = |version: Option<u32>, first: u32| match version {
+        Some(version) if version >= first => Epoch::Obeyed,
+        _ => Epoch::Unknown,
+    };
+    match without_version(name) {
+        b"cc1" | b"cc1plus" => since(leading_number(directory), GCC_OBEYS),
+        b"clang" | b"clang++" => {
+            let suffix = name.strip_prefix(b"clang-").and_then(leading_number);
+            let llvm = prefix.strip_prefix(b"llvm-").and_then(leading_number);
+            since(suffix.or(llvm), CLANG_OBEYS)
+        }
+        _ if has_known_environment(name) => Epoch::Unconcerned,
+        _ => Epoch::Unknown,
+    }
+}
+
+fn leading_number(text: &[u8]) -> Option<u32> {
+    let digits = text.split(|byte| !byte.is_ascii_digit()).next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// Whether the variables that a program of this name reads are known, provided
 /// it is a binary and not a script.
 #[must_use]

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use std::path::Path;
 use zccache_core::invocation::{Place, Terminal};
-
-use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, Stamp};
+use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::response::{ResponseFiles, expand};
 use crate::{clock, environment, plan, program, source};
@@ -234,17 +233,70 @@ fn time_macros_are_found() {
     assert!(source::mentions_time(b"char d[] = __DATE__;"));
     assert!(!source::mentions_time(b"__DAT__ __TIME_"));
     assert!(source::mentions_time(b"\0__TIME__"));
+    assert!(!source::mentions_time(b"__TIMESTAMP__"));
+    assert!(source::mentions_stamp(b"__TIMESTAMP__"));
 }
 
 #[test]
-fn a_window_is_told_by_its_dates_and_times_only() {
-    let at = |seconds| Stamp { seconds, nanos: 0 };
-    // 2000-02-29 23:59:50 to 23:59:59 UTC.
-    let window = clock::Window { from: at(951_868_790), to: at(951_868_799), offset: 19_800 };
-    for told in ["x Feb 29 2000 y", "Mar  1 2000", "23:59:55", "..05:29:50"] {
-        assert!(window.is_told_by(told.as_bytes()), "{told}");
+fn a_clock_is_told_by_its_dates_and_times_and_the_ages_of_inputs() {
+    // 2000-02-29 23:59:50 to 23:59:59 UTC; an input of 1999-05-06 07:08:09 UTC.
+    let clock = clock::Clock {
+        from: 951_868_790,
+        to: 951_868_799,
+        offset: 19_800,
+        is_usual: true,
+        modified: vec![925_974_489],
+    };
+    let dates = ["x Feb 29 2000 y", "Mar  1 2000", "Mar  2 2000"];
+    let times = ["23:59:55", "..05:29:50", "05:44:51", "2\x003\x00:\x005\x009\x00:\x005\x005\x00"];
+    let ages =
+        ["Thu May  6 07:08:09 1999", "?Thu May  6 12:53:09 1999", "Wed May  5 23:38:09 1999"];
+    for told in dates.iter().chain(&times).chain(&ages) {
+        assert!(clock.is_told_by(told.as_bytes()), "{told}");
     }
-    for other in ["Mar  3 2000", "23:59:49", "23:58:55", "12:44:59", "3:59:55", "ab:59:55", ""] {
-        assert!(!window.is_told_by(other.as_bytes()), "{other}");
+    let others = ["Mar  9 2000", "23:59:49", "23:58:55", "12:43:59", "3:59:55", "ab:59:55", ""];
+    let other_ages =
+        ["Thu May  6 07:08:10 1999", "Thu May  9 07:08:09 1999", "Thu May  6 07:08:09"];
+    for other in others.iter().chain(&other_ages) {
+        assert!(!clock.is_told_by(other.as_bytes()), "{other}");
+    }
+    let unusual = clock::Clock { is_usual: false, ..clock };
+    for told in ["Mar  9 2010", "01:02:03", "Thu May  9 07:08:09 1999"] {
+        assert!(unusual.is_told_by(told.as_bytes()), "{told}");
+    }
+}
+
+#[test]
+fn zones_of_minutes_files_and_leap_seconds_are_not_usual() {
+    let with = |variable: &str| {
+        let mut invocation = invocation("gcc -c a.c");
+        invocation.environment.push(variable.into());
+        clock::is_usual(&invocation)
+    };
+    for usual in ["TZ=", "TZ=Asia/Kathmandu", "TZ=EST5EDT,M3.2.0,M11.1.0", "TZ=Etc/GMT+3"] {
+        assert!(with(usual), "{usual}");
+    }
+    for odd in ["TZ=X-1:02:03", "TZ=:/z", "TZ=/z", "TZ=right/UTC", "TZDIR=/z", "LD_PRELOAD=f.so"] {
+        assert!(!with(odd), "{odd}");
+    }
+}
+
+#[test]
+fn who_obeys_a_fixed_date() {
+    use program::{Epoch, epoch};
+    for (path, expected) in [
+        ("/usr/lib/gcc/x86_64-linux-gnu/12/cc1", Epoch::Obeyed),
+        ("/usr/libexec/gcc/x86_64-redhat-linux/14.2.1/cc1plus", Epoch::Obeyed),
+        ("/usr/lib/gcc/x86_64-linux-gnu/6/cc1", Epoch::Unknown),
+        ("/opt/bin/cc1", Epoch::Unknown),
+        ("/usr/lib/llvm-14/bin/clang", Epoch::Unknown),
+        ("/usr/lib/llvm-16/bin/clang", Epoch::Obeyed),
+        ("/usr/bin/clang-19", Epoch::Obeyed),
+        ("/opt/bin/clang", Epoch::Unknown),
+        ("/usr/bin/x86_64-linux-gnu-gcc-12", Epoch::Unconcerned),
+        ("/usr/bin/x86_64-linux-gnu-as", Epoch::Unconcerned),
+        ("/usr/bin/sh", Epoch::Unknown),
+    ] {
+        assert_eq!(epoch(path.as_bytes()), expected, "{path}");
     }
 }

@@ -42,6 +42,10 @@ pub const IN_FLIGHT_BYTES: u64 = 512 << 20;
 /// compiler without it.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a launcher may take to send its report, which a daemon that hangs
+/// does not read. Most reports fit into the buffer of the socket.
+pub const REPORT_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long a launcher waits for a daemon it has started to listen.
 pub const START_WITHIN: Duration = Duration::from_secs(3);
 

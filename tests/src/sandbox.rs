@@ -168,13 +168,30 @@ impl Sandbox {
         serde_json::from_slice(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {outcome:?}"))
     }
 
+    /// How many compilers run under a ticket.
+    #[must_use]
+    pub fn running(&self) -> u64 {
+        self.status()["running"].as_u64().unwrap_or(u64::MAX)
+    }
+
     /// Waits until the daemon has kept, or dropped, all it was given.
     ///
     /// # Panics
     /// When that takes forever.
     pub fn settle(&self) {
+        self.settle_but(0);
+    }
+
+    /// As [`Sandbox::settle`], while so many compilers run on. A launcher that has
+    /// ended holds its ticket until the daemon has read its report.
+    ///
+    /// # Panics
+    /// When that takes forever.
+    pub fn settle_but(&self, running: u64) {
         eventually("publications end", || {
-            self.status()["publications_in_flight"].as_u64() == Some(0)
+            let status = self.status();
+            let count = |name: &str| status[name].as_u64().unwrap_or(u64::MAX);
+            count("publications_in_flight") == 0 && count("running") <= running
         });
     }
 

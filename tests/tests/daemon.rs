@@ -58,6 +58,23 @@ fn equal_compiles_at_once_run_the_compiler_once(trial: &Trial) {
     trial.assert_same_trees("five equal compiles");
 }
 
+/// A launcher leaves as soon as its report is in the socket; whoever comes next
+/// waits until the daemon has read and published it.
+fn an_equal_compile_that_follows_at_once_hits(trial: &Trial) {
+    let compile = trial.line("$CC -MD -c a.c -o a.o");
+    for round in 1..=20 {
+        trial.file("a.c", format!("int f(void) {{ return {round}; }}\n"));
+        trial.age();
+        let expected = trial.bare(&compile);
+        for _ in 0..2 {
+            assert_eq!(trial.sandbox().launch(trial.tree(), &compile), expected);
+            trial.assert_same_trees("a compile that follows at once");
+        }
+        let counted = trial.sandbox().counters();
+        assert_eq!((counted.misses, counted.hits), (round, round), "{counted:?}");
+    }
+}
+
 #[test]
 fn an_equal_compile_that_fails_is_run_by_everybody() {
     trial::once(Place::Plain, Compiler::Gcc, |trial| {
@@ -320,6 +337,7 @@ fn the_status_says_what_it_should() {
 
 trials!(
     equal_compiles_at_once_run_the_compiler_once,
+    an_equal_compile_that_follows_at_once_hits,
     killed_between_compiles,
     killed_during_a_compile,
     results_survive_a_restart,

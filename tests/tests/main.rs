@@ -8,6 +8,7 @@ mod daemon;
 mod depfiles;
 mod failures;
 mod fallback;
+mod forms;
 mod hazards;
 mod house;
 mod inputs;

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::{Invocation, OsBytes, Reason};
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -21,8 +21,9 @@ pub enum Request {
     Lookup(Box<Invocation>),
     /// The files of a hit cannot be put in place: how else? Answered by a [`Verdict`].
     Undeliverable,
-    /// The compiler of a ticket has ended. Answered by [`Reply::Done`]. Carries a
-    /// descriptor for each output that is `attached`, in order.
+    /// The compiler of a ticket has ended. Not answered: the socket keeps the
+    /// report and its descriptors when the launcher is gone. Carries a descriptor
+    /// for each output that is `attached`, in order.
     Finished(Box<Report>),
     /// What is the daemon doing? Answered by [`Reply::Status`].
     Status,

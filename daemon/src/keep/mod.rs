@@ -5,6 +5,7 @@ mod publication;
 mod publisher;
 mod reach;
 mod sift;
+mod timing;
 mod trace;
 
 pub(crate) use flights::{Boarding, Flight, Flights, landed};

@@ -10,17 +10,17 @@ use std::thread::JoinHandle;
 
 use nix::sys::stat::fstat;
 use zccache_compiler::Plan;
-use zccache_compiler::clock::Window;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Root,
-    Rooted, Stamp, limits,
+    Rooted, limits,
 };
 use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
 use super::reach::Reach;
 use super::sift::sift;
+use super::timing::{clock, is_told_by_streams};
 use super::trace::Sealer;
 use crate::world::{Contents, Namespace, Scene, now};
 
@@ -157,7 +157,11 @@ impl Worker {
             views: &job.views,
         };
         let made = now().map_err(|_| Reason::OutputChanged)?;
-        let window = window(&job.report, made);
+        let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
+        let clock = if fixed { None } else { clock(&job.invocation, &job.report, made) };
+        if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
+            return Err(Reason::TimeMacro);
+        }
         let mut reach = Reach::new(job);
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
@@ -172,7 +176,7 @@ impl Worker {
             };
             unchanged(&sealer, written, file)?;
             let sifted =
-                sift(file, window.as_ref(), &job.root).map_err(|_| Reason::OutputChanged)?;
+                sift(file, clock.as_ref(), &job.root).map_err(|_| Reason::OutputChanged)?;
             if sifted.tells_time {
                 return Err(Reason::TimeMacro);
             }
@@ -234,23 +238,6 @@ fn unchanged(
     let same = sealer.is_same(&written.identity, &Identity::from(&stat));
     let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
-}
-
-/// When the compiler ran, with a second to spare on both sides.
-fn window(report: &Report, made: Stamp) -> Option<Window> {
-    let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
-    let stamp = |seconds| Stamp { seconds, nanos: 0 };
-    let offset = local_offset(made.seconds);
-    Some(Window { from: stamp(first - 1), to: stamp(made.seconds + 1), offset })
-}
-
-/// Seconds by which local clocks are ahead of Greenwich (`localtime(3)`).
-fn local_offset(seconds: i64) -> i64 {
-    let mut broken_down = std::mem::MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both point to values of the right type that outlive the call.
-    unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
-    // SAFETY: all-zero bytes are a valid `tm`, whether or not the call filled it.
-    unsafe { broken_down.assume_init() }.tm_gmtoff
 }
 
 /// The content of a file that has this length, in bytes.

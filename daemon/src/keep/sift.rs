@@ -5,8 +5,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
-use zccache_compiler::clock::Window;
+use zccache_compiler::clock::{self, Clock};
 use zccache_compiler::relocation::elf;
+
 use zccache_core::Root;
 
 /// What was found in an output.
@@ -23,18 +24,15 @@ pub(super) struct Sifted {
 /// Read at a time, in bytes.
 const BUFFER: usize = 256 << 10;
 
-/// The longest text of a time, in bytes.
-const TIME: usize = 16;
+/// The longest text of a time, in bytes: a wide string takes four for each of its
+/// characters.
+const TIME: usize = 4 * clock::SEAM;
 
 /// Most bytes of section headers or of their names that are looked at.
 const MOST_OF_TABLE: u64 = 16 << 20;
 
 /// Reads an output once.
-pub(super) fn sift(
-    file: BorrowedFd<'_>,
-    window: Option<&Window>,
-    root: &Root,
-) -> io::Result<Sifted> {
+pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> io::Result<Sifted> {
     let file = File::from(file.try_clone_to_owned()?);
     let seam = TIME.max(root.as_bytes().len());
     let mut buffer = vec![0; BUFFER + seam];
@@ -51,7 +49,7 @@ pub(super) fn sift(
         }
         offset += read as u64;
         let piece = &buffer[..kept + read];
-        found.tells_time |= window.is_some_and(|window| window.is_told_by(piece));
+        found.tells_time |= clock.is_some_and(|clock| clock.is_told_by(piece));
         found.names_root |= root.is_named_in(piece);
         is_text = is_text && !piece.contains(&0);
         let end = piece.len();

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use zccache_compiler::{environment, program};
+use zccache_compiler::environment;
+use zccache_compiler::program::{self, Epoch};
 use zccache_core::entry::Twins;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
-    Digest, Expected, Identity, Invocation, Observation, Reason, Root, Rooted, Trace,
+    Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
 };
 
 use crate::world::{Contents, Found, Scene, Traits, digest_of_names, kinship};
@@ -48,11 +49,13 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
+        let mut mentions_time = false;
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
+                    mentions_time |= traits.mentions_time;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if !is_of_the_system(path, root) {
                         remarks.own_path |= traits.own_path;
@@ -75,6 +78,9 @@ impl Sealer<'_> {
             };
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
+        }
+        if mentions_time && !self.has_fixed_clock(invocation, sightings) {
+            return Err(Reason::TimeMacro);
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
         Ok((Trace { observations, twins: twins(&files), environment }, remarks))
@@ -109,13 +115,29 @@ impl Sealer<'_> {
             return Err(Reason::InputRacy);
         }
         let (digest, traits) = self.contents.examine(self.scene.namespace, path, &found)?;
-        if traits.mentions_time {
+        if traits.mentions_stamp {
             return Err(Reason::TimeMacro);
         }
         if traits.holds_stamps {
             return Err(Reason::StampedInput);
         }
         Ok((digest, traits))
+    }
+
+    /// Whether every program of the run takes the time from `SOURCE_DATE_EPOCH`,
+    /// which is part of the key.
+    pub(crate) fn has_fixed_clock(&self, invocation: &Invocation, seen: &[Sighting]) -> bool {
+        let executed = seen
+            .iter()
+            .filter(|sighting| matches!(sighting.seen, Seen::File { executed: true, .. }));
+        let obeys = |sighting: &Sighting| {
+            let path = self.scene.namespace.real_path(sighting.path.as_path());
+            path.map_or(Epoch::Unknown, |path| program::epoch(OsBytes::from(path).as_bytes()))
+        };
+        let programs: Vec<Epoch> = executed.map(obeys).collect();
+        invocation.variable(b"SOURCE_DATE_EPOCH").is_some()
+            && programs.contains(&Epoch::Obeyed)
+            && !programs.contains(&Epoch::Unknown)
     }
 
     /// Whether a file is the same as the launcher saw. In a view the launcher sees

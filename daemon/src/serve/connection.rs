@@ -58,7 +58,6 @@ async fn converse(
             }
             (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
                 daemon.finish(*ticket, *report, descriptors);
-                frames.send(&Reply::Done).await?;
                 State::Idle
             }
             (Request::Serve(request), _) => mount(daemon, frames, request, descriptors).await?,

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use zccache_core::protocol::frame::{self, HEADER, Header};
@@ -24,6 +24,8 @@ pub struct Connection {
     pending: Vec<u8>,
     /// Descriptors received and not yet handed out.
     descriptors: Vec<OwnedFd>,
+    /// How long one message may take.
+    patience: Duration,
 }
 
 impl Connection {
@@ -45,16 +47,20 @@ impl Connection {
         if peer.uid() != nix::unistd::geteuid().as_raw() {
             return Err(LinkError::Stranger(path.display().to_string(), peer.uid()));
         }
-        let connection = Self { socket, pending: Vec::new(), descriptors: Vec::new() };
-        connection.set_patience(limits::ANSWER_WITHIN)?;
+        let patience = limits::ANSWER_WITHIN;
+        let (pending, descriptors) = (Vec::new(), Vec::new());
+        let mut connection = Self { socket, pending, descriptors, patience };
+        connection.set_patience(patience)?;
         Ok(connection)
     }
 
-    /// Sets how long one send or receive may take.
+    /// Sets how long sending or waiting for a part of a message may take. A whole
+    /// message takes at most twice as long to send.
     ///
     /// # Errors
     /// [`LinkError::Io`] when the duration is zero.
-    pub fn set_patience(&self, patience: Duration) -> Result<(), LinkError> {
+    pub fn set_patience(&mut self, patience: Duration) -> Result<(), LinkError> {
+        self.patience = patience;
         self.socket.set_read_timeout(Some(patience))?;
         self.socket.set_write_timeout(Some(patience))?;
         Ok(())
@@ -70,8 +76,12 @@ impl Connection {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), LinkError> {
         let bytes = frame::encode(request, descriptors.len())?;
+        let deadline = Instant::now() + self.patience;
         let mut sent = 0;
         while sent < bytes.len() {
+            if sent > 0 && Instant::now() > deadline {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+            }
             let with = if sent == 0 { descriptors } else { &[] };
             match socket::send(self.socket.as_fd(), &bytes[sent..], with) {
                 Ok(count) => sent += count,

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use zccache_core::protocol::frame::{self, HEADER, Header};
@@ -57,7 +58,7 @@ impl Heard {
 }
 
 /// Serves one connection at the socket of `store`. A look-up and a refusal take
-/// the next answers, a wait is followed by the one after it; a report is done.
+/// the next answers, a wait is followed by the one after it; a report takes none.
 pub(crate) fn serve(store: &Path, answers: Vec<Answer>) -> JoinHandle<Heard> {
     let listener = UnixListener::bind(store.join("daemon.sock")).unwrap();
     std::thread::spawn(move || {
@@ -65,13 +66,26 @@ pub(crate) fn serve(store: &Path, answers: Vec<Answer>) -> JoinHandle<Heard> {
         let mut heard = Heard::default();
         let mut answers = VecDeque::from(answers);
         while let Some(request) = receive(&stream, &mut heard.descriptors) {
-            if matches!(request, Request::Finished(_)) {
-                send(&stream, &Answer { reply: Reply::Done, files: Vec::new() });
-            } else {
+            if !matches!(request, Request::Finished(_)) {
                 answer(&stream, &mut answers);
             }
             heard.requests.push(request);
         }
+        heard
+    })
+}
+
+/// As [`serve`] for a launcher that is to run its command, but what it says then
+/// is heard only when `listen` allows it.
+pub(crate) fn serve_late(store: &Path, listen: Receiver<()>) -> JoinHandle<Heard> {
+    let listener = UnixListener::bind(store.join("daemon.sock")).unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut heard = Heard::default();
+        heard.requests.extend(receive(&stream, &mut heard.descriptors));
+        send(&stream, &Verdict::Run { views: Vec::new() }.into());
+        listen.recv().unwrap();
+        heard.requests.extend(receive(&stream, &mut heard.descriptors));
         heard
     })
 }
@@ -96,9 +110,11 @@ fn receive(stream: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Option<Reques
 }
 
 fn fill(stream: &UnixStream, mut room: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Option<()> {
+    let whole = room.len();
     while !room.is_empty() {
         let count = socket::receive(stream.as_fd(), room, descriptors).unwrap();
         if count == 0 {
+            assert_eq!(whole, room.len(), "cut off within a message");
             return None;
         }
         room = &mut room[count..];

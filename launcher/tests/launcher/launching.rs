@@ -122,6 +122,33 @@ fn a_wait_is_followed_by_another_verdict() {
 }
 
 #[test]
+fn a_report_and_its_descriptors_outlive_the_launcher() {
+    let bench = Bench::new();
+    bench.script("tool", "echo text > made; echo said");
+    let (allow, listen) = std::sync::mpsc::channel();
+    let daemon = crate::daemon::serve_late(&bench.store(), listen);
+    let output = bench.launcher(&["./tool"]).output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"said\n"[..]));
+    allow.send(()).unwrap();
+    let mut heard = daemon.join().unwrap();
+    assert_eq!(heard.report().unobservable, None);
+    assert_eq!(heard.contents(), [b"text\n"]);
+}
+
+/// A report of some megabytes does not fit into the buffer of a socket.
+#[test]
+fn a_daemon_that_hangs_does_not_hold_up_a_large_report() {
+    let bench = Bench::new();
+    bench.script("tool", "head -c 3000000 /dev/zero; exit 5");
+    let (allow, listen) = std::sync::mpsc::channel();
+    let daemon = crate::daemon::serve_late(&bench.store(), listen);
+    let output = bench.launcher(&["./tool"]).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(5), 3_000_000));
+    allow.send(()).unwrap();
+    assert!(daemon.join().is_err(), "the report has been cut off");
+}
+
+#[test]
 fn a_socket_with_a_long_path_is_reached() {
     let bench = Bench::new();
     let long = bench.path(&"l".repeat(200));

@@ -70,7 +70,7 @@ impl Client {
         Self::patient(connect_or_start(&store()?)?)
     }
 
-    fn patient(connection: Connection) -> Result<Self, CommandError> {
+    fn patient(mut connection: Connection) -> Result<Self, CommandError> {
         connection.set_patience(PATIENCE)?;
         Ok(Self(connection))
     }

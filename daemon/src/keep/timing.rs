@@ -1,0 +1,47 @@
+//! Whether the results of a run tell when it was.
+
+use std::mem::MaybeUninit;
+
+use zccache_compiler::clock::{self, Clock};
+use zccache_core::entry::{Chunk, Stream};
+use zccache_core::report::{Report, Seen};
+use zccache_core::{Invocation, Stamp};
+
+/// When the compiler ran, with a second to spare on both sides, and of which age
+/// its inputs were. None of a run that looked at nothing.
+pub(super) fn clock(invocation: &Invocation, report: &Report, made: Stamp) -> Option<Clock> {
+    let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
+    let modified = report.sightings.iter().filter_map(|sighting| match &sighting.seen {
+        Seen::File { identity, .. } => Some(identity.mtime.seconds),
+        _ => None,
+    });
+    Some(Clock {
+        from: first - 1,
+        to: made.seconds + 1,
+        offset: local_offset(made.seconds),
+        is_usual: clock::is_usual(invocation),
+        modified: modified.collect(),
+    })
+}
+
+/// Seconds by which local clocks are ahead of Greenwich, leap seconds included if
+/// they count them (`localtime(3)`, `timegm(3)`).
+fn local_offset(seconds: i64) -> i64 {
+    let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both point to values of the right type that outlive the call.
+    unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
+    // SAFETY: all-zero bytes are a valid `tm`, whether or not the call filled it.
+    let mut broken_down = unsafe { broken_down.assume_init() };
+    // SAFETY: the value is valid and ours.
+    let shown = unsafe { libc::timegm(&raw mut broken_down) };
+    shown - seconds
+}
+
+/// Whether what was said holds the date or time of the run.
+pub(super) fn is_told_by_streams(clock: &Clock, streams: &[Chunk]) -> bool {
+    [Stream::Stdout, Stream::Stderr].into_iter().any(|stream| {
+        let chunks = streams.iter().filter(|chunk| chunk.stream == stream);
+        let said: Vec<u8> = chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect();
+        clock.is_told_by(&said)
+    })
+}

@@ -1,0 +1,3 @@
+//! Forms of C and C++ commands: which are cached, and under which conditions.
+
+mod clocks;
