@@ -27,6 +27,10 @@ pub const INLINE_BYTES: u64 = 4 << 10;
 /// thousand headers. It lives inside its entry.
 pub const DEPFILE_BYTES: u64 = 1 << 20;
 
+/// Outputs up to this size travel within the report, in bytes: depfiles of a few
+/// hundred headers. Reading one takes the launcher some ten microseconds.
+pub const CARRIED_BYTES: u64 = 64 << 10;
+
 /// Largest entry as stored, in bytes.
 pub const ENTRY_BYTES: usize = 32 << 20;
 
@@ -71,3 +75,4 @@ pub const COARSE_TICK: Duration = Duration::from_millis(10);
 const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(ENTRY_BYTES <= FRAME_BYTES);
 const _: () = assert!(INLINE_BYTES as usize * OUTPUTS < ENTRY_BYTES);
+const _: () = assert!(CARRIED_BYTES as usize * OUTPUTS + STREAM_BYTES < FRAME_BYTES);

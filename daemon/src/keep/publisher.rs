@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::fstat;
 use zccache_compiler::Plan;
-use zccache_core::report::{Ended, Report, WrittenFile};
+use zccache_core::report::{Bytes, Ended, Report, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Root,
     Rooted, limits,
@@ -30,7 +32,7 @@ pub(crate) struct Job {
     pub(crate) root: Root,
     pub(crate) invocation: Box<Invocation>,
     pub(crate) report: Report,
-    /// One for each output that is `attached`, in order.
+    /// One for each output that is attached, in order.
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) namespace: Arc<Namespace>,
     /// Device numbers of the views when the run began.
@@ -66,7 +68,7 @@ impl Publisher {
         if let Err(reason) = admit(&job.report) {
             return job.publication.abandon(reason);
         }
-        let bytes = job.report.outputs.iter().map(|output| output.identity.size).sum();
+        let bytes = job.report.outputs.iter().map(size).sum();
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
             return job.publication.abandon(reason);
         }
@@ -168,11 +170,12 @@ impl Worker {
         let mut attached = job.descriptors.iter();
         for written in &job.report.outputs {
             let opened;
-            let file = if written.attached {
-                attached.next().ok_or(Reason::OutputChanged)?.as_fd()
-            } else {
-                opened = job.namespace.open(written.path.as_path());
-                opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
+            let file = match &written.bytes {
+                Bytes::Attached => attached.next().ok_or(Reason::OutputChanged)?.as_fd(),
+                bytes => {
+                    opened = open(bytes, &job.namespace, written.path.as_path());
+                    opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
+                }
             };
             unchanged(&sealer, written, file)?;
             let sifted =
@@ -180,7 +183,7 @@ impl Worker {
             if sifted.tells_time {
                 return Err(Reason::TimeMacro);
             }
-            let length = written.identity.size;
+            let length = size(written);
             let short = length <= limits::DEPFILE_BYTES;
             let read = || short.then(|| read_all(file, length).ok()).flatten();
             let content = match reach.depfile(sifted, read) {
@@ -207,7 +210,7 @@ impl Worker {
         file: BorrowedFd<'_>,
         blobs: &mut Vec<Staged>,
     ) -> Result<Content, Reason> {
-        let length = written.identity.size;
+        let length = size(written);
         if length <= limits::INLINE_BYTES {
             let bytes = read_all(file, length).map_err(|_| Reason::OutputChanged)?;
             return Ok(Content::Inline(bytes));
@@ -229,15 +232,35 @@ struct Sealed {
     blobs: Vec<Staged>,
 }
 
+/// Opens the bytes of an output that no descriptor came with.
+fn open(bytes: &Bytes, namespace: &Namespace, path: &Path) -> io::Result<OwnedFd> {
+    let Bytes::Carried(bytes) = bytes else { return namespace.open(path) };
+    let file = memfd_create(c"output", MFdFlags::MFD_CLOEXEC)?;
+    File::from(file.try_clone()?).write_all_at(bytes, 0)?;
+    Ok(file)
+}
+
+/// Whether an output is still as the launcher saw it. Carried bytes cannot change.
 fn unchanged(
     sealer: &Sealer<'_>,
     written: &WrittenFile,
     file: BorrowedFd<'_>,
 ) -> Result<(), Reason> {
+    if matches!(written.bytes, Bytes::Carried(_)) {
+        return Ok(());
+    }
     let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
     let same = sealer.is_same(&written.identity, &Identity::from(&stat));
     let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
+}
+
+/// The size of an output, in bytes.
+fn size(written: &WrittenFile) -> u64 {
+    match &written.bytes {
+        Bytes::Carried(bytes) => bytes.len() as u64,
+        Bytes::Attached | Bytes::InView => written.identity.size,
+    }
 }
 
 /// The content of a file that has this length, in bytes.

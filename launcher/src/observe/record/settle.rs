@@ -4,10 +4,12 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
+use nix::unistd::read;
 use zccache_core::entry::Manner;
-use zccache_core::report::{Seen, Sighting, WrittenFile};
+use zccache_core::report::{Bytes, Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
 use super::changes::{Absence, Before, Change, state};
@@ -33,7 +35,7 @@ pub(crate) struct Outputs {
 
 impl Ledger {
     /// Compares what the run changed with what is there now. Files on the devices
-    /// `views` are not opened.
+    /// `views` are not attached.
     ///
     /// # Errors
     /// The reason for which the run cannot be kept.
@@ -148,17 +150,35 @@ impl Outputs {
         if stat.st_nlink != 1 {
             return Err(Reason::SideEffect);
         }
-        let attached = !views.contains(&stat.st_dev);
-        self.files.push(WrittenFile {
-            path,
-            mode: stat.st_mode & 0o7777,
-            identity: Identity::from(&stat),
-            manner,
-            attached,
-        });
-        if attached {
+        let identity = Identity::from(&stat);
+        let bytes = if identity.size <= limits::CARRIED_BYTES {
+            Bytes::Carried(content(&descriptor, identity.size)?)
+        } else if views.contains(&stat.st_dev) {
+            Bytes::InView
+        } else {
             self.descriptors.push(descriptor);
-        }
+            Bytes::Attached
+        };
+        let mode = stat.st_mode & 0o7777;
+        self.files.push(WrittenFile { path, mode, identity, manner, bytes });
         Ok(())
+    }
+}
+
+/// The content of a file that has this size.
+fn content(file: &OwnedFd, size: u64) -> Result<Vec<u8>, Reason> {
+    let mut content = vec![0; usize::try_from(size).map_err(|_| Reason::OddOutput)?];
+    let mut filled = 0;
+    while filled < content.len() {
+        match read(file, &mut content[filled..]) {
+            Ok(0) => return Err(Reason::OutputChanged),
+            Ok(read) => filled += read,
+            Err(Errno::EINTR) => {}
+            Err(_) => return Err(Reason::OddOutput),
+        }
+    }
+    match read(file, &mut [0]) {
+        Ok(0) => Ok(content),
+        _ => Err(Reason::OutputChanged),
     }
 }
