@@ -85,13 +85,25 @@ const NOT_REPEATABLE: &[&str] = &[
 const NOT_REPEATABLE_PREFIXES: &[&str] =
     &["-time=", "-fmodules-cache-path", "-fmodule-file", "-fmodule-mapper", "-fprebuilt-module"];
 
-/// Options that make the compiler answer a question instead of compiling, or
-/// stop before it has made an object.
-const QUESTIONS: &[&str] = &[
+/// Options that make the compiler stop before it links (GCC manual, "Overall
+/// Options", "Preprocessor Options", "Warning Options").
+const STOPS: &[&str] = &[
+    "-c",
+    "--compile",
+    "-S",
+    "--assemble",
     "-E",
+    "--preprocess",
     "-M",
+    "--dependencies",
     "-MM",
+    "--user-dependencies",
     "-fsyntax-only",
+];
+
+/// Options that make the compiler answer a question about itself, or whose
+/// results are not known to be repeatable.
+const QUESTIONS: &[&str] = &[
     "--help",
     "--target-help",
     "--version",
@@ -117,6 +129,8 @@ pub struct Traits {
     pub native: bool,
     /// Code of others takes part and may read any variable.
     pub loads_code: bool,
+    /// A source is on standard input.
+    pub reads_input: bool,
 }
 
 /// Reads the expanded arguments (without the compiler) of a compile.
@@ -140,13 +154,13 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
             continue;
         }
         match argument {
-            b"-" => return Err(Reason::SourceFromStdin),
-            b"-c" | b"-S" | b"--compile" | b"--assemble" => compiles = true,
+            b"-" => traits.reads_input = true,
+            _ if is_one_of(argument, STOPS) => compiles = true,
             _ if argument.starts_with(b"-") => refuse_option(argument)?,
             _ => sources = true,
         }
     }
-    match (compiles, sources) {
+    match (compiles, sources || traits.reads_input) {
         (false, _) => Err(Reason::NotACompile),
         (true, false) => Err(Reason::NoSource),
         (true, true) => Ok(traits),

@@ -1,5 +1,6 @@
 //! From an invocation to its key, or to the reason why it has none.
 
+use zccache_core::invocation::Input;
 use zccache_core::{Invocation, InvocationKey, Reason, TaggedHasher};
 
 use crate::response::ResponseFiles;
@@ -19,6 +20,7 @@ mod tag {
     pub(super) const VARIABLE: u8 = 5;
     pub(super) const WHOLE_ENVIRONMENT: u8 = 6;
     pub(super) const CPU: u8 = 7;
+    pub(super) const INPUT: u8 = 8;
 }
 
 /// The key under which results of an invocation are kept.
@@ -32,6 +34,9 @@ pub fn plan(invocation: &Invocation, files: &dyn ResponseFiles) -> Result<Invoca
         return Err(Reason::UnknownTool);
     }
     let traits = arguments::examine(&response::expand(arguments, files)?)?;
+    if traits.reads_input && !invocation.input.is_known() {
+        return Err(Reason::SourceFromStdin);
+    }
     Ok(key(invocation, traits))
 }
 
@@ -50,6 +55,9 @@ fn key(invocation: &Invocation, traits: arguments::Traits) -> InvocationKey {
     environment::add_of_compilers(invocation, tag::VARIABLE, &mut hasher);
     if traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some() {
         hasher.field(tag::WHOLE_ENVIRONMENT, environment::whole(invocation).as_bytes());
+    }
+    if let Input::Text { bytes, .. } = &invocation.input {
+        hasher.field(tag::INPUT, bytes);
     }
     if traits.native {
         hasher.field(tag::CPU, cpu::identity().as_bytes());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zccache_core::invocation::{Place, Terminal};
+use zccache_core::invocation::{Input, Place, Terminal};
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason};
 
 use crate::response::{ResponseFiles, expand};
@@ -30,6 +30,7 @@ fn invocation(command: &str) -> Invocation {
         umask: 0o022,
         place: Place { namespace: 1, root_device: 1, root_inode: 1 },
         terminals: [None, None],
+        input: Input::Null,
     }
 }
 
@@ -46,6 +47,10 @@ fn compiles_have_a_key() {
         "clang -c a.c -o -",
         "cc -c -MD -MF d -MT -E a.c b.c",
         "gcc -o -E -c a.c",
+        "gcc -E a.c",
+        "gcc -c -M a.c",
+        "clang -fsyntax-only a.c",
+        "gcc -E -",
     ] {
         assert!(check(command).is_ok(), "{command}: {:?}", check(command));
     }
@@ -57,10 +62,7 @@ fn everything_else_has_a_reason() {
         ("ls -c a.c", Reason::UnknownTool),
         ("my-gcc -c a.c", Reason::UnknownTool),
         ("gcc a.c", Reason::NotACompile),
-        ("gcc -E a.c", Reason::NotACompile),
-        ("gcc -c -M a.c", Reason::NotACompile),
         ("gcc -o -c a.c", Reason::NotACompile),
-        ("gcc -c -", Reason::SourceFromStdin),
         ("gcc -c", Reason::NoSource),
         ("gcc -c -v a.c", Reason::UnsupportedOption),
         ("clang -c -fmodules a.c", Reason::UnsupportedOption),
@@ -100,6 +102,20 @@ fn directory_umask_terminal_and_known_variables_count_others_do_not() {
         assert_ne!(same, key(&|i| i.environment.push(known.into())), "{known}");
     }
     assert_eq!(same, key(&|i| i.environment.push("EDITOR=vi".into())));
+}
+
+#[test]
+fn a_source_on_standard_input_is_part_of_the_key() {
+    let with = |input: Input| {
+        let mut invocation = invocation("gcc -c -");
+        invocation.input = input;
+        plan(&invocation, &files(&[]))
+    };
+    let text = |bytes: &[u8]| with(Input::Text { bytes: bytes.into(), modified: 0 });
+    assert_ne!(text(b"int a;"), text(b"int b;"));
+    for unknown in [Input::Terminal, Input::File, Input::Pipe, Input::Other] {
+        assert_eq!(with(unknown), Err(Reason::SourceFromStdin));
+    }
 }
 
 #[test]
@@ -162,6 +178,7 @@ fn a_clock_is_told_by_its_dates_and_times_and_the_ages_of_inputs() {
         to: 951_868_799,
         offset: 19_800,
         is_usual: true,
+        is_fixed: false,
         modified: vec![925_974_489],
     };
     let dates = ["x Feb 29 2000 y", "Mar  1 2000", "Mar  2 2000"];
@@ -177,6 +194,9 @@ fn a_clock_is_told_by_its_dates_and_times_and_the_ages_of_inputs() {
     for other in others.iter().chain(&other_ages) {
         assert!(!clock.is_told_by(other.as_bytes()), "{other}");
     }
+    let fixed = clock::Clock { is_fixed: true, ..clock.clone() };
+    assert!(ages.iter().all(|age| fixed.is_told_by(age.as_bytes())));
+    assert!(!dates.iter().chain(&times).any(|told| fixed.is_told_by(told.as_bytes())));
     let unusual = clock::Clock { is_usual: false, ..clock };
     for told in ["Mar  9 2010", "01:02:03", "Thu May  9 07:08:09 1999"] {
         assert!(unusual.is_told_by(told.as_bytes()), "{told}");

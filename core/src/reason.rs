@@ -37,11 +37,11 @@ macro_rules! reasons {
 reasons! {
     /// The program is not a compiler that zccache knows.
     UnknownTool = 100, "unknown_tool";
-    /// The command does not compile to an object or assembly file.
+    /// The command links, or asks the compiler about itself.
     NotACompile = 101, "not_a_compile";
     /// The command names no source file.
     NoSource = 102, "no_source";
-    /// The source comes from standard input.
+    /// The source comes from a standard input that cannot be read ahead.
     SourceFromStdin = 103, "source_from_stdin";
     /// An option makes the result depend on what cannot be observed.
     UnsupportedOption = 104, "unsupported_option";
@@ -88,6 +88,8 @@ reasons! {
     TooManyOutputs = 213, "too_many_outputs";
     /// The tool wrote to or looked at something private to its process.
     PrivatePath = 214, "private_path";
+    /// The tool read its standard input, or handed it on.
+    InputRead = 215, "input_read";
 
     /// The compiler failed; failures are not kept yet.
     CompilerFailed = 300, "compiler_failed";

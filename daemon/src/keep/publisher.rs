@@ -150,7 +150,7 @@ impl Worker {
             Sealer { namespace: &job.namespace, contents: &self.contents, views: &job.views };
         let made = now().map_err(|_| Reason::OutputChanged)?;
         let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
-        let clock = if fixed { None } else { clock(&job.invocation, &job.report, made) };
+        let clock = clock(&job.invocation, &job.report, made, fixed);
         if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
             return Err(Reason::TimeMacro);
         }

@@ -8,26 +8,37 @@ use std::os::unix::fs::FileExt;
 
 use zccache_compiler::clock::{self, Clock};
 use zccache_core::entry::{Chunk, Stream};
+use zccache_core::invocation::Input;
 use zccache_core::report::{Report, Seen};
 use zccache_core::{Invocation, Stamp};
 
 /// Read at a time.
 const BUFFER: usize = 256 << 10;
 
-/// When the compiler ran, with a second to spare on both sides, and of which age
-/// its inputs were. None of a run that looked at nothing.
-pub(super) fn clock(invocation: &Invocation, report: &Report, made: Stamp) -> Option<Clock> {
+/// When the compiler ran until `made`, with a second to spare on both sides, and of
+/// which age its inputs were. None of a run that looked at nothing.
+pub(super) fn clock(
+    invocation: &Invocation,
+    report: &Report,
+    made: Stamp,
+    is_fixed: bool,
+) -> Option<Clock> {
     let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
     let modified = report.sightings.iter().filter_map(|sighting| match &sighting.seen {
         Seen::File { identity, .. } => Some(identity.mtime.seconds),
         _ => None,
     });
+    let input = match &invocation.input {
+        Input::Text { modified, .. } => Some(*modified),
+        _ => None,
+    };
     Some(Clock {
         from: first - 1,
         to: made.seconds + 1,
         offset: local_offset(made.seconds),
         is_usual: clock::is_usual(invocation),
-        modified: modified.collect(),
+        is_fixed,
+        modified: modified.chain(input).collect(),
     })
 }
 

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use zccache_compiler::environment;
 use zccache_compiler::program::{self, Epoch};
+use zccache_compiler::{environment, source};
 use zccache_core::entry::Twins;
+use zccache_core::invocation::Input;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Trace};
 
@@ -35,6 +36,12 @@ impl Sealer<'_> {
         let mut files = Vec::new();
         let mut unknown_program = false;
         let mut mentions_time = false;
+        if let Input::Text { bytes, .. } = &invocation.input {
+            mentions_time = source::mentions_time(bytes);
+            if source::mentions_stamp(bytes) {
+                return Err(Reason::TimeMacro);
+            }
+        }
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {

@@ -36,6 +36,8 @@ pub(crate) struct Setting<'a> {
     pub umask: u32,
     /// Device numbers of the views, whose files need no descriptor.
     pub views: &'a [u64],
+    /// Whether what is read from standard input is known.
+    pub knows_input: bool,
 }
 
 /// A run that has ended.
@@ -72,7 +74,7 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
 #[must_use]
 pub fn is_permitted() -> bool {
     let program = Program::new(vec![c"true".to_owned()], None);
-    let setting = Setting { directory: b"/", umask: 0o022, views: &[] };
+    let setting = Setting { directory: b"/", umask: 0o022, views: &[], knows_input: true };
     observe(&program, setting)
         .is_ok_and(|observed| observed.report.unobservable != Some(Reason::ObserverUnavailable))
 }

@@ -1,3 +1,4 @@
 //! Forms of C and C++ commands: which are cached, and under which conditions.
 
 mod clocks;
+mod input;
