@@ -237,3 +237,38 @@ fn who_obeys_a_fixed_date() {
         assert_eq!(epoch(path.as_bytes()), expected, "{path}");
     }
 }
+
+#[test]
+fn errors_of_the_program_are_told_from_troubles_of_the_machine() {
+    use crate::failure::is_diagnosed;
+    let coloured = "\x1b[01m\x1b[Ka.c:1:2:\x1b[m\x1b[K \x1b[01;31m\x1b[Kerror: \x1b[m\x1b[Kno\n";
+    for diagnosed in [
+        "a.c: In function 'f':\na.c:1:2: error: no\n    1 | \"error: \"\n",
+        "a.c:1:10: fatal error: x.h: No such file or directory\ncompilation terminated.\n",
+        "a.c:1:2: error: no\n1 error generated.\n",
+        "a.c:1:2: error: unused [-Werror]\ncc1: all warnings being treated as errors\n",
+        coloured,
+    ] {
+        assert!(is_diagnosed(diagnosed.as_bytes()), "{diagnosed}");
+    }
+    for other in [
+        "",
+        "gcc: error: a.c: No such file or directory\n",
+        "error: unable to open output file 'a.o'\n",
+        "a.c:1:2: error: no\ngcc: fatal error: Killed signal terminated program cc1\n",
+        "a.c:1:2: error: no\nclang: error: clang frontend command failed\n",
+        "a.c:1:2: internal compiler error: in x\n",
+        "a.c:1:10: fatal error: x.h: Too many open files\n",
+        "/tmp/ccXyz.s:7: Error: no such instruction\n",
+        "[{\"kind\": \"error\", \"message\": \"error: \"}]\n",
+    ] {
+        assert!(!is_diagnosed(other.as_bytes()), "{other}");
+    }
+    let speaks = |variable: &str| {
+        let mut invocation = invocation("gcc -c a.c");
+        invocation.environment.push(variable.into());
+        crate::failure::speaks_english(&invocation)
+    };
+    assert!(["LANG=en_GB.UTF-8", "LC_ALL=C.UTF-8", "X=1"].into_iter().all(speaks));
+    assert!(!["LANG=de_DE.UTF-8", "LANGUAGE=fr:en"].into_iter().any(speaks));
+}

@@ -91,7 +91,7 @@ reasons! {
     /// The tool read its standard input, or handed it on.
     InputRead = 215, "input_read";
 
-    /// The compiler failed; failures are not kept yet.
+    /// The compiler failed, and not by an error that it found in a source.
     CompilerFailed = 300, "compiler_failed";
     /// The compiler was ended by a signal.
     KilledBySignal = 301, "killed_by_signal";

@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use nix::sys::stat::fstat;
+use zccache_compiler::failure::{is_diagnosed, speaks_english};
+use zccache_core::entry::Stream;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, limits,
@@ -16,7 +18,7 @@ use zccache_core::{
 use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
-use super::timing::{clock, is_told_by_file, is_told_by_streams};
+use super::timing::{clock, is_told_by_file, is_told_by_streams, said};
 use super::trace::Sealer;
 use crate::world::{Contents, Namespace, now};
 
@@ -58,7 +60,7 @@ impl Publisher {
 
     /// Takes a run, or abandons it at once when too much waits already.
     pub(crate) fn submit(&self, mut job: Job) {
-        if let Err(reason) = admit(&job.report) {
+        if let Err(reason) = admit(&job.invocation, &job.report) {
             return job.publication.abandon(reason);
         }
         let bytes = job.report.outputs.iter().map(|output| output.identity.size).sum();
@@ -93,12 +95,16 @@ impl Drop for Publisher {
     }
 }
 
-/// What the report alone says against keeping the run.
-fn admit(report: &Report) -> Result<(), Reason> {
+/// What the report alone says against keeping the run. Status 1 is that of gcc and
+/// clang for errors of the program; others are for troubles of their own (GCC
+/// manual, "Invoking GCC").
+fn admit(invocation: &Invocation, report: &Report) -> Result<(), Reason> {
+    let said = || said(&report.streams, Stream::Stderr);
     match report.ended {
         _ if report.unobservable.is_some() => report.unobservable.map_or(Ok(()), Err),
         Ended::Signal(_) => Err(Reason::KilledBySignal),
         Ended::Exit(0) => Ok(()),
+        Ended::Exit(1) if speaks_english(invocation) && is_diagnosed(&said()) => Ok(()),
         Ended::Exit(_) => Err(Reason::CompilerFailed),
     }
 }
@@ -176,6 +182,10 @@ impl Worker {
         }
         let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
         let trace = sealer.trace(&job.invocation, &job.report.sightings)?;
+        if status != 0 && trace.environment.is_some() {
+            // Who knows why a script fails.
+            return Err(Reason::CompilerFailed);
+        }
         let result = CompileResult { status, streams: job.report.streams.clone(), outputs };
         Ok((Entry { trace, result, made, cost: job.report.cost }, blobs))
     }

@@ -82,9 +82,12 @@ pub(super) fn is_told_by_file(clock: &Clock, file: BorrowedFd<'_>) -> bool {
 
 /// Whether what was said holds the date or time of the run.
 pub(super) fn is_told_by_streams(clock: &Clock, streams: &[Chunk]) -> bool {
-    [Stream::Stdout, Stream::Stderr].into_iter().any(|stream| {
-        let chunks = streams.iter().filter(|chunk| chunk.stream == stream);
-        let said: Vec<u8> = chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect();
-        clock.is_told_by(&said)
-    })
+    let told = |stream| clock.is_told_by(&said(streams, stream));
+    told(Stream::Stdout) || told(Stream::Stderr)
+}
+
+/// All that was said on one stream.
+pub(super) fn said(streams: &[Chunk], stream: Stream) -> Vec<u8> {
+    let chunks = streams.iter().filter(|chunk| chunk.stream == stream);
+    chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
 }

@@ -1,4 +1,5 @@
 //! Forms of C and C++ commands: which are cached, and under which conditions.
 
 mod clocks;
+mod failing;
 mod input;
