@@ -77,13 +77,20 @@ const NOT_REPEATABLE: &[&str] = &[
     "-fimplicit-modules",
     "--precompile",
     "-fdump-unnumbered",
-    "-emit-pch",
-    "-include-pch",
+    "-gen-reproducer",
 ];
 
 /// Beginnings of such options.
-const NOT_REPEATABLE_PREFIXES: &[&str] =
-    &["-time=", "-fmodules-cache-path", "-fmodule-file", "-fmodule-mapper", "-fprebuilt-module"];
+const NOT_REPEATABLE_PREFIXES: &[&str] = &[
+    "-time=",
+    "-fmodules-cache-path",
+    "-fmodule-file",
+    "-fmodule-mapper",
+    "-fmodule-output",
+    "-fprebuilt-module",
+    "-fproc-stat-report",
+    "-ftime-trace",
+];
 
 /// Options that make the compiler stop before it links (GCC manual, "Overall
 /// Options", "Preprocessor Options", "Warning Options").
@@ -151,11 +158,13 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
             refuse_private(value)?;
             refuse_unrepeatable(value)?;
             traits.loads_code |= begins(value, LOADS_CODE);
+            compiles |= argument == b"-x" && is_header_language(value);
             continue;
         }
         match argument {
             b"-" => traits.reads_input = true,
             _ if is_one_of(argument, STOPS) => compiles = true,
+            _ if argument.starts_with(b"-x") => compiles |= is_header_language(argument),
             _ if argument.starts_with(b"-") => refuse_option(argument)?,
             _ => sources = true,
         }
@@ -165,6 +174,11 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
         (true, false) => Err(Reason::NoSource),
         (true, true) => Ok(traits),
     }
+}
+
+/// A header is precompiled whether or not an option says to stop before the link.
+fn is_header_language(language: &[u8]) -> bool {
+    language.ends_with(b"-header")
 }
 
 fn refuse_option(argument: &[u8]) -> Result<(), Reason> {

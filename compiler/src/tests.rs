@@ -51,6 +51,8 @@ fn compiles_have_a_key() {
         "gcc -c -M a.c",
         "clang -fsyntax-only a.c",
         "gcc -E -",
+        "gcc -x c-header a.h -o a.h.gch",
+        "clang++ -xc++-header a.h",
     ] {
         assert!(check(command).is_ok(), "{command}: {:?}", check(command));
     }
@@ -66,6 +68,8 @@ fn everything_else_has_a_reason() {
         ("gcc -c", Reason::NoSource),
         ("gcc -c -v a.c", Reason::UnsupportedOption),
         ("clang -c -fmodules a.c", Reason::UnsupportedOption),
+        ("clang -c -ftime-trace a.c", Reason::UnsupportedOption),
+        ("clang++ -std=c++20 --precompile a.cppm", Reason::UnsupportedOption),
         ("gcc -c /dev/fd/63", Reason::DescriptorPath),
         ("gcc -c a.c -o /dev/stdout", Reason::DescriptorPath),
     ] {

@@ -117,8 +117,12 @@ reasons! {
     Stopping = 311, "stopping";
     /// An input is open for writing, so that its time stamps cannot be trusted.
     InputOpenForWriting = 312, "input_open_for_writing";
-    /// An input holds the time stamps of other files, which its user compares.
+    /// A precompiled header was made without the cache: it may hold the time stamps
+    /// of its sources, or use the time of the compile.
     StampedInput = 313, "stamped_input";
+    /// The run made a precompiled header that holds the time stamps of its sources,
+    /// or uses the time of the compile.
+    StampedOutput = 314, "stamped_output";
 }
 
 impl Reason {

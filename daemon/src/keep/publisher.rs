@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use nix::sys::stat::fstat;
 use zccache_compiler::failure::{is_diagnosed, speaks_english};
+use zccache_compiler::source;
 use zccache_core::entry::Stream;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
@@ -19,7 +20,7 @@ use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
 use super::timing::{clock, is_told_by_file, is_told_by_streams, said};
-use super::trace::Sealer;
+use super::trace::{Sealed, Sealer};
 use crate::world::{Contents, Namespace, now};
 
 /// A run to be kept.
@@ -162,6 +163,7 @@ impl Worker {
         }
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
+        let (mut stamped, mut precompiled) = (false, false);
         let mut attached = job.descriptors.iter();
         for written in &job.report.outputs {
             let opened;
@@ -175,13 +177,20 @@ impl Worker {
             if clock.as_ref().is_some_and(|clock| is_told_by_file(clock, file)) {
                 return Err(Reason::TimeMacro);
             }
+            let head = head(file).map_err(|_| Reason::OutputChanged)?;
+            stamped |= source::holds_stamps(&head, &job.invocation.argv);
+            precompiled |= source::is_precompiled(&head);
             let content = self.content(written, file, &mut blobs)?;
             unchanged(&sealer, written, file)?;
             let (path, mode, manner) = (written.path.clone(), written.mode, written.manner);
             outputs.push(Output { path, mode, manner, content });
         }
         let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
-        let trace = sealer.trace(&job.invocation, &job.report.sightings)?;
+        let Sealed { trace, mentions_time } =
+            sealer.trace(&job.invocation, &job.report.sightings)?;
+        if stamped || (precompiled && mentions_time) {
+            return Err(Reason::StampedOutput);
+        }
         if status != 0 && trace.environment.is_some() {
             // Who knows why a script fails.
             return Err(Reason::CompilerFailed);
@@ -221,6 +230,14 @@ fn unchanged(
     let same = sealer.is_same(&written.identity, &Identity::from(&stat));
     let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
+}
+
+/// The first bytes of a file, or fewer.
+fn head(file: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; 4];
+    let read = File::from(file.try_clone_to_owned()?).read_at(&mut head, 0)?;
+    head.truncate(read);
+    Ok(head)
 }
 
 fn read_exactly(file: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<()> {

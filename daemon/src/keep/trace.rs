@@ -21,6 +21,13 @@ pub(crate) struct Sealer<'a> {
     pub(crate) views: &'a [u64],
 }
 
+/// What a run saw.
+pub(crate) struct Sealed {
+    pub(crate) trace: Trace,
+    /// Whether an input mentions the time of the compile, which is fixed then.
+    pub(crate) mentions_time: bool,
+}
+
 impl Sealer<'_> {
     /// The trace of a run.
     ///
@@ -31,7 +38,7 @@ impl Sealer<'_> {
         &self,
         invocation: &Invocation,
         sightings: &[Sighting],
-    ) -> Result<Trace, Reason> {
+    ) -> Result<Sealed, Reason> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
@@ -68,7 +75,8 @@ impl Sealer<'_> {
             return Err(Reason::TimeMacro);
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
-        Ok(Trace { observations, twins: twins(&files), environment })
+        let trace = Trace { observations, twins: twins(&files), environment };
+        Ok(Sealed { trace, mentions_time })
     }
 
     /// The digest of an input that is still what it was just before it was read,
@@ -88,7 +96,7 @@ impl Sealer<'_> {
         if traits.mentions_stamp {
             return Err(Reason::TimeMacro);
         }
-        if traits.holds_stamps {
+        if traits.is_precompiled && !self.contents.was_made_here(&digest) {
             return Err(Reason::StampedInput);
         }
         Ok((digest, traits))

@@ -30,8 +30,8 @@ pub(crate) struct Traits {
     /// A text that may ask to be included only once, so that it matters whether
     /// two files are the same.
     pub(crate) includes_once: bool,
-    /// A precompiled header of clang, which holds the time stamps of its sources.
-    pub(crate) holds_stamps: bool,
+    /// A precompiled header, whose sources nobody sees any more.
+    pub(crate) is_precompiled: bool,
 }
 
 /// Digests and traits of the files that compilers read.
@@ -91,6 +91,11 @@ impl Contents {
             return Ok((digest, traits));
         }
         self.read(namespace, path, &found.identity)
+    }
+
+    /// Whether a content is the output of a run that was kept.
+    pub(crate) fn was_made_here(&self, digest: &Digest) -> bool {
+        self.store.open_blob(digest).is_ok()
     }
 
     /// Whether a file may have changed after it was seen without its identity telling.
@@ -189,12 +194,13 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
     }
     let head = head.unwrap_or_default();
     let is_elf = head == *b"\x7fELF";
+    let is_text = !is_elf && !source::is_precompiled(&head);
     let traits = Traits {
-        mentions_time: mentions_time && !is_elf,
-        mentions_stamp: mentions_stamp && !is_elf,
+        mentions_time: mentions_time && is_text,
+        mentions_stamp: mentions_stamp && is_text,
         is_elf,
         includes_once: includes_once && !is_elf,
-        holds_stamps: head == *b"CPCH",
+        is_precompiled: source::is_precompiled(&head),
     };
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
 }

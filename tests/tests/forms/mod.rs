@@ -3,3 +3,4 @@
 mod clocks;
 mod failing;
 mod input;
+mod precompiled;
