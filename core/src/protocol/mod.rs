@@ -104,6 +104,8 @@ pub enum Verdict {
     Bypass(Reason),
     /// An equal invocation is running; another verdict follows.
     Wait,
+    /// The source is on standard input: read it, and look up again with it.
+    ReadInput,
 }
 
 /// A result to replay.

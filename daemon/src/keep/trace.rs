@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use zccache_compiler::environment;
 use zccache_compiler::program::{self, Epoch};
+use zccache_compiler::{environment, source};
 use zccache_core::entry::Twins;
+use zccache_core::invocation::Input;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
     Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
@@ -16,7 +17,12 @@ use crate::world::{Contents, Found, Scene, Traits, digest_of_names, kinship};
 
 /// What was remarkable in the inputs of a run.
 #[derive(Clone, Copy, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub(crate) struct Remarks {
+    /// One mentions the time of the compile, which is fixed then.
+    pub(crate) mentions_time: bool,
+    /// One is a precompiled header, whose sources are not among the inputs.
+    pub(crate) is_precompiled: bool,
     /// One may use its own path.
     pub(crate) own_path: bool,
     /// One may use its own path where no map of prefixes changes it.
@@ -49,13 +55,19 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        let mut mentions_time = false;
+        if let Input::Text { bytes, .. } = &invocation.input {
+            remarks.mentions_time = source::mentions_time(bytes);
+            if source::mentions_stamp(bytes) {
+                return Err(Reason::TimeMacro);
+            }
+        }
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
-                    mentions_time |= traits.mentions_time;
+                    remarks.mentions_time |= traits.mentions_time;
+                    remarks.is_precompiled |= traits.is_precompiled;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if !is_of_the_system(path, root) {
                         remarks.own_path |= traits.own_path;
@@ -79,7 +91,7 @@ impl Sealer<'_> {
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
-        if mentions_time && !self.has_fixed_clock(invocation, sightings) {
+        if remarks.mentions_time && !self.has_fixed_clock(invocation, sightings) {
             return Err(Reason::TimeMacro);
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
@@ -118,7 +130,7 @@ impl Sealer<'_> {
         if traits.mentions_stamp {
             return Err(Reason::TimeMacro);
         }
-        if traits.holds_stamps {
+        if traits.is_precompiled && !self.contents.was_made_here(&digest) {
             return Err(Reason::StampedInput);
         }
         Ok((digest, traits))

@@ -13,7 +13,7 @@ use zccache_core::report::{Bytes, Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
 use super::changes::{Absence, Before, Change, state};
-use super::ledger::{Ledger, Look, PathRecord};
+use super::ledger::{Ledger, Look, PathRecord, now};
 
 /// What was observed of a run, as the report tells it.
 #[derive(Default)]
@@ -34,12 +34,12 @@ pub(crate) struct Outputs {
 }
 
 impl Ledger {
-    /// Compares what the run changed with what is there now. Files on the devices
-    /// `views` are not attached.
+    /// Compares what the run, which `failed` or not, changed with what is there now.
+    /// Files on the devices `views` are not attached.
     ///
     /// # Errors
     /// The reason for which the run cannot be kept.
-    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Reason> {
+    pub(crate) fn settle(self, views: &[u64], failed: bool) -> Result<Settled, Reason> {
         if let Some(reason) = self.trouble() {
             return Err(reason);
         }
@@ -49,6 +49,9 @@ impl Ledger {
             let path = OsBytes::from(path.into_vec());
             if let Some(change) = record.change.take() {
                 record.forget_what_was_made(needs_absence(&path, change.absence));
+                if failed && change.before == Before::Absent {
+                    record.insist_on_absence();
+                }
                 changes.push((path.clone(), change, record.read));
             }
             looks.extend(record.sightings(path));
@@ -75,6 +78,13 @@ impl PathRecord {
         for slot in [&mut self.followed, &mut self.unfollowed] {
             slot.take_if(|look| !(matters && look.seen == Seen::Absent));
         }
+    }
+
+    /// A failing tool removes what it has not finished: also a file that was there
+    /// before, had there been one.
+    fn insist_on_absence(&mut self) {
+        let look = Look { seen: Seen::Absent, at: now(), order: u32::MAX };
+        self.unfollowed.get_or_insert(look);
     }
 
     fn sightings(self, path: OsBytes) -> impl Iterator<Item = (u32, Sighting)> {
