@@ -18,7 +18,7 @@ use zccache_core::{
 use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
-use super::trace::Sealer;
+use super::trace::{Sealer, is_same};
 use crate::world::{Contents, Namespace, now};
 
 /// A run to be kept.
@@ -28,10 +28,22 @@ pub(crate) struct Job {
     pub(crate) report: Report,
     /// One for each output that is `attached`, in order.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// The outputs; filled by [`Publisher::submit`].
+    pub(crate) held: Vec<Held>,
     pub(crate) namespace: Arc<Namespace>,
     /// Device numbers of the views when the run began.
     pub(crate) views: Vec<u64>,
     pub(crate) publication: Publication,
+}
+
+/// An output, as long as it waits.
+pub(crate) enum Held {
+    /// The bytes of a small one.
+    Bytes(Vec<u8>),
+    /// A descriptor that the launcher attached.
+    Open(OwnedFd),
+    /// Its name, for a large one in a view.
+    Named,
 }
 
 /// How many reports may wait to be looked at.
@@ -57,7 +69,9 @@ impl Publisher {
         Ok(Self { queue: Some(queue), thread: Some(thread), backlog: Arc::default() })
     }
 
-    /// Takes a run, or abandons it at once when too much waits already.
+    /// Takes a run, or abandons it at once when too much waits already. Small
+    /// outputs are read before this returns: ninja removes a depfile as soon as
+    /// the compiler has ended.
     pub(crate) fn submit(&self, mut job: Job) {
         if let Err(reason) = admit(&job.report) {
             return job.publication.abandon(reason);
@@ -66,6 +80,10 @@ impl Publisher {
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
             return job.publication.abandon(reason);
         }
+        job.held = match hold(&mut job) {
+            Ok(held) => held,
+            Err(reason) => return job.publication.abandon(reason),
+        };
         let refused = match &self.queue {
             Some(queue) => queue.try_send(job).err(),
             None => Some(TrySendError::Disconnected(job)),
@@ -152,22 +170,30 @@ impl Worker {
         let made = now().map_err(|_| Reason::OutputChanged)?;
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
-        let mut attached = job.descriptors.iter();
-        for written in &job.report.outputs {
+        for (written, held) in job.report.outputs.iter().zip(&job.held) {
+            let (path, mode, manner) = (written.path.clone(), written.mode, written.manner);
             let opened;
-            let file = if written.attached {
-                attached.next().ok_or(Reason::OutputChanged)?.as_fd()
-            } else {
-                opened = job.namespace.open(written.path.as_path());
-                opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
+            let file = match held {
+                Held::Bytes(bytes) => {
+                    if window(&job.report, made).is_some_and(|window| window.is_told_by(bytes)) {
+                        return Err(Reason::TimeMacro);
+                    }
+                    let content = Content::Inline(bytes.clone());
+                    outputs.push(Output { path, mode, manner, content });
+                    continue;
+                }
+                Held::Open(file) => file.as_fd(),
+                Held::Named => {
+                    opened = job.namespace.open(written.path.as_path());
+                    opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
+                }
             };
-            unchanged(&sealer, written, file)?;
+            unchanged(&job.views, written, file)?;
             if window(&job.report, made).is_some_and(|window| tells_time(file, &window)) {
                 return Err(Reason::TimeMacro);
             }
             let content = self.content(written, file, &mut blobs)?;
-            unchanged(&sealer, written, file)?;
-            let (path, mode, manner) = (written.path.clone(), written.mode, written.manner);
+            unchanged(&job.views, written, file)?;
             outputs.push(Output { path, mode, manner, content });
         }
         let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
@@ -183,11 +209,6 @@ impl Worker {
         blobs: &mut Vec<Staged>,
     ) -> Result<Content, Reason> {
         let length = written.identity.size;
-        if length <= limits::INLINE_BYTES {
-            let mut bytes = vec![0; usize::try_from(length).map_err(|_| Reason::OutputChanged)?];
-            read_exactly(file, &mut bytes).map_err(|_| Reason::OutputChanged)?;
-            return Ok(Content::Inline(bytes));
-        }
         let staged = self.store.stage(file, length).map_err(|error| {
             tracing::warn!(%error, "an output could not be copied");
             Reason::StoreFailed
@@ -198,13 +219,43 @@ impl Worker {
     }
 }
 
-fn unchanged(
-    sealer: &Sealer<'_>,
+/// Takes hold of all outputs. Small ones are read at once.
+fn hold(job: &mut Job) -> Result<Vec<Held>, Reason> {
+    let mut attached = std::mem::take(&mut job.descriptors).into_iter();
+    let mut held = Vec::with_capacity(job.report.outputs.len());
+    for written in &job.report.outputs {
+        let small = written.identity.size <= limits::INLINE_BYTES;
+        let file = match written.attached {
+            true => Some(attached.next().ok_or(Reason::OutputChanged)?),
+            false if small => job.namespace.open(written.path.as_path()).ok(),
+            false => None,
+        };
+        held.push(match file {
+            Some(file) if small => Held::Bytes(read_small(&job.views, written, file.as_fd())?),
+            Some(file) => Held::Open(file),
+            None => Held::Named,
+        });
+    }
+    Ok(held)
+}
+
+/// The bytes of an output that is as it was when the compiler ended.
+fn read_small(
+    views: &[u64],
     written: &WrittenFile,
     file: BorrowedFd<'_>,
-) -> Result<(), Reason> {
+) -> Result<Vec<u8>, Reason> {
+    let length = usize::try_from(written.identity.size).map_err(|_| Reason::OutputChanged)?;
+    let mut bytes = vec![0; length];
+    unchanged(views, written, file)?;
+    read_exactly(file, &mut bytes).map_err(|_| Reason::OutputChanged)?;
+    unchanged(views, written, file)?;
+    Ok(bytes)
+}
+
+fn unchanged(views: &[u64], written: &WrittenFile, file: BorrowedFd<'_>) -> Result<(), Reason> {
     let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
-    let same = sealer.is_same(&written.identity, &Identity::from(&stat));
+    let same = is_same(views, &written.identity, &Identity::from(&stat));
     let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
 }

@@ -65,7 +65,7 @@ impl Sealer<'_> {
         let Found::File(found) = self.namespace.look(path, sighting.follow) else {
             return Err(Reason::InputChanged);
         };
-        if !self.is_same(before, &found.identity) {
+        if !is_same(self.views, before, &found.identity) {
             return Err(Reason::InputChanged);
         }
         if self.contents.is_racy(self.namespace, path, &found, sighting.at) {
@@ -81,17 +81,10 @@ impl Sealer<'_> {
         Ok((digest, traits))
     }
 
-    /// Whether a file is the same as the launcher saw. In a view the launcher sees
-    /// the device of the view, the daemon that of the directory below.
-    pub(crate) fn is_same(&self, seen: &Identity, now: &Identity) -> bool {
-        let device = if self.views.contains(&seen.device) { now.device } else { seen.device };
-        Identity { device, ..*seen } == *now
-    }
-
     fn listing(&self, path: &Path, before: &Identity) -> Result<Expected, Reason> {
         let names = self.namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
         match self.namespace.look(path, true) {
-            Found::Directory(now) if self.is_same(before, &now) => {
+            Found::Directory(now) if is_same(self.views, before, &now) => {
                 Ok(Expected::Listing(digest_of_names(&names)))
             }
             _ => Err(Reason::InputChanged),
@@ -107,6 +100,13 @@ impl Sealer<'_> {
         };
         named(path) && self.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
+}
+
+/// Whether a file is the same as the launcher saw. In a view the launcher sees
+/// the device of the view, the daemon that of the directory below.
+pub(super) fn is_same(views: &[u64], seen: &Identity, now: &Identity) -> bool {
+    let device = if views.contains(&seen.device) { now.device } else { seen.device };
+    Identity { device, ..*seen } == *now
 }
 
 /// Pairs of files with equal content that a compiler may take for one file.

@@ -237,6 +237,7 @@ impl Daemon {
             invocation,
             report,
             descriptors,
+            held: Vec::new(),
             namespace,
             views,
             publication,
