@@ -12,6 +12,7 @@ mod inputs;
 mod links;
 mod outputs;
 mod projects;
+mod survival;
 mod view;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
