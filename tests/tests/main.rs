@@ -13,6 +13,7 @@ mod links;
 mod outputs;
 mod projects;
 mod survival;
+mod users;
 mod view;
 
 /// Makes four tests of each function that takes a trial: in a view and outside

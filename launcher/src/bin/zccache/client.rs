@@ -127,7 +127,7 @@ impl AsFd for Client {
 }
 
 /// The store; none if the settings that its daemon will read are wrong.
-fn store() -> Result<PathBuf, CommandError> {
+pub(crate) fn store() -> Result<PathBuf, CommandError> {
     match std::env::var("ZCCACHE_MAX_SIZE") {
         Ok(text) if !text.is_empty() => drop(settings::size(&text)?),
         _ => {}

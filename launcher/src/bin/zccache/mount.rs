@@ -1,5 +1,6 @@
 //! Mounting: the command mounts, the daemon serves.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -144,12 +145,9 @@ fn open_path(path: &Path) -> nix::Result<OwnedFd> {
 /// permitted. Returns the open `/dev/fuse`.
 fn mount_fuse(directory: &Path, shared: bool) -> Result<OwnedFd, Obstacle> {
     let is_root = nix::unistd::geteuid().is_root();
-    let fuse = match open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
-        Ok(fuse) => fuse,
-        // The helper may open it for us.
-        Err(Errno::EACCES | Errno::EPERM) if !is_root => return with_fusermount(directory),
-        Err(errno) => return Err(Obstacle::of_device(errno)),
-    };
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    // The helper opens it as the user, too.
+    let fuse = open("/dev/fuse", flags, Mode::empty()).map_err(Obstacle::of_device)?;
     let mode = std::fs::metadata(directory)?.mode() & libc::S_IFMT;
     let mut options = format!(
         "fd={},rootmode={mode:o},user_id={},group_id={}",
@@ -162,13 +160,21 @@ fn mount_fuse(directory: &Path, shared: bool) -> Result<OwnedFd, Obstacle> {
     }
     // Who may mount may have devices and set-user-ID programs; in a user
     // namespace the kernel adds the flags that keep them harmless.
-    let (source, kind, flags) = (Some("zccache"), Some(KIND), MsFlags::empty());
-    match nix::mount::mount(source, directory, kind, flags, Some(options.as_str())) {
+    let (source, kind, flags) = (source(), Some(KIND), MsFlags::empty());
+    match nix::mount::mount(Some(&*source), directory, kind, flags, Some(options.as_str())) {
         Ok(()) => Ok(fuse),
         Err(Errno::EPERM) if !is_root => with_fusermount(directory),
         Err(errno @ (Errno::EPERM | Errno::EACCES)) => Err(Obstacle::MountRefused(errno.desc())),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// What the table of mounts names as the source of a view: its store, unless the
+/// options of fusermount3 could not hold the name.
+fn source() -> OsString {
+    let plain = |name: &OsString| !name.as_encoded_bytes().iter().any(|b| b",\\".contains(b));
+    let store = crate::client::store().map(PathBuf::into_os_string).ok();
+    store.filter(plain).unwrap_or_else(|| "zccache".into())
 }
 
 /// The type of our mounts, as the table of mounts tells it.
@@ -182,8 +188,12 @@ const HELPER: &str = "fusermount3";
 fn with_fusermount(directory: &Path) -> Result<OwnedFd, Obstacle> {
     let (ours, theirs) = UnixStream::pair()?;
     keep_across_exec(theirs.as_fd())?;
+    let mut options = OsString::from("subtype=zccache,fsname=");
+    options.push(source());
     let output = Command::new(HELPER)
-        .args(["-o", "fsname=zccache,subtype=zccache", "--"])
+        .arg("-o")
+        .arg(options)
+        .arg("--")
         .arg(directory)
         .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
         .output();
@@ -229,14 +239,16 @@ pub(crate) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
     }
 }
 
-/// Removes all dead views that this user may remove: those whose keeper has died
-/// as well.
+/// Removes all dead views of this store: those whose keeper has died as well.
 pub(crate) fn bury_all() {
     let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
+    let ours = OsBytes::from(source());
     for line in mounts.split(|&byte| byte == b'\n') {
-        let mut fields = line.split(|&byte| byte == b' ').skip(1);
-        if let (Some(point), Some(kind)) = (fields.next(), fields.next())
+        let mut fields = line.split(|&byte| byte == b' ');
+        if let (Some(source), Some(point), Some(kind)) =
+            (fields.next(), fields.next(), fields.next())
             && kind == KIND.as_bytes()
+            && OsBytes::of_mount_table(source) == ours
         {
             keeper::bury(OsBytes::of_mount_table(point).as_path());
         }
