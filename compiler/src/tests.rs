@@ -115,7 +115,7 @@ fn a_source_on_standard_input_is_part_of_the_key() {
     let with = |input: Input| {
         let mut invocation = invocation("gcc -c -");
         invocation.input = input;
-        plan(&invocation, &files(&[]))
+        plan(&invocation, &files(&[]), &Root::default())
     };
     let text = |bytes: &[u8]| with(Input::Text { bytes: bytes.into(), modified: 0 });
     assert_ne!(text(b"int a;"), text(b"int b;"));

@@ -68,6 +68,22 @@ pub const IDLE_EXIT: Duration = Duration::from_secs(600);
 /// further ones wait in the listen queue.
 pub const CONNECTIONS: usize = 512;
 
+/// Bytes by which the journal of a view may grow over twice what it was begun
+/// with before it is written anew: some five thousand changes, which take a few
+/// milliseconds to write, so that a file costs less than two writings.
+pub const JOURNAL_SLACK_BYTES: u64 = 1 << 20;
+
+/// How long the journal of a view that nobody mounts again keeps its blobs
+/// from being evicted.
+pub const JOURNAL_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// How often a view is shown again after its daemon has died, within
+/// [`REVIVALS_WITHIN`]: a daemon that dies of what it is asked would go on dying.
+pub const REVIVALS: usize = 3;
+
+/// See [`REVIVALS`].
+pub const REVIVALS_WITHIN: Duration = Duration::from_secs(60);
+
 /// Symbolic links followed on one path, as in the kernel (`MAXSYMLINKS` of
 /// `linux/namei.h`, `path_resolution(7)`).
 pub const LINKS: u32 = 40;

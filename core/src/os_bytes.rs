@@ -25,6 +25,27 @@ impl OsBytes {
         OsStr::from_bytes(&self.0)
     }
 
+    /// A path of a table of mounts: space, tab, newline and backslash stand as a
+    /// backslash and three octal digits (`getmntent(3)`, `proc_pid_mountinfo(5)`).
+    #[must_use]
+    pub fn of_mount_table(text: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let [first, tail @ ..] = rest {
+            match (first, tail) {
+                (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
+                    bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                    rest = after;
+                }
+                _ => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        bytes.into()
+    }
+
     /// The bytes as a path.
     #[must_use]
     pub fn as_path(&self) -> &Path {

@@ -8,10 +8,12 @@
 mod content;
 mod errno;
 mod fuse;
+mod journal;
 mod lower;
 mod overlay;
 mod view;
 
 pub use content::{Content, ProjectedBytes, Projection};
+pub use journal::{Change, Journal, NoJournal, Shown};
 pub use overlay::{Look, ProjectError, Settle, Settled, Unsettled};
 pub use view::{View, ViewOptions};

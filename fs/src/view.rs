@@ -8,6 +8,7 @@ use zccache_core::Digest;
 
 use crate::content::{Content, Projection};
 use crate::fuse;
+use crate::journal::Journal;
 use crate::lower::Directory;
 use crate::overlay::{Look, Overlay, ProjectError, Settle, Settled};
 
@@ -38,7 +39,8 @@ pub struct View {
 impl View {
     /// Serves a view of `lower`, a directory opened (`O_PATH` suffices) before
     /// anything was mounted over it, on `fuse`, a `/dev/fuse` descriptor that
-    /// has been mounted. Returns once the kernel is being answered.
+    /// has been mounted. It begins with what the journal remembers. Returns once
+    /// the kernel is being answered.
     ///
     /// # Errors
     /// `lower` is no directory, the handshake with the kernel fails, or threads
@@ -48,9 +50,10 @@ impl View {
         fuse: OwnedFd,
         options: ViewOptions,
         content: Arc<dyn Content>,
+        journal: Arc<dyn Journal>,
     ) -> io::Result<Self> {
         let ViewOptions { shared, passthrough } = options;
-        let overlay = Arc::new(Overlay::new(Directory::new(lower)?, shared, content)?);
+        let overlay = Arc::new(Overlay::new(Directory::new(lower)?, shared, content, journal)?);
         fuse::serve(&overlay, fuse, passthrough)?;
         Ok(Self { overlay })
     }

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Uid};
 
 /// Lets the process see `source` at `target`, alone in a mount namespace of its
 /// own, and start in `directory` as it is then.
@@ -46,6 +47,23 @@ pub fn small_disk(process: &mut Command, target: &Path, kibibytes: u32) {
     before_exec(process, move || {
         private_mounts()?;
         mount(Some("none"), &target, Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))?;
+        Ok(())
+    });
+}
+
+/// Lets the process be an ordinary user who sees `replaced.0` at `replaced.1`,
+/// for each, alone in a mount namespace of its own.
+pub fn as_user(process: &mut Command, user: u32, replaced: &[(PathBuf, PathBuf)]) {
+    let replaced = replaced.to_vec();
+    before_exec(process, move || {
+        let none: Option<&Path> = None;
+        private_mounts()?;
+        for (source, target) in &replaced {
+            mount(Some(source), target, none, MsFlags::MS_BIND, none)?;
+        }
+        nix::unistd::setgroups(&[])?;
+        nix::unistd::setgid(Gid::from_raw(user))?;
+        nix::unistd::setuid(Uid::from_raw(user))?;
         Ok(())
     });
 }

@@ -226,6 +226,24 @@ impl Sandbox {
         targets.into_iter().any(|target| target.starts_with(self.root.path()))
     }
 
+    /// Ends the daemon with SIGKILL, and waits until another shows the view again
+    /// that was mounted over `directory`.
+    ///
+    /// # Panics
+    /// When there is none, or no other comes.
+    pub fn kill_daemon_under(&self, directory: &Path) {
+        let before = self.daemons();
+        for pid in &before {
+            kill(*pid, Signal::SIGKILL).ok();
+        }
+        let gone = || !self.daemons().iter().any(|pid| before.contains(pid));
+        eventually("the daemon is gone", gone);
+        eventually("another daemon shows the view", || {
+            let mounts = self.zccache(&["mounts"]);
+            mounts.out().contains(&*directory.to_string_lossy())
+        });
+    }
+
     /// Ends the daemon with SIGKILL.
     ///
     /// # Panics
@@ -249,19 +267,21 @@ impl Default for Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let mounted = std::mem::take(self.mounted.get_mut().unwrap_or_else(|e| e.into_inner()));
-        let daemons = self.daemons();
-        for directory in mounted.iter().rev() {
-            umount2(directory, MntFlags::MNT_DETACH).ok();
-        }
-        for pid in &daemons {
-            kill(*pid, Signal::SIGTERM).ok();
-        }
+        // A view whose daemon is killed comes back until it is unmounted.
         let patience = Instant::now() + Duration::from_secs(3);
-        while !self.daemons().is_empty() && Instant::now() < patience {
+        loop {
+            for directory in mounted.iter().rev() {
+                umount2(directory, MntFlags::MNT_DETACH).ok();
+            }
+            let daemons = self.daemons();
+            if daemons.is_empty() && !mounted.iter().any(|directory| is_view(directory)) {
+                return;
+            }
+            let patient = Instant::now() < patience;
+            for pid in daemons {
+                kill(pid, if patient { Signal::SIGTERM } else { Signal::SIGKILL }).ok();
+            }
             std::thread::sleep(Duration::from_millis(5));
-        }
-        for pid in self.daemons() {
-            kill(pid, Signal::SIGKILL).ok();
         }
     }
 }

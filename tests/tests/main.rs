@@ -15,6 +15,8 @@ mod inputs;
 mod links;
 mod outputs;
 mod projects;
+mod survival;
+mod users;
 mod view;
 
 /// Makes four tests of each function that takes a trial: in a view and outside

@@ -47,6 +47,7 @@ async fn converse(
         let (request, descriptors) = tokio::select! {
             received = frames.receive() => received?,
             () = view_ended(&state) => return Ok(()),
+            () = leaves(daemon, &state) => return frames.send(&Reply::Done).await,
         };
         daemon.touch();
         state = match (request, state) {
@@ -82,6 +83,18 @@ async fn converse(
 async fn view_ended(state: &State) {
     match state {
         State::View(served) => served.ended().await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// Waits for the end of the daemon, which whoever keeps a view is told.
+async fn leaves(daemon: &Daemon, state: &State) {
+    match state {
+        State::View(_) => {
+            let mut leaving = daemon.leaving.subscribe();
+            // The sender lives as long as the daemon.
+            let _closed = leaving.wait_for(|leaving| *leaving).await;
+        }
         _ => std::future::pending().await,
     }
 }
@@ -130,7 +143,10 @@ fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
     let views = daemon.views.status();
     if let Some(view) = views.first() {
         let directory = &view.directory;
-        return Reply::Failed(format!("a view is mounted at {directory}; unmount it first"));
+        return Reply::Failed(match view.private {
+            true => format!("'zccache run' shows a view of {directory}; let its command end first"),
+            false => format!("a view is mounted at {directory}; unmount it first"),
+        });
     }
     stop.notify_one();
     Reply::Done

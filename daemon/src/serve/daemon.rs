@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use tokio::sync::watch;
 use zccache_core::OsBytes;
+use zccache_core::limits;
 use zccache_core::protocol::Status;
 use zccache_store::Store;
 
@@ -26,6 +28,8 @@ pub(crate) struct Daemon {
     pub(crate) publisher: Publisher,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) views: Arc<Views>,
+    /// True once the daemon leaves; whoever stands for a view hears of it.
+    pub(crate) leaving: watch::Sender<bool>,
     started: Instant,
     /// Seconds after `started` at which the last request came.
     last_request: AtomicU64,
@@ -36,15 +40,16 @@ impl Daemon {
         let atlas = Arc::new(Atlas::new()?);
         let contents = Arc::new(Contents::new(Arc::clone(&store)));
         Ok(Self {
-            directory,
             atlas: Arc::clone(&atlas),
             contents: Arc::clone(&contents),
             verifier: Verifier::new(),
             flights: Flights::default(),
             publisher: Publisher::start(Arc::clone(&store), contents)?,
             ledger: Arc::new(Ledger::new(store.counters())),
-            views: Arc::new(Views::new(atlas, Arc::clone(&store))),
+            views: Arc::new(Views::new(atlas, Arc::clone(&store), &directory)),
             store,
+            directory,
+            leaving: watch::Sender::new(false),
             started: Instant::now(),
             last_request: AtomicU64::new(0),
         })
@@ -53,6 +58,19 @@ impl Daemon {
     /// Notes that somebody wants something.
     pub(crate) fn touch(&self) {
         self.last_request.store(self.started.elapsed().as_secs(), Ordering::Relaxed);
+    }
+
+    /// Makes the files of all views real and takes leave of those who keep them,
+    /// so that they are not taken for dead.
+    pub(crate) async fn leave(self: &Arc<Self>) {
+        let daemon = Arc::clone(self);
+        let settled = tokio::task::spawn_blocking(move || daemon.views.settle_all()).await;
+        if let Err(error) = settled {
+            tracing::error!(%error, "views are left as they are");
+        }
+        self.leaving.send_replace(true);
+        let told = self.leaving.closed();
+        let _gone_or_slow = tokio::time::timeout(limits::ANSWER_WITHIN, told).await;
     }
 
     /// Seconds since somebody last wanted something; zero while anything goes on.

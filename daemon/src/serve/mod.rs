@@ -72,7 +72,6 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         .enable_all()
         .build()?;
     let served = runtime.block_on(listen(&daemon, options));
-    daemon.views.settle_all();
     runtime.shutdown_timeout(HEARTBEAT);
     daemon.store.save_counters(&daemon.ledger.read(None, false));
     Ok(served?)
@@ -146,6 +145,7 @@ async fn listen(daemon: &Arc<Daemon>, options: &Options) -> io::Result<()> {
         _ = interrupt.recv() => {}
         () = unwanted(daemon, &socket, bound) => {}
     }
+    daemon.leave().await;
     if is_at(&socket, bound) {
         std::fs::remove_file(&socket)?;
     }

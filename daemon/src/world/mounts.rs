@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zccache_core::OsBytes;
 
 /// A mount of a namespace.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,27 +119,9 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let (major, minor) = text()?.split_once(':')?;
     let device = libc::makedev(major.parse().ok()?, minor.parse().ok()?);
     let parent = if parent == id { 0 } else { parent };
-    let root = unescape(fields.next()?);
-    Some(Mount { id, parent, point: unescape(fields.next()?), device, root })
-}
-
-/// Space, tab, newline and backslash stand as a backslash and three octal digits.
-fn unescape(text: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        match (first, tail) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
-                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+    let root = OsBytes::of_mount_table(fields.next()?).as_path().to_owned();
+    let point = OsBytes::of_mount_table(fields.next()?).as_path().to_owned();
+    Some(Mount { id, parent, point, device, root })
 }
 
 #[cfg(test)]

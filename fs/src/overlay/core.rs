@@ -1,7 +1,5 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups};
 
@@ -9,8 +7,9 @@ use super::serving::data::Handles;
 use super::state::attributes::NodeId;
 use super::state::kernel::{Invalidation, Kernel};
 use super::state::nodes::Nodes;
-use super::state::tree::Tree;
+use super::state::tree::{Tree, TreeMut};
 use crate::content::Content;
+use crate::journal::Journal;
 use crate::lower::{Clock, Directory, Name};
 
 /// A view: a lower directory, the files projected over it, and what the kernel
@@ -73,19 +72,21 @@ impl User {
 }
 
 impl Overlay {
-    /// A view of `root` with nothing projected.
+    /// A view of `root` that shows what the journal remembers.
     pub(crate) fn new(
         root: Directory,
         shared: bool,
         content: Arc<dyn Content>,
+        journal: Arc<dyn Journal>,
     ) -> nix::Result<Self> {
         let root = Arc::new(root);
-        Ok(Self {
+        let remembered = journal.replay();
+        let overlay = Self {
             clock: Clock::new(&root),
             content: ContentSource(content),
             handles: Handles::default(),
             user: User::current(shared)?,
-            tree: RwLock::default(),
+            tree: RwLock::new(Tree::new(&root, journal)),
             nodes: Mutex::new(Nodes::new(&root)),
             kernel: RwLock::default(),
             passthrough: AtomicBool::new(false),
@@ -93,7 +94,9 @@ impl Overlay {
             ended: Mutex::new(false),
             end: Condvar::new(),
             root,
-        })
+        };
+        overlay.restore(remembered);
+        Ok(overlay)
     }
 
     /// Connects the view with the kernel that shows it.
@@ -142,8 +145,8 @@ impl Overlay {
         self.tree.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tree_mut(&self) -> RwLockWriteGuard<'_, Tree> {
-        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn tree_mut(&self) -> TreeMut<'_> {
+        TreeMut(self.tree.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn nodes(&self) -> MutexGuard<'_, Nodes> {

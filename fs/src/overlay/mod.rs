@@ -9,6 +9,7 @@
 mod copy_up;
 mod core;
 mod project;
+mod restore;
 mod serving;
 mod settle;
 mod state;

@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 use zccache_core::{Digest, Identity};
 
 use super::core::Overlay;
+use super::state::tree::Tree;
 use crate::lower::{Directory, Name, Place};
 
 /// What is at a path of a view. Identities of lower files are those of the lower
@@ -130,20 +131,25 @@ impl Overlay {
 
     /// The directory and last component of a path.
     pub(super) fn locate(&self, path: &Path) -> nix::Result<Located> {
+        self.locate_in(&self.tree(), path)
+    }
+
+    /// As [`Overlay::locate`], while the tree stays as it is.
+    pub(super) fn locate_in(&self, tree: &Tree, path: &Path) -> nix::Result<Located> {
         let path = plain(path)?;
         let Some(name) = path.file_name() else { return Ok(Located::Root) };
         let parent = path.parent().unwrap_or(Path::new(""));
-        let directory = self.open_known(parent)?;
+        let directory = self.open_known(tree, parent)?;
         Ok(Located::Name(Name::new(&directory, name)))
     }
 
     /// Opens a directory, or finds it open.
-    fn open_known(&self, path: &Path) -> nix::Result<Arc<Directory>> {
+    fn open_known(&self, tree: &Tree, path: &Path) -> nix::Result<Arc<Directory>> {
         if path.as_os_str().is_empty() {
             return Ok(Arc::clone(&self.root));
         }
         let opened = self.root.descendant(path)?;
-        let known = self.tree().directory(opened.id()).cloned();
+        let known = tree.directory(opened.id()).cloned();
         let known = known.or_else(|| self.nodes().open_directory(opened.id()));
         Ok(known.unwrap_or_else(|| Arc::new(opened)))
     }

@@ -17,6 +17,7 @@ mod listings;
 mod lower_files;
 mod names;
 mod projecting;
+mod remembering;
 mod settling;
 mod surveying;
 mod tools;

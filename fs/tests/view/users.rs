@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use zccache_core::Digest;
-use zccache_fs::{Content, ProjectedBytes, Projection, Settle, View, ViewOptions};
+use zccache_fs::{Content, NoJournal, ProjectedBytes, Projection, Settle, View, ViewOptions};
 
 use crate::support::{HandedOver, Mode, Mount};
 
@@ -130,7 +130,9 @@ fn serve_as_user(served: &str) {
     // SAFETY: as above.
     let fuse = unsafe { OwnedFd::from_raw_fd(fuse) };
     let root = Path::new(root);
-    let view = View::serve(lower, fuse, ViewOptions::default(), Arc::new(NoBlobs)).unwrap();
+    let view =
+        View::serve(lower, fuse, ViewOptions::default(), Arc::new(NoBlobs), Arc::new(NoJournal))
+            .unwrap();
     assert!(!view.passthrough(), "passing through is a privilege");
     let shell = |script: &str| {
         let output = Command::new("sh").args(["-euc", script]).current_dir(root).output().unwrap();

@@ -119,6 +119,7 @@ impl Overlay {
         metadata.mtime = change.mtime.map_or(metadata.mtime, |moment| moment.stamp(now));
         state.ctime = now;
         drop(state);
+        self.tree_mut().note_changed(file);
         Ok(file.attributes())
     }
 

@@ -139,7 +139,7 @@ impl Overlay {
     /// Renames within the lower tree and keeps known what the kernel knows.
     fn rename_lower(
         &self,
-        tree: &Tree,
+        tree: &mut Tree,
         from: &Name,
         to: &Name,
         flags: RenameFlags,
@@ -157,6 +157,9 @@ impl Overlay {
         }
         let (old, new) = (from.name.as_os_str(), to.name.as_os_str());
         renameat2(&from.directory, old, &to.directory, new, flags)?;
+        if is_directory(&moved) || lost.as_ref().is_some_and(is_directory) {
+            tree.note_moved_directories();
+        }
         let mut nodes = self.nodes();
         match &lost {
             // Two names of one file: rename(2) leaves both.

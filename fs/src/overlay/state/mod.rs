@@ -6,3 +6,4 @@ pub(super) mod nodes;
 pub(super) mod open_files;
 pub(super) mod projected;
 pub(super) mod tree;
+mod untold;

@@ -1,8 +1,12 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::sync::{Arc, RwLockWriteGuard};
 
 use super::projected::Projected;
+use super::untold::{Untold, shown};
+use crate::journal::{Change, Journal, Shown};
 use crate::lower::{Directory, LowerId, Name};
 
 /// Which names of which directories are projected files. A directory that has
@@ -12,11 +16,14 @@ use crate::lower::{Directory, LowerId, Name};
 pub(crate) struct Tree {
     branches: HashMap<LowerId, Branch>,
     files: u64,
+    untold: Option<Untold>,
 }
 
 #[derive(Debug)]
 struct Branch {
     directory: Arc<Directory>,
+    /// Where it is below the root, if anybody wants to know and it has a place.
+    place: Option<PathBuf>,
     files: HashMap<OsString, Arc<Projected>>,
     /// Names about to be projected.
     pending: HashMap<OsString, Pending>,
@@ -31,7 +38,37 @@ struct Pending {
     moved: bool,
 }
 
+/// The tree, to be changed; the journal hears of it before anybody else.
+pub(crate) struct TreeMut<'a>(pub(crate) RwLockWriteGuard<'a, Tree>);
+
+impl Deref for TreeMut<'_> {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.0
+    }
+}
+
+impl DerefMut for TreeMut<'_> {
+    fn deref_mut(&mut self) -> &mut Tree {
+        &mut self.0
+    }
+}
+
+impl Drop for TreeMut<'_> {
+    fn drop(&mut self) {
+        if self.untold.as_mut().is_some_and(Untold::tell) {
+            self.begin_journal_anew();
+        }
+    }
+}
+
 impl Tree {
+    /// An empty tree, of whose changes a journal hears.
+    pub(crate) fn new(root: &Arc<Directory>, journal: Arc<dyn Journal>) -> Self {
+        Self { untold: Some(Untold::new(root, journal)), ..Self::default() }
+    }
+
     /// The projected file of that name.
     pub(crate) fn get(&self, directory: &Directory, name: &OsStr) -> Option<&Arc<Projected>> {
         self.branches.get(&directory.id())?.files.get(name)
@@ -66,6 +103,7 @@ impl Tree {
         let branch = self.branch(&name.directory);
         branch.files.insert(name.name.clone(), Arc::clone(&file));
         self.files += 1;
+        self.note_shown(&name, &file);
         file.state().names.push(name);
         replaced
     }
@@ -76,8 +114,49 @@ impl Tree {
         let file = branch.files.remove(name)?;
         self.files -= 1;
         file.state().remove_name(directory, name);
+        if let (Some(untold), Some(place)) = (&mut self.untold, &branch.place) {
+            untold.add(Change::Gone(place.join(name)));
+        }
         self.prune(directory.id());
         Some(file)
+    }
+
+    /// Says that the attributes of a file are others.
+    pub(crate) fn note_changed(&mut self, file: &Projected) {
+        let names = file.state().names.clone();
+        names.iter().for_each(|name| self.note_shown(name, file));
+    }
+
+    fn note_shown(&mut self, name: &Name, file: &Projected) {
+        let branch = self.branches.get(&name.directory.id());
+        if let (Some(untold), Some(place)) = (&mut self.untold, branch.and_then(Branch::place)) {
+            untold.add(Change::Shown(shown(place, name, file)));
+        }
+    }
+
+    /// Says that directories have been moved, with all that is in them.
+    pub(crate) fn note_moved_directories(&mut self) {
+        let Some(untold) = &mut self.untold else { return };
+        let mut appeared = Vec::new();
+        for branch in self.branches.values_mut() {
+            let place = untold.path_of(&branch.directory);
+            if place == branch.place {
+                continue;
+            }
+            if let Some(before) = std::mem::replace(&mut branch.place, place) {
+                branch.files.keys().for_each(|name| untold.add(Change::Gone(before.join(name))));
+            }
+            appeared.extend(branch.shown());
+        }
+        appeared.into_iter().for_each(|shown| untold.add(Change::Shown(shown)));
+    }
+
+    /// Has the journal begin anew with what is shown now.
+    pub(crate) fn begin_journal_anew(&self) {
+        if let Some(untold) = &self.untold {
+            let all: Vec<_> = self.branches.values().flat_map(Branch::shown).collect();
+            untold.begin_anew(&all);
+        }
     }
 
     /// Says that a name is about to be projected.
@@ -115,8 +194,10 @@ impl Tree {
     }
 
     fn branch(&mut self, directory: &Arc<Directory>) -> &mut Branch {
+        let place = || self.untold.as_ref().and_then(|untold| untold.path_of(directory));
         self.branches.entry(directory.id()).or_insert_with(|| Branch {
             directory: Arc::clone(directory),
+            place: place(),
             files: HashMap::new(),
             pending: HashMap::new(),
         })
@@ -134,5 +215,19 @@ impl Tree {
     /// The open directory of that number, if it has projected files.
     pub(crate) fn directory(&self, id: LowerId) -> Option<&Arc<Directory>> {
         self.branches.get(&id).map(|branch| &branch.directory)
+    }
+}
+
+impl Branch {
+    fn place(&self) -> Option<&PathBuf> {
+        self.place.as_ref()
+    }
+
+    /// Its files, as the journal remembers them.
+    fn shown(&self) -> impl Iterator<Item = Shown> {
+        let named = |(name, file): (&OsString, &Arc<Projected>)| {
+            Some(shown(self.place()?, &Name::new(&self.directory, name), file))
+        };
+        self.files.iter().filter_map(named)
     }
 }

@@ -1,5 +1,6 @@
 //! A view mounted over a temporary directory, and blobs to project in it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -7,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
@@ -16,7 +17,10 @@ use nix::sys::stat::Mode as Permissions;
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 use zccache_core::Digest;
-use zccache_fs::{Content, ProjectError, ProjectedBytes, Projection, View, ViewOptions};
+use zccache_fs::{
+    Change, Content, Journal, Look, ProjectError, ProjectedBytes, Projection, Shown, View,
+    ViewOptions,
+};
 
 /// Which way of reading and writing is tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +45,7 @@ macro_rules! in_both_modes {
 pub(crate) fn with_view(mode: Mode, test: fn(&Mount)) {
     if let Some(mount) = Mount::new(mode, false) {
         test(&mount);
+        mount.check_notes();
     }
 }
 
@@ -75,10 +80,37 @@ impl Blobs {
     }
 }
 
+/// A journal in memory: what it was told last of each name.
+#[derive(Default)]
+pub(crate) struct Notes(pub(crate) Mutex<BTreeMap<PathBuf, Shown>>);
+
+impl Journal for Notes {
+    fn replay(&self) -> Vec<Shown> {
+        self.0.lock().unwrap().values().cloned().collect()
+    }
+
+    fn note(&self, changes: &[Change]) -> bool {
+        let mut notes = self.0.lock().unwrap();
+        for change in changes {
+            match change {
+                Change::Shown(shown) => notes.insert(shown.path.clone(), shown.clone()),
+                Change::Gone(path) => notes.remove(path),
+            };
+        }
+        false
+    }
+
+    fn begin_anew(&self, all: &[Shown]) {
+        let all = all.iter().map(|shown| (shown.path.clone(), shown.clone()));
+        *self.0.lock().unwrap() = all.collect();
+    }
+}
+
 /// A view mounted over a directory; unmounted when dropped.
 pub(crate) struct Mount {
     pub(crate) view: View,
     pub(crate) blobs: Arc<Blobs>,
+    pub(crate) notes: Arc<Notes>,
     root: PathBuf,
     mounted: bool,
     _home: TempDir,
@@ -97,16 +129,43 @@ impl Mount {
         fs::create_dir(&root).unwrap();
         fs::create_dir(&blobs).unwrap();
         prepare(&root);
-        let more = if shared { ",allow_other,default_permissions" } else { "" };
-        let (lower, fuse) = mount_over(&root, &format!("user_id=0,group_id=0{more}"))?;
-        let blobs = Arc::new(Blobs(blobs));
-        let options = ViewOptions { shared, passthrough: mode == Mode::Passthrough };
-        let content = Arc::clone(&blobs) as Arc<dyn Content>;
-        let view = View::serve(lower, fuse, options, content).unwrap();
-        if mode == Mode::Passthrough && !view.passthrough() {
+        let notes = Arc::new(Notes::default());
+        let mounted = Self {
+            view: serve((mode, shared), &root, &blobs, &notes)?,
+            blobs: Arc::new(Blobs(blobs)),
+            notes,
+            root,
+            mounted: true,
+            _home: home,
+        };
+        if mode == Mode::Passthrough && !mounted.view.passthrough() {
             println!("SKIP: the kernel does not pass through");
         }
-        Some(Self { view, blobs, root, mounted: true, _home: home })
+        Some(mounted)
+    }
+
+    /// Ends the session without settling anything, as the death of who serves it
+    /// does, lets `meanwhile` change the plain directory, and mounts again.
+    pub(crate) fn die_and_come_back(&mut self, meanwhile: impl FnOnce(&Path)) {
+        let passthrough = self.view.passthrough();
+        self.unmount();
+        meanwhile(&self.root);
+        let mode = if passthrough { Mode::Passthrough } else { Mode::Cached };
+        let view = serve((mode, false), &self.root, &self.blobs.0, &self.notes);
+        self.view = view.unwrap();
+        self.mounted = true;
+    }
+
+    /// What the journal remembers is what the view shows.
+    pub(crate) fn check_notes(&self) {
+        let notes = self.notes.0.lock().unwrap();
+        for (path, shown) in &*notes {
+            let Look::Projected { digest, mode, .. } = self.view.look(path, false).unwrap() else {
+                panic!("{} is no projected file any more", path.display());
+            };
+            assert_eq!((digest, mode & 0o7777), (shown.source.digest(), shown.mode));
+        }
+        assert_eq!(self.view.projected(), notes.len() as u64, "{notes:?}");
     }
 
     /// A path in the view.
@@ -164,6 +223,20 @@ impl Drop for Mount {
     }
 }
 
+fn serve(
+    (mode, shared): (Mode, bool),
+    root: &Path,
+    blobs: &Path,
+    notes: &Arc<Notes>,
+) -> Option<View> {
+    let more = if shared { ",allow_other,default_permissions" } else { "" };
+    let (lower, fuse) = mount_over(root, &format!("user_id=0,group_id=0{more}"))?;
+    let options = ViewOptions { shared, passthrough: mode == Mode::Passthrough };
+    let content = Arc::new(Blobs(blobs.to_owned()));
+    let journal = Arc::clone(notes) as Arc<dyn Journal>;
+    Some(View::serve(lower, fuse, options, content, journal).unwrap())
+}
+
 /// Opens a directory and mounts a view over it, or says why not.
 fn mount_over(root: &Path, options: &str) -> Option<(OwnedFd, OwnedFd)> {
     if !geteuid().is_root() {
@@ -190,7 +263,7 @@ fn mount_over(root: &Path, options: &str) -> Option<(OwnedFd, OwnedFd)> {
 pub(crate) struct HandedOver {
     lower: OwnedFd,
     fuse: OwnedFd,
-    home: TempDir,
+    _home: TempDir,
 }
 
 impl HandedOver {

@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zccache_core::protocol::{Reply, Request, Status};
 use zccache_core::settings::{self, SettingsError};
 
+use crate::obstacle::Obstacle;
 use zccache_launcher::daemon_link::{Connection, LinkError, connect_or_start};
 
 /// A command cannot do what it should.
@@ -30,8 +32,8 @@ pub(crate) enum CommandError {
     #[error("the daemon's answer does not fit the question; run 'zccache restart'")]
     Confused,
     /// A directory cannot be mounted over.
-    #[error("cannot mount over {0}: {1}; 'zccache doctor' may say why")]
-    Mount(PathBuf, io::Error),
+    #[error("cannot mount over {0}: {1}")]
+    Mount(PathBuf, Obstacle),
     /// A view cannot be unmounted.
     #[error("cannot unmount {0}: {1}")]
     Unmount(PathBuf, io::Error),
@@ -39,8 +41,11 @@ pub(crate) enum CommandError {
     #[error("{0} is in use: leave it in every shell and close its files, then try again")]
     Busy(PathBuf),
     /// No private mount namespace is to be had.
-    #[error("cannot have a private mount namespace: {0}; use 'zccache mount' or 'zccache doctor'")]
-    Namespace(io::Error),
+    #[error(transparent)]
+    Namespace(Obstacle),
+    /// Compilers run, whose results would be lost.
+    #[error("{0} compilers are still running; wait for the build to end, then try again")]
+    Building(u64),
     /// A command cannot be started.
     #[error("cannot run {0:?}: {1}")]
     Start(OsString, io::Error),
@@ -94,6 +99,19 @@ impl Client {
         }
     }
 
+    /// Waits until the daemon says something unasked, or is gone; returns whether
+    /// it was the former, by which it takes its leave.
+    pub(crate) fn takes_leave(&mut self) -> io::Result<bool> {
+        loop {
+            let mut end = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut end, PollTimeout::NONE) {
+                Ok(_) => return Ok(self.0.receive().is_ok()),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
     pub(crate) fn status(&mut self) -> Result<Status, CommandError> {
         match self.ask(&Request::Status, &[])? {
             Reply::Status(status) => Ok(*status),
@@ -109,7 +127,7 @@ impl AsFd for Client {
 }
 
 /// The store; none if the settings that its daemon will read are wrong.
-fn store() -> Result<PathBuf, CommandError> {
+pub(crate) fn store() -> Result<PathBuf, CommandError> {
     match std::env::var("ZCCACHE_MAX_SIZE") {
         Ok(text) if !text.is_empty() => drop(settings::size(&text)?),
         _ => {}

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 
 use crate::client::{Client, CommandError};
-use crate::{doctor, mount, process, run, show};
+use crate::{doctor, mount, run, show, stop};
 
 /// A compiler cache that you can mount.
 #[derive(Parser, Debug)]
@@ -25,7 +24,7 @@ enum Action {
     Start,
     /// Finish what is in flight and stop the daemon
     Stop,
-    /// Stop the daemon and start it again
+    /// Wait for running compilers, stop the daemon, start it and mount its views again
     Restart,
     /// Show what the daemon is doing
     Status(Output),
@@ -98,12 +97,12 @@ impl Command {
     /// [`CommandError`], with what to do about it.
     pub(crate) fn execute(self) -> Result<ExitCode, CommandError> {
         match self.action {
-            Action::Start => Client::connect_or_start().map(drop)?,
-            Action::Stop => stop()?,
-            Action::Restart => {
-                stop()?;
+            Action::Start => {
+                mount::bury_all();
                 Client::connect_or_start()?;
             }
+            Action::Stop => stop::stop()?,
+            Action::Restart => stop::restart()?,
             Action::Status(output) => show::status(Client::connect()?.as_mut(), output.json)?,
             Action::Mount { directory } => mount::lasting(&directory)?,
             Action::Umount { discard, directory } => mount::unmount(&directory, discard)?,
@@ -121,24 +120,6 @@ impl Command {
             Action::Config(output) => show::settings(output.json),
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// How long to wait for a daemon to write what it has in flight.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Unmounts the lasting views, then stops the daemon if one runs.
-fn stop() -> Result<(), CommandError> {
-    let Some(mut client) = Client::connect()? else { return Ok(()) };
-    let status = client.status()?;
-    for view in status.views.iter().filter(|view| !view.private) {
-        mount::unmount(view.directory.as_path(), false)?;
-    }
-    let daemon = process::process_descriptor(status.pid).map_err(CommandError::System)?;
-    client.order(&Request::Stop)?;
-    match process::ends_within(&daemon, PATIENCE) {
-        true => Ok(()),
-        false => Err(CommandError::Refused("the daemon is still writing results".into())),
     }
 }
 

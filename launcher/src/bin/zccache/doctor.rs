@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use zccache_core::settings;
 
 use crate::client::{Client, CommandError};
+use crate::{mount, run};
 use zccache_launcher::observe;
 
 /// How much a finding matters.
@@ -23,7 +24,8 @@ enum Finding {
 
 /// Prints all findings; fails if something does not work at all.
 pub(crate) fn examine() -> ExitCode {
-    let findings = [programs(), store(), daemon(), observer(), fuse(), mounting(), passthrough()];
+    let findings =
+        [programs(), store(), daemon(), observer(), mounting(), private_mounting(), passthrough()];
     let mut code = ExitCode::SUCCESS;
     for finding in findings {
         match finding {
@@ -103,30 +105,27 @@ fn observer() -> Finding {
     }
 }
 
-fn fuse() -> Finding {
-    match fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
-        Ok(_) => Finding::Good("/dev/fuse can be opened".into()),
-        Err(error) => Finding::Limited(
-            format!(
-                "views cannot be mounted, outputs are put in place instead: /dev/fuse: {error}"
-            ),
-            "Load the fuse module; in containers pass --device /dev/fuse --cap-add SYS_ADMIN.",
+/// Views for everybody, tried out.
+fn mounting() -> Finding {
+    match mount::try_out() {
+        Ok(()) => Finding::Good("views can be mounted (zccache mount)".into()),
+        Err(obstacle) => Finding::Limited(
+            format!("`zccache mount` does not work: {obstacle}"),
+            "Outputs are put in place instead of being shown by a view.",
         ),
     }
 }
 
-fn mounting() -> Finding {
-    if nix::unistd::geteuid().is_root() {
-        return Finding::Good("this user may mount".into());
-    }
-    let helper = Command::new("fusermount3").arg("-V").stdout(Stdio::null()).status();
-    if helper.is_ok_and(|status| status.success()) {
-        Finding::Good("this user may mount with fusermount3".into())
-    } else {
-        Finding::Limited(
-            "this user may mount only in private namespaces (zccache run --mount)".into(),
-            "Install the package fuse3 for `zccache mount`.",
-        )
+/// Views for one command, tried out in a process of its own.
+fn private_mounting() -> Finding {
+    match run::try_out() {
+        Ok(()) => {
+            Finding::Good("views can be mounted for one command (zccache run --mount)".into())
+        }
+        Err(obstacle) => Finding::Limited(
+            format!("`zccache run --mount` does not work: {obstacle}"),
+            "The command runs all the same, without a view.",
+        ),
     }
 }
 

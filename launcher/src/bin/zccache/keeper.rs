@@ -1,15 +1,18 @@
 //! Whoever mounted a view stays to unmount it should its daemon die: a dead
 //! view answers every access with `ENOTCONN`, and hides the real directory.
 
-use std::os::fd::AsFd;
+use std::collections::VecDeque;
 use std::path::Path;
+use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::mount::MntFlags;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::statfs::statfs;
 use nix::unistd::{ForkResult, fork, setsid};
+use zccache_core::limits;
 
 use crate::client::CommandError;
-use crate::mount::{Mounted, detach};
+use crate::mount::{Mounted, again, detach};
 
 /// Leaves a process behind that waits for the end of the view.
 pub(crate) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
@@ -18,39 +21,48 @@ pub(crate) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
     match unsafe { fork() }.map_err(|errno| CommandError::System(errno.into()))? {
         ForkResult::Parent { .. } => Ok(()),
         ForkResult::Child => {
-            let kept = keep(&mounted);
+            let kept = keep(mounted);
             std::process::exit(i32::from(kept.is_err()));
         }
     }
 }
 
-fn keep(mounted: &Mounted) -> std::io::Result<()> {
-    setsid()?;
-    std::env::set_current_dir("/")?;
-    detach_from_terminal()?;
+/// Buries the view when its daemon has died, and has another daemon show it
+/// again, with what its journal remembers. One that keeps dying is left alone.
+fn keep(mut mounted: Mounted) -> Result<(), CommandError> {
+    detach_from_terminal().map_err(CommandError::System)?;
+    let mut deaths = VecDeque::new();
     loop {
-        let mut ends = [PollFd::new(mounted.client.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ends, PollTimeout::NONE) {
-            Ok(_) => break,
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
+        let left = mounted.client.takes_leave().map_err(CommandError::System)?;
+        if !bury(&mounted.directory) || left {
+            return Ok(());
         }
+        deaths.push_back(Instant::now());
+        if deaths.len() > limits::REVIVALS {
+            let first = deaths.pop_front();
+            if first.is_some_and(|first| first.elapsed() < limits::REVIVALS_WITHIN) {
+                return Ok(());
+            }
+        }
+        mounted = again(&mounted.directory)?;
     }
-    bury(&mounted.directory);
-    Ok(())
 }
 
-/// Removes the mount of a view that nobody serves any more. After an orderly
-/// unmount there is none.
-pub(crate) fn bury(directory: &Path) {
-    let dead = std::fs::metadata(directory)
-        .is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN));
+/// Removes the mount of a view that nobody serves any more; returns whether
+/// there was one. After an orderly unmount there is none.
+pub(crate) fn bury(directory: &Path) -> bool {
+    // What the kernel has cached of a dead view it still tells; this it asks.
+    let dead = matches!(statfs(directory), Err(Errno::ENOTCONN | Errno::ECONNABORTED));
     if dead && let Err(error) = detach(directory, MntFlags::MNT_DETACH) {
         eprintln!("zccache: cannot unmount {}: {error}", directory.display());
     }
+    dead
 }
 
+/// No session, no directory, no terminal: whoever mounted may go.
 fn detach_from_terminal() -> std::io::Result<()> {
+    setsid()?;
+    std::env::set_current_dir("/")?;
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;

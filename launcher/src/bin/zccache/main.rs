@@ -5,9 +5,11 @@ mod command;
 mod doctor;
 mod keeper;
 mod mount;
+mod obstacle;
 mod process;
 mod run;
 mod show;
+mod stop;
 
 use std::process::ExitCode;
 

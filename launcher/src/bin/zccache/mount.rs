@@ -1,5 +1,6 @@
 //! Mounting: the command mounts, the daemon serves.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -17,6 +18,7 @@ use zccache_core::protocol::{Reply, Request, Settled, ViewRequest, socket};
 
 use crate::client::{Client, CommandError};
 use crate::keeper;
+use crate::obstacle::Obstacle;
 use zccache_launcher::launch::surroundings;
 
 /// A mounted view and the connection that stands for it.
@@ -27,15 +29,25 @@ pub(crate) struct Mounted {
 
 /// Mounts for everybody, until unmounted.
 pub(crate) fn lasting(directory: &Path) -> Result<(), CommandError> {
-    let shared = nix::unistd::geteuid().is_root();
+    bury_all();
     let mut client = Client::connect_or_start()?;
     let wanted = OsBytes::from(absolute(directory)?);
     if client.status()?.views.iter().any(|view| !view.private && view.directory == wanted) {
         return Err(CommandError::Refused(format!("{wanted} is a view already")));
     }
-    let mounted = mount(client, directory, shared)?;
+    let mounted = mount(client, directory, is_for_everybody())?;
     println!("mounted {}", mounted.directory.display());
     keeper::leave_behind(mounted)
+}
+
+/// Mounts again what a daemon that died had served.
+pub(crate) fn again(directory: &Path) -> Result<Mounted, CommandError> {
+    mount(Client::connect_or_start()?, directory, is_for_everybody())
+}
+
+/// Whether everybody may use a view: who is not root may not ask for that.
+fn is_for_everybody() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// Unmounts, leaving real files behind unless they are to be discarded.
@@ -79,14 +91,15 @@ pub(crate) fn mount(
     shared: bool,
 ) -> Result<Mounted, CommandError> {
     let directory = absolute(directory)?;
-    let failed = |error: io::Error| CommandError::Mount(directory.clone(), error);
+    let failed = |obstacle: Obstacle| CommandError::Mount(directory.clone(), obstacle);
     let lower = open_path(&directory).map_err(|errno| failed(errno.into()))?;
     let fuse = mount_fuse(&directory, shared).map_err(failed)?;
     let root = open_path(Path::new("/")).map_err(|errno| failed(errno.into()))?;
-    let mountinfo = File::open("/proc/self/mountinfo").map_err(failed)?;
+    let mountinfo = File::open("/proc/self/mountinfo").map_err(|error| failed(error.into()))?;
+    let place = surroundings::place().ok_or(io::ErrorKind::NotFound);
     let request = Request::Serve(ViewRequest {
         directory: OsBytes::from(directory.as_path()),
-        place: surroundings::place().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?,
+        place: place.map_err(|kind| failed(Obstacle::Other(kind.into())))?,
         shared,
     });
     let descriptors = [lower.as_fd(), fuse.as_fd(), root.as_fd(), mountinfo.as_fd()];
@@ -97,12 +110,24 @@ pub(crate) fn mount(
         Err(error) => error,
     };
     // Nobody serves the mount: it must not stay.
-    detach(&directory, MntFlags::MNT_DETACH).map_err(failed)?;
+    detach(&directory, MntFlags::MNT_DETACH).map_err(|error| failed(error.into()))?;
     Err(refused)
 }
 
+/// Mounts over a directory of no use, and unmounts at once.
+pub(crate) fn try_out() -> Result<(), Obstacle> {
+    let directory = std::env::temp_dir().join(format!("zccache-doctor-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    let tried = mount_fuse(&directory, false).and_then(|fuse| {
+        drop(fuse);
+        Ok(detach(&directory, MntFlags::MNT_DETACH)?)
+    });
+    std::fs::remove_dir(&directory)?;
+    tried
+}
+
 fn absolute(directory: &Path) -> Result<PathBuf, CommandError> {
-    let failed = |error| CommandError::Mount(directory.to_owned(), error);
+    let failed = |error: io::Error| CommandError::Mount(directory.to_owned(), error.into());
     // A view whose daemon is gone cannot be looked at, but still be named.
     match std::fs::canonicalize(directory) {
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
@@ -118,10 +143,11 @@ fn open_path(path: &Path) -> nix::Result<OwnedFd> {
 
 /// Mounts with `mount(2)`, or with the help of fusermount3 where that is not
 /// permitted. Returns the open `/dev/fuse`.
-fn mount_fuse(directory: &Path, shared: bool) -> io::Result<OwnedFd> {
+fn mount_fuse(directory: &Path, shared: bool) -> Result<OwnedFd, Obstacle> {
+    let is_root = nix::unistd::geteuid().is_root();
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    let fuse = open("/dev/fuse", flags, Mode::empty())
-        .map_err(|errno| io::Error::other(format!("/dev/fuse: {}", errno.desc())))?;
+    // The helper opens it as the user, too.
+    let fuse = open("/dev/fuse", flags, Mode::empty()).map_err(Obstacle::of_device)?;
     let mode = std::fs::metadata(directory)?.mode() & libc::S_IFMT;
     let mut options = format!(
         "fd={},rootmode={mode:o},user_id={},group_id={}",
@@ -134,37 +160,60 @@ fn mount_fuse(directory: &Path, shared: bool) -> io::Result<OwnedFd> {
     }
     // Who may mount may have devices and set-user-ID programs; in a user
     // namespace the kernel adds the flags that keep them harmless.
-    let flags = MsFlags::empty();
-    match nix::mount::mount(
-        Some("zccache"),
-        directory,
-        Some("fuse.zccache"),
-        flags,
-        Some(options.as_str()),
-    ) {
+    let (source, kind, flags) = (source(), Some(KIND), MsFlags::empty());
+    match nix::mount::mount(Some(&*source), directory, kind, flags, Some(options.as_str())) {
         Ok(()) => Ok(fuse),
-        Err(Errno::EPERM) => with_fusermount(directory),
+        Err(Errno::EPERM) if !is_root => with_fusermount(directory),
+        Err(errno @ (Errno::EPERM | Errno::EACCES)) => Err(Obstacle::MountRefused(errno.desc())),
         Err(errno) => Err(errno.into()),
     }
 }
 
+/// What the table of mounts names as the source of a view: its store, unless the
+/// options of fusermount3 could not hold the name.
+fn source() -> OsString {
+    let plain = |name: &OsString| !name.as_encoded_bytes().iter().any(|b| b",\\".contains(b));
+    let store = crate::client::store().map(PathBuf::into_os_string).ok();
+    store.filter(plain).unwrap_or_else(|| "zccache".into())
+}
+
+/// The type of our mounts, as the table of mounts tells it.
+const KIND: &str = "fuse.zccache";
+
+/// The program that mounts for ordinary users.
+const HELPER: &str = "fusermount3";
+
 /// fusermount3 mounts and sends the descriptor over the socket whose number it
 /// finds in `_FUSE_COMMFD` (libfuse, `util/fusermount.c`).
-fn with_fusermount(directory: &Path) -> io::Result<OwnedFd> {
+fn with_fusermount(directory: &Path) -> Result<OwnedFd, Obstacle> {
     let (ours, theirs) = UnixStream::pair()?;
     keep_across_exec(theirs.as_fd())?;
-    let status = Command::new("fusermount3")
-        .args(["-o", "fsname=zccache,subtype=zccache", "--"])
+    let mut options = OsString::from("subtype=zccache,fsname=");
+    options.push(source());
+    let output = Command::new(HELPER)
+        .arg("-o")
+        .arg(options)
+        .arg("--")
         .arg(directory)
         .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
-        .status()?;
+        .output();
     drop(theirs);
-    if !status.success() {
-        return Err(io::Error::other("fusermount3 could not mount"));
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return Err(Obstacle::of_helper(helper().as_deref(), &output.stderr)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Obstacle::NoHelper),
+        Err(error) => return Err(error.into()),
     }
     let mut descriptors = Vec::new();
     socket::receive(ours.as_fd(), &mut [0], &mut descriptors)?;
-    descriptors.pop().ok_or_else(|| io::Error::other("fusermount3 sent no descriptor"))
+    let sent = descriptors.pop();
+    sent.ok_or_else(|| Obstacle::HelperRefused("it sent no descriptor".to_owned()))
+}
+
+/// Where the helper is.
+fn helper() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(HELPER)).find(|file| file.is_file())
 }
 
 fn keep_across_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -179,7 +228,7 @@ pub(crate) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) => {
             let lazy = flags.contains(MntFlags::MNT_DETACH);
-            let mut command = Command::new("fusermount3");
+            let mut command = Command::new(HELPER);
             command.arg(if lazy { "-uz" } else { "-u" }).arg("--").arg(directory);
             match command.output()?.status.success() {
                 true => Ok(()),
@@ -187,5 +236,21 @@ pub(crate) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
             }
         }
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Removes all dead views of this store: those whose keeper has died as well.
+pub(crate) fn bury_all() {
+    let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
+    let ours = OsBytes::from(source());
+    for line in mounts.split(|&byte| byte == b'\n') {
+        let mut fields = line.split(|&byte| byte == b' ');
+        if let (Some(source), Some(point), Some(kind)) =
+            (fields.next(), fields.next(), fields.next())
+            && kind == KIND.as_bytes()
+            && OsBytes::of_mount_table(source) == ours
+        {
+            keeper::bury(OsBytes::of_mount_table(point).as_path());
+        }
     }
 }

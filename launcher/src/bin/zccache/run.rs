@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, fork};
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 use zccache_core::stats::Counters;
@@ -20,6 +22,7 @@ use zccache_core::stats::Counters;
 use crate::client::{Client, CommandError};
 use crate::keeper::bury;
 use crate::mount::{Mounted, detach, mount, settle};
+use crate::obstacle::Obstacle;
 use crate::process::process_descriptor;
 use crate::show;
 
@@ -50,7 +53,7 @@ fn mount_all(directories: &[PathBuf]) -> Result<Vec<Mounted>, CommandError> {
         return Ok(Vec::new());
     }
     if let Err(error) = enter_private_namespace() {
-        warn(&CommandError::Namespace(error));
+        warn(&CommandError::Namespace(Obstacle::of_namespace(error)));
         return Ok(Vec::new());
     }
     let mount = |(client, directory): (Client, &PathBuf)| {
@@ -79,6 +82,30 @@ fn enter_private_namespace() -> io::Result<()> {
     // The working directory is still the one outside: enter it anew, so that
     // relative paths lead into the views.
     std::env::set_current_dir(std::env::current_dir()?)
+}
+
+/// Mounts in a private namespace that ends at once.
+pub(crate) fn try_out() -> Result<(), Obstacle> {
+    // The words of the child are the text of the obstacle.
+    let (read, write) = nix::unistd::pipe()?;
+    // SAFETY: the command has only this thread, so that the child may do all
+    // that the parent may.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let tried = enter_private_namespace()
+                .map_err(Obstacle::of_namespace)
+                .and_then(|()| crate::mount::try_out());
+            let words = tried.err().map(|obstacle| obstacle.to_string()).unwrap_or_default();
+            let written = fs::File::from(write).write_all(words.as_bytes());
+            std::process::exit(i32::from(written.is_err()));
+        }
+        ForkResult::Parent { child } => {
+            drop(write);
+            let words = io::read_to_string(fs::File::from(read))?;
+            waitpid(child, None)?;
+            if words.is_empty() { Ok(()) } else { Err(Obstacle::Other(io::Error::other(words))) }
+        }
+    }
 }
 
 fn start(command: &[OsString], session: &str) -> Result<Child, CommandError> {

@@ -1,15 +1,23 @@
 //! The views that the daemon serves.
 
+mod journal;
+
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::stat::fstat;
 
 use tokio::sync::watch;
 use zccache_core::protocol::{Settled, ViewRequest, ViewStatus};
 use zccache_core::{Digest, OsBytes};
-use zccache_fs::{Content, Settle, View, ViewOptions};
+use zccache_fs::{Content, Journal, NoJournal, Settle, View, ViewOptions};
 use zccache_store::{Pin, Store};
+
+use journal::ViewJournal;
 
 use crate::world::Atlas;
 
@@ -17,7 +25,11 @@ use crate::world::Atlas;
 pub(crate) struct Views {
     atlas: Arc<Atlas>,
     store: Arc<Store>,
+    /// Where the journals are.
+    journals: PathBuf,
     served: Mutex<Vec<Arc<Served>>>,
+    /// Keeps the blobs from being evicted that the journal at a path needs.
+    remembered: Mutex<HashMap<PathBuf, Vec<Pin>>>,
 }
 
 /// One view.
@@ -28,6 +40,7 @@ pub(crate) struct Served {
     ended: watch::Sender<bool>,
     /// Keeps the blobs of projected files from being evicted.
     pins: Mutex<HashMap<Digest, Pin>>,
+    journal: Option<(PathBuf, Arc<ViewJournal>)>,
 }
 
 /// The descriptors that come with a request to serve a view.
@@ -49,8 +62,18 @@ impl TryFrom<Vec<OwnedFd>> for ViewDescriptors {
 }
 
 impl Views {
-    pub(crate) fn new(atlas: Arc<Atlas>, store: Arc<Store>) -> Self {
-        Self { atlas, store, served: Mutex::default() }
+    /// No views yet; what their journals need is kept.
+    pub(crate) fn new(atlas: Arc<Atlas>, store: Arc<Store>, directory: &Path) -> Self {
+        let journals = directory.join("views");
+        let paths = std::fs::read_dir(&journals).into_iter().flatten();
+        let needed = paths.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let pins: Vec<Pin> =
+                journal::needs(&path).into_iter().map(|digest| store.pin(digest)).collect();
+            (!pins.is_empty()).then_some((path, pins))
+        });
+        let remembered = Mutex::new(needed.collect());
+        Self { atlas, store, journals, served: Mutex::default(), remembered }
     }
 
     /// Serves a view until it is unmounted. Blocks until the kernel has it.
@@ -65,20 +88,54 @@ impl Views {
         let device = namespace
             .device_mounted_at(request.directory.as_path())
             .ok_or_else(|| io::Error::other("nothing is mounted there"))?;
-        let content = Arc::new(StoreContent(Arc::clone(&self.store)));
+        let journal = self.journal(lower.as_fd(), &request.directory);
         let options = ViewOptions { shared: request.shared, ..ViewOptions::default() };
-        let view = Arc::new(View::serve(lower, fuse, options, content)?);
+        let content = Arc::new(StoreContent(Arc::clone(&self.store)));
+        let noted: Arc<dyn Journal> = match &journal {
+            Some((_, journal)) => Arc::clone(journal) as Arc<dyn Journal>,
+            None => Arc::new(NoJournal),
+        };
+        let view = Arc::new(View::serve(lower, fuse, options, content, noted)?);
+        let pins = view.digests().into_iter().map(|digest| (digest, self.store.pin(digest)));
         let served = Arc::new(Served {
             request,
             device,
+            pins: Mutex::new(pins.collect()),
             view,
             ended: watch::Sender::new(false),
-            pins: Mutex::default(),
+            journal,
         });
         self.atlas.add_view(device, Arc::clone(&served.view));
         self.lock().push(Arc::clone(&served));
+        if let Some((path, _)) = &served.journal {
+            self.remembered.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        }
         self.attend(Arc::clone(&served))?;
         Ok(served)
+    }
+
+    /// The journal of a view of the directory `lower`. A second view of it has
+    /// none, nor has one that cannot be written.
+    fn journal(
+        &self,
+        lower: BorrowedFd<'_>,
+        directory: &OsBytes,
+    ) -> Option<(PathBuf, Arc<ViewJournal>)> {
+        let stat = fstat(lower).ok()?;
+        let path = self.journals.join(format!("{:x}-{:x}", stat.st_dev, stat.st_ino));
+        let is_in_use =
+            |served: &Arc<Served>| served.journal.as_ref().is_some_and(|(other, _)| *other == path);
+        if self.lock().iter().any(is_in_use) {
+            return None;
+        }
+        let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&self.journals);
+        match made.and_then(|()| ViewJournal::open(&path, directory)) {
+            Ok(journal) => Some((path, Arc::new(journal))),
+            Err(error) => {
+                tracing::warn!(%error, %directory, "a view is not remembered");
+                None
+            }
+        }
     }
 
     /// Waits for the unmount on a thread of its own, then lets go of the view.
@@ -95,8 +152,13 @@ impl Views {
     /// What was projected since the view was settled becomes real now: the
     /// directory below is still at hand.
     fn release(&self, served: &Arc<Served>) {
-        for lost in served.view.settle(Settle::Materialise).failed {
-            tracing::error!(path = %lost.path.display(), error = %lost.error, "a file is lost");
+        let failed = served.view.settle(Settle::Materialise).failed;
+        for lost in &failed {
+            let (path, error) = (lost.path.display(), &lost.error);
+            tracing::error!(%path, %error, "a file is not there until the view is mounted again");
+        }
+        if let (true, Some((_, journal))) = (failed.is_empty(), &served.journal) {
+            journal.remove();
         }
         self.atlas.remove_view(served.device);
         let mut all = self.lock();

@@ -1,0 +1,95 @@
+//! Stopping the daemon, and starting it again.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use zccache_core::protocol::{Request, Status};
+
+use crate::client::{Client, CommandError};
+use crate::{mount, process};
+
+/// How long to wait for a daemon to write what it has in flight, and for
+/// compilers to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait between two looks at running compilers.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Unmounts the lasting views, then stops the daemon if one runs.
+pub(crate) fn stop() -> Result<(), CommandError> {
+    let Some(mut client) = Client::connect()? else { return Ok(()) };
+    let status = client.status()?;
+    refuse_private(&status)?;
+    for view in lasting_views(&status) {
+        mount::unmount(&view, false)?;
+    }
+    end(client, &status)
+}
+
+/// Waits until no compiler runs, stops the daemon, starts it, and mounts again
+/// what was mounted. A view that is in use is not taken away: then all stays as it was.
+pub(crate) fn restart() -> Result<(), CommandError> {
+    let Some(mut client) = Client::connect()? else {
+        return Client::connect_or_start().map(drop);
+    };
+    let status = wait_for_compilers(&mut client)?;
+    refuse_private(&status)?;
+    let mut unmounted = Vec::new();
+    let mut result = Ok(());
+    for view in lasting_views(&status) {
+        result = mount::unmount(&view, false);
+        if result.is_err() {
+            break;
+        }
+        unmounted.push(view);
+    }
+    let result = result.and_then(|()| end(client, &status));
+    if result.is_ok() {
+        Client::connect_or_start()?;
+    }
+    for view in unmounted {
+        mount::lasting(&view)?;
+    }
+    result
+}
+
+fn wait_for_compilers(client: &mut Client) -> Result<Status, CommandError> {
+    let patience = Instant::now() + PATIENCE;
+    let mut said = false;
+    loop {
+        let status = client.status()?;
+        match status.running {
+            0 => return Ok(status),
+            running if Instant::now() > patience => return Err(CommandError::Building(running)),
+            running if !said => eprintln!("zccache: waiting for {running} running compilers"),
+            _ => {}
+        }
+        said = true;
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Nobody but their command can unmount private views.
+fn refuse_private(status: &Status) -> Result<(), CommandError> {
+    match status.views.iter().find(|view| view.private) {
+        None => Ok(()),
+        Some(view) => Err(CommandError::Refused(format!(
+            "'zccache run' shows a view of {}; let its command end first",
+            view.directory
+        ))),
+    }
+}
+
+fn lasting_views(status: &Status) -> Vec<PathBuf> {
+    let lasting = status.views.iter().filter(|view| !view.private);
+    lasting.map(|view| view.directory.as_path().to_owned()).collect()
+}
+
+fn end(mut client: Client, status: &Status) -> Result<(), CommandError> {
+    let daemon = process::process_descriptor(status.pid).map_err(CommandError::System)?;
+    client.order(&Request::Stop)?;
+    match process::ends_within(&daemon, PATIENCE) {
+        true => Ok(()),
+        false => Err(CommandError::Refused("the daemon is still writing results".into())),
+    }
+}
