@@ -11,6 +11,7 @@ pub mod environment;
 pub mod plan;
 pub mod program;
 pub mod response;
+pub mod rust;
 pub mod source;
 
 pub use plan::plan;

@@ -2,8 +2,9 @@
 
 use zccache_core::{Invocation, InvocationKey, Reason, TaggedHasher};
 
+use crate::program::Family;
 use crate::response::ResponseFiles;
-use crate::{arguments, cpu, environment, program, response};
+use crate::{arguments, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
@@ -28,14 +29,15 @@ mod tag {
 pub fn plan(invocation: &Invocation, files: &dyn ResponseFiles) -> Result<InvocationKey, Reason> {
     let (compiler, arguments) = invocation.argv.split_first().ok_or(Reason::UnknownTool)?;
     let name = compiler.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    if !program::is_driver(name) {
-        return Err(Reason::UnknownTool);
-    }
-    let traits = arguments::examine(&response::expand(arguments, files)?)?;
-    Ok(key(invocation, traits))
+    let family = program::family(name).ok_or(Reason::UnknownTool)?;
+    let traits = match family {
+        Family::C => arguments::examine(&response::expand(arguments, files)?)?,
+        Family::Rust => rust::examine(invocation, files)?,
+    };
+    Ok(key(invocation, family, traits))
 }
 
-fn key(invocation: &Invocation, traits: arguments::Traits) -> InvocationKey {
+fn key(invocation: &Invocation, family: Family, traits: arguments::Traits) -> InvocationKey {
     let mut hasher = TaggedHasher::new();
     hasher.field(tag::VERSION, KEY_VERSION);
     for argument in &invocation.argv {
@@ -47,7 +49,11 @@ fn key(invocation: &Invocation, traits: arguments::Traits) -> InvocationKey {
         let columns = terminal.map(|terminal| terminal.columns.to_le_bytes());
         hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
     }
-    environment::add_of_compilers(invocation, tag::VARIABLE, &mut hasher);
+    if family == Family::Rust {
+        let columns = invocation.console.map(|terminal| terminal.columns.to_le_bytes());
+        hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
+    }
+    environment::add_of_compilers(invocation, family, tag::VARIABLE, &mut hasher);
     if traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some() {
         hasher.field(tag::WHOLE_ENVIRONMENT, environment::whole(invocation).as_bytes());
     }

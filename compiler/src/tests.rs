@@ -30,6 +30,7 @@ fn invocation(command: &str) -> Invocation {
         umask: 0o022,
         place: Place { namespace: 1, root_device: 1, root_inode: 1 },
         terminals: [None, None],
+        console: None,
     }
 }
 

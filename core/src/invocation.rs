@@ -19,6 +19,8 @@ pub struct Invocation {
     pub place: Place,
     /// Standard output and standard error, when they are terminals.
     pub terminals: [Option<Terminal>; 2],
+    /// The controlling terminal (`tty(4)`), which some tools ask for its width.
+    pub console: Option<Terminal>,
 }
 
 impl Invocation {

@@ -88,6 +88,8 @@ reasons! {
     TooManyOutputs = 213, "too_many_outputs";
     /// The tool wrote to or looked at something private to its process.
     PrivatePath = 214, "private_path";
+    /// The compiler went on from a cache of its own, which results may tell.
+    OwnCache = 230, "own_cache";
 
     /// The compiler failed; failures are not kept yet.
     CompilerFailed = 300, "compiler_failed";

@@ -11,6 +11,7 @@ mod house;
 mod inputs;
 mod outputs;
 mod projects;
+mod rust;
 mod view;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
@@ -43,3 +44,23 @@ macro_rules! trials {
     )+};
 }
 pub(crate) use trials;
+
+/// Makes two tests of each function that takes a trial: in a view and outside one.
+macro_rules! places {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            use zccache_tests::{Compiler, Place, trial};
+
+            #[test]
+            fn plain() {
+                trial::once(Place::Plain, Compiler::Gcc, super::$name);
+            }
+
+            #[test]
+            fn view() {
+                trial::once(Place::View, Compiler::Gcc, super::$name);
+            }
+        }
+    )+};
+}
+pub(crate) use places;

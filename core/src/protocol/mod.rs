@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::{Invocation, OsBytes, Reason};
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -98,11 +98,31 @@ pub enum Verdict {
     Run {
         /// Device numbers of the views; files on them need no descriptor.
         views: Vec<u64>,
+        /// What the tool has for itself.
+        own: Own,
     },
     /// Replace the launcher by the compiler.
     Bypass(Reason),
     /// An equal invocation is running; another verdict follows.
     Wait,
+}
+
+/// Absolute paths that are neither input nor output of a command.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Own {
+    /// Files that no result depends on.
+    pub ignored: Vec<OsBytes>,
+    /// Directories in which the tool keeps a cache for each of its products. A
+    /// run counts only if it found none for its own, and leaves one behind.
+    pub caches: Vec<OsBytes>,
+}
+
+impl Own {
+    /// Whether a path is one of these itself.
+    #[must_use]
+    pub fn is(&self, path: &[u8]) -> bool {
+        self.ignored.iter().chain(&self.caches).any(|own| own.as_bytes() == path)
+    }
 }
 
 /// A result to replay.

@@ -1,8 +1,10 @@
 //! From the report of a run to an entry of the store.
 
 mod flights;
+mod outputs;
 mod publication;
 mod publisher;
+mod rustc;
 mod trace;
 
 pub(crate) use flights::{Boarding, Flight, Flights, landed};

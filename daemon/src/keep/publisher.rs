@@ -12,11 +12,11 @@ use nix::sys::stat::fstat;
 use zccache_compiler::clock::Window;
 use zccache_core::report::{Ended, Report, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Stamp,
-    limits,
+    CompileResult, Content, Digest, Entry, Invocation, InvocationKey, Output, Reason, Stamp, limits,
 };
 use zccache_store::{Staged, Store};
 
+use super::outputs::digests;
 use super::publication::{Backlog, Publication};
 use super::trace::Sealer;
 use crate::world::{Contents, Namespace, now};
@@ -28,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) report: Report,
     /// One for each output that is `attached`, in order.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// The digest of each output; filled by [`Publisher::submit`].
+    pub(crate) digests: Vec<Digest>,
     pub(crate) namespace: Arc<Namespace>,
     /// Device numbers of the views when the run began.
     pub(crate) views: Vec<u64>,
@@ -45,19 +47,27 @@ pub(crate) struct Publisher {
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     backlog: Arc<Backlog>,
+    contents: Arc<Contents>,
+}
+
+impl Job {
+    fn sealer<'a>(&'a self, contents: &'a Contents) -> Sealer<'a> {
+        Sealer { namespace: &self.namespace, contents, views: &self.views }
+    }
 }
 
 impl Publisher {
     pub(crate) fn start(store: Arc<Store>, contents: Arc<Contents>) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let worker = Worker { store, contents };
+        let worker = Worker { store, contents: Arc::clone(&contents) };
         let thread = std::thread::Builder::new()
             .name("publisher".into())
             .spawn(move || worker.run(&jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), backlog: Arc::default() })
+        Ok(Self { queue: Some(queue), thread: Some(thread), backlog: Arc::default(), contents })
     }
 
-    /// Takes a run, or abandons it at once when too much waits already.
+    /// Takes a run, or abandons it at once when too much waits already. Its
+    /// launcher waits until this returns.
     pub(crate) fn submit(&self, mut job: Job) {
         if let Err(reason) = admit(&job.report) {
             return job.publication.abandon(reason);
@@ -66,6 +76,11 @@ impl Publisher {
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
             return job.publication.abandon(reason);
         }
+        let sealer = job.sealer(&self.contents);
+        job.digests = match digests(&job.report.outputs, &job.descriptors, &sealer) {
+            Ok(digests) => digests,
+            Err(reason) => return job.publication.abandon(reason),
+        };
         let refused = match &self.queue {
             Some(queue) => queue.try_send(job).err(),
             None => Some(TrySendError::Disconnected(job)),
@@ -147,13 +162,13 @@ impl Worker {
 
     /// The entry of a run, its inputs and outputs unchanged since it ended.
     fn seal(&self, job: &Job) -> Result<(Entry, Vec<Staged>), Reason> {
-        let sealer =
-            Sealer { namespace: &job.namespace, contents: &self.contents, views: &job.views };
+        let sealer = job.sealer(&self.contents);
         let made = now().map_err(|_| Reason::OutputChanged)?;
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
+        let mut dep_info = None;
         let mut attached = job.descriptors.iter();
-        for written in &job.report.outputs {
+        for (written, digest) in job.report.outputs.iter().zip(&job.digests) {
             let opened;
             let file = if written.attached {
                 attached.next().ok_or(Reason::OutputChanged)?.as_fd()
@@ -161,17 +176,19 @@ impl Worker {
                 opened = job.namespace.open(written.path.as_path());
                 opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
             };
-            unchanged(&sealer, written, file)?;
+            has_mode(written, file)?;
             if window(&job.report, made).is_some_and(|window| tells_time(file, &window)) {
                 return Err(Reason::TimeMacro);
             }
-            let content = self.content(written, file, &mut blobs)?;
-            unchanged(&sealer, written, file)?;
+            let content = self.content(written, file, digest, &mut blobs)?;
+            if written.path.as_bytes().ends_with(b".d") {
+                dep_info = Some(read_whole(file).map_err(|_| Reason::OutputChanged)?);
+            }
             let (path, mode, manner) = (written.path.clone(), written.mode, written.manner);
             outputs.push(Output { path, mode, manner, content });
         }
         let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
-        let trace = sealer.trace(&job.invocation, &job.report.sightings)?;
+        let trace = sealer.trace(&job.invocation, &job.report.sightings, dep_info.as_deref())?;
         let result = CompileResult { status, streams: job.report.streams.clone(), outputs };
         Ok((Entry { trace, result, made, cost: job.report.cost }, blobs))
     }
@@ -180,33 +197,33 @@ impl Worker {
         &self,
         written: &WrittenFile,
         file: BorrowedFd<'_>,
+        digest: &Digest,
         blobs: &mut Vec<Staged>,
     ) -> Result<Content, Reason> {
         let length = written.identity.size;
         if length <= limits::INLINE_BYTES {
             let mut bytes = vec![0; usize::try_from(length).map_err(|_| Reason::OutputChanged)?];
             read_exactly(file, &mut bytes).map_err(|_| Reason::OutputChanged)?;
+            if Digest::of(&bytes) != *digest {
+                return Err(Reason::OutputChanged);
+            }
             return Ok(Content::Inline(bytes));
         }
         let staged = self.store.stage(file, length).map_err(|error| {
             tracing::warn!(%error, "an output could not be copied");
             Reason::StoreFailed
         })?;
-        let digest = staged.digest();
+        if staged.digest() != *digest {
+            return Err(Reason::OutputChanged);
+        }
         blobs.push(staged);
-        Ok(Content::Blob { digest, length })
+        Ok(Content::Blob { digest: *digest, length })
     }
 }
 
-fn unchanged(
-    sealer: &Sealer<'_>,
-    written: &WrittenFile,
-    file: BorrowedFd<'_>,
-) -> Result<(), Reason> {
+fn has_mode(written: &WrittenFile, file: BorrowedFd<'_>) -> Result<(), Reason> {
     let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
-    let same = sealer.is_same(&written.identity, &Identity::from(&stat));
-    let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
-    if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
+    if stat.st_mode & 0o7777 == written.mode { Ok(()) } else { Err(Reason::OutputChanged) }
 }
 
 /// When the compiler ran, with a second to spare on both sides.
@@ -258,6 +275,12 @@ fn read_exactly(file: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
+}
+
+fn read_whole(file: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(fstat(file)?.st_size).unwrap_or(0)];
+    read_exactly(file, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Builds come first. Linux keeps a niceness for each thread (`sched(7)`).

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use zccache_compiler::rust::Searched;
 use zccache_compiler::{environment, program};
 use zccache_core::entry::Twins;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{Digest, Expected, Identity, Invocation, Observation, Reason, Trace};
 
-use crate::world::{Contents, Found, Namespace, Traits, digest_of_names, kinship};
+use super::rustc::RustRun;
+use crate::world::{Contents, Found, FoundFile, Namespace, Traits, digest_of_names, kinship};
 
 /// Turns what a launcher reported into what a later invocation is compared with.
 pub(crate) struct Sealer<'a> {
@@ -29,7 +31,9 @@ impl Sealer<'_> {
         &self,
         invocation: &Invocation,
         sightings: &[Sighting],
+        dep_info: Option<&[u8]>,
     ) -> Result<Trace, Reason> {
+        let rust = RustRun::of(invocation, sightings, dep_info);
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
@@ -39,12 +43,17 @@ impl Sealer<'_> {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
-                    if traits.includes_once {
+                    if traits.mentions_time && rust.is_none() {
+                        return Err(Reason::TimeMacro);
+                    }
+                    if traits.includes_once && rust.is_none() {
                         files.push((observations.len(), *identity, digest));
                     }
                     Expected::File { digest, executable: *executable }
                 }
-                Seen::Directory { identity, listed: true } => self.listing(path, identity)?,
+                Seen::Directory { identity, listed: true } => {
+                    self.searched(sighting, identity, rust.as_ref())?
+                }
                 Seen::Directory { .. } => Expected::Directory,
                 Seen::Absent => Expected::Absent,
                 Seen::Symlink(target) => Expected::Symlink(target.clone()),
@@ -54,8 +63,29 @@ impl Sealer<'_> {
             let path = sighting.path.clone();
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
-        let environment = unknown_program.then(|| environment::whole(invocation));
-        Ok(Trace { observations, twins: twins(&files), environment })
+        let variables = rust.map_or_else(|| Some(Vec::new()), |run| run.variables());
+        let unknown = unknown_program || variables.is_none();
+        let environment = unknown.then(|| environment::whole(invocation));
+        let variables = variables.unwrap_or_default();
+        Ok(Trace { observations, twins: twins(&files), environment, variables })
+    }
+
+    /// What of a directory that was opened matters to the run.
+    fn searched(
+        &self,
+        directory: &Sighting,
+        before: &Identity,
+        rust: Option<&RustRun<'_>>,
+    ) -> Result<Expected, Reason> {
+        let searched = rust.map(|run| (run, run.searched(&directory.path)));
+        match searched {
+            Some((_, Searched::Nothing)) => Ok(Expected::Directory),
+            Some((run, Searched::Crates)) => {
+                let names = run.crates_in(directory, self.namespace)?;
+                Ok(Expected::Crates { names: digest_of_names(&names), linked: run.linked() })
+            }
+            Some((_, Searched::Whole)) | None => self.listing(directory.path.as_path(), before),
+        }
     }
 
     /// The digest of an input that is still what it was just before it was read,
@@ -65,20 +95,37 @@ impl Sealer<'_> {
         let Found::File(found) = self.namespace.look(path, sighting.follow) else {
             return Err(Reason::InputChanged);
         };
-        if !self.is_same(before, &found.identity) {
-            return Err(Reason::InputChanged);
-        }
-        if self.contents.is_racy(self.namespace, path, &found.identity, sighting.at) {
-            return Err(Reason::InputRacy);
-        }
-        let (digest, traits) = self.contents.examine(self.namespace, path, &found)?;
-        if traits.mentions_time {
-            return Err(Reason::TimeMacro);
-        }
+        let (digest, traits) = if self.is_same(before, &found.identity) {
+            if self.contents.is_racy(self.namespace, path, &found.identity, sighting.at) {
+                return Err(Reason::InputRacy);
+            }
+            self.contents.examine(self.namespace, path, &found)?
+        } else {
+            self.restamped(path, before, &found)?
+        };
         if traits.holds_stamps {
             return Err(Reason::StampedInput);
         }
         Ok((digest, traits))
+    }
+
+    /// As `file`, for one that has been linked or given other times since, as cargo
+    /// does with what rustc has made while dependents of it run already: what was
+    /// in it under its old stamps must be known, and be in it now.
+    fn restamped(
+        &self,
+        path: &Path,
+        before: &Identity,
+        found: &FoundFile,
+    ) -> Result<(Digest, Traits), Reason> {
+        let now = found.identity;
+        let stamps = Identity { mtime: before.mtime, ctime: before.ctime, ..now };
+        if !self.is_same(before, &stamps) {
+            return Err(Reason::InputChanged);
+        }
+        let then = self.contents.known(&stamps).ok_or(Reason::InputChanged)?;
+        let examined = self.contents.examine(self.namespace, path, found)?;
+        if examined.0 == then { Ok(examined) } else { Err(Reason::InputChanged) }
     }
 
     /// Whether a file is the same as the launcher saw. In a view the launcher sees

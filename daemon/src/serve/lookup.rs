@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
+use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::response::ResponseFiles;
+use zccache_compiler::rust;
 use zccache_compiler::{environment, plan};
 use zccache_core::entry::Manner;
-use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
+use zccache_core::protocol::{Delivery, Hit, Own, Reply, Source, Verdict};
 use zccache_core::settings::is_on;
 use zccache_core::{
     CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, limits,
@@ -144,7 +146,8 @@ impl Daemon {
     ) -> Result<Answer, ConnectionError> {
         self.ledger.count(&case.session, |counters| counters.misses += 1);
         let views = self.atlas.devices();
-        frames.send(&Reply::Verdict(Verdict::Run { views: views.clone() })).await?;
+        let run = Verdict::Run { views: views.clone(), own: own_paths(&case.invocation) };
+        frames.send(&Reply::Verdict(run)).await?;
         Ok(Answer::Run(Ticket { case, views, publication }))
     }
 
@@ -158,7 +161,10 @@ impl Daemon {
             let environment = entry.trace.environment.is_none_or(|digest| {
                 *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
             });
-            environment && self.verifier.holds(&entry.trace, &case.namespace, &self.contents)
+            let asked_for = entry.trace.variables.iter().all(|v| v.holds(&case.invocation));
+            environment
+                && asked_for
+                && self.verifier.holds(&entry.trace, &case.namespace, &self.contents)
         };
         let entry = candidates.iter().find(holds)?;
         let delivered = self.deliver(case, &entry.result)?;
@@ -237,10 +243,19 @@ impl Daemon {
             invocation,
             report,
             descriptors,
+            digests: Vec::new(),
             namespace,
             views,
             publication,
         });
+    }
+}
+
+/// What a command has for itself, so that no result depends on it.
+fn own_paths(invocation: &Invocation) -> Own {
+    match family_of(invocation) {
+        Some(Family::Rust) => rust::own_paths(invocation),
+        Some(Family::C) | None => Own::default(),
     }
 }
 

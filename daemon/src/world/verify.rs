@@ -8,7 +8,7 @@ use zccache_core::entry::{Kinship, Twins};
 use zccache_core::{Digest, Expected, Identity, Observation, OsBytes, Stamp, TaggedHasher, Trace};
 
 use super::contents::now;
-use super::{Contents, Found, Located, Namespace};
+use super::{Contents, CratesUsed, Found, Located, Namespace};
 
 /// Compares traces with the world.
 pub(crate) struct Verifier {
@@ -50,7 +50,7 @@ impl Verifier {
                 }
                 continue;
             }
-            let Some(seen) = matches(observation, namespace, contents) else {
+            let Some(seen) = matches(trace, observation, namespace, contents) else {
                 return false;
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -133,6 +133,7 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
 /// None if the observation differs; else the identity of a file.
 #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
 fn matches(
+    trace: &Trace,
     observation: &Observation,
     namespace: &Namespace,
     contents: &Contents,
@@ -148,6 +149,9 @@ fn matches(
         (Expected::Directory, Found::Directory(_)) => true,
         (Expected::Listing(names), Found::Directory(_)) => {
             digest_of_names(&namespace.list(path).ok()?) == *names
+        }
+        (&Expected::Crates { names, linked }, Found::Directory(_)) => {
+            CratesUsed::of(trace, linked).digest(namespace.list(path).ok()?) == names
         }
         (Expected::Symlink(before), Found::Symlink(target)) => before == target,
         (

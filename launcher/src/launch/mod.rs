@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use zccache_core::protocol::{Reply, Request, Verdict};
+use zccache_core::protocol::{Own, Reply, Request, Verdict};
 use zccache_core::report::Ended;
-use zccache_core::{limits, settings};
+use zccache_core::{OsBytes, limits, settings};
 
 use crate::daemon_link::{self, Connection, LinkError};
 use crate::environment::variable;
@@ -57,7 +57,7 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
     let invocation = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
     let store = settings::store_directory(|name| {
         let value = invocation.variable(name.as_bytes())?;
-        Some(PathBuf::from(zccache_core::OsBytes::from(value).as_os_str()))
+        Some(PathBuf::from(OsBytes::from(value).as_os_str()))
     })
     .map_err(|_| Unserved)?;
     let directory = invocation.cwd.clone();
@@ -66,8 +66,9 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
     connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
     match deliver(&mut connection)? {
         Served::Status(status) => Ok(status),
-        Served::Run(views) => {
-            let setting = Setting { directory: directory.as_bytes(), umask, views: &views };
+        Served::Run { views, own } => {
+            let directory = directory.as_bytes();
+            let setting = Setting { directory, umask, views: &views, own: &own };
             run(&mut connection, &command.program, setting)
         }
     }
@@ -77,8 +78,8 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
 enum Served {
     /// The result is in place; the exit status.
     Status(i32),
-    /// The compiler has to run under observation; the device numbers of the views.
-    Run(Vec<u64>),
+    /// The compiler has to run under observation; see [`Verdict::Run`].
+    Run { views: Vec<u64>, own: Own },
 }
 
 fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
@@ -92,7 +93,7 @@ fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
                 }
                 connection.send(&Request::Undeliverable, &[])?;
             }
-            Verdict::Run { views } => return Ok(Served::Run(views)),
+            Verdict::Run { views, own } => return Ok(Served::Run { views, own }),
             Verdict::Bypass(_) | Verdict::Wait => return Err(Unserved),
         }
     }

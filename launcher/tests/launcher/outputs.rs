@@ -84,7 +84,7 @@ fn files_on_a_view_are_not_attached() {
     let bench = Bench::new();
     bench.script("tool", "echo x > out");
     let device = fs::metadata(bench.path("")).unwrap().dev();
-    let run = Verdict::Run { views: vec![device] };
+    let run = Verdict::Run { views: vec![device], own: Own::default() };
     let done = bench.answered(bench.launcher(&["./tool"]), vec![run.into()]);
     assert!(!done.kept().outputs[0].attached);
     assert!(done.heard.descriptors.is_empty());

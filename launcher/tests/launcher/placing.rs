@@ -149,8 +149,10 @@ fn after_a_refusal_the_run_is_observed_on_the_same_connection() {
     bench.script("tool", "echo x > out");
     symlink("real", bench.path("out")).unwrap();
     let file = inline(&bench.path("out"), "x", Manner::InPlace);
-    let answers =
-        vec![Verdict::Hit(hit(vec![file])).into(), Verdict::Run { views: Vec::new() }.into()];
+    let answers = vec![
+        Verdict::Hit(hit(vec![file])).into(),
+        Verdict::Run { views: Vec::new(), own: Own::default() }.into(),
+    ];
     let done = bench.answered(bench.launcher(&["./tool"]), answers);
     assert_eq!(done.report().unobservable, Some(Reason::OddOutput));
     assert_eq!(fs::read_to_string(bench.path("real")).unwrap(), "x\n");

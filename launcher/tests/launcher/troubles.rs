@@ -86,7 +86,7 @@ fn where_observing_is_not_possible_the_compiler_runs_all_the_same() {
     let bench = Bench::new();
     bench.write("a.c", "#warning seen\nint a;\n");
     let inner = Bench::new();
-    let run = zccache_core::protocol::Verdict::Run { views: Vec::new() };
+    let run = zccache_core::protocol::Verdict::Run { views: Vec::new(), own: Own::default() };
     let daemon = crate::daemon::serve(&inner.store(), vec![run.into()]);
     let mut command = bench.launcher(&["env", &format!("ZCCACHE_DIR={}", inner.store().display())]);
     command.args([crate::bench::LAUNCHER, "gcc", "-c", "a.c"]);
