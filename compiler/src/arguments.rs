@@ -197,7 +197,7 @@ fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
 
 /// Paths that name a stream or descriptor of the calling process, as process
 /// substitution makes them.
-fn refuse_private(argument: &[u8]) -> Result<(), Reason> {
+pub(crate) fn refuse_private(argument: &[u8]) -> Result<(), Reason> {
     let names = |text: &[u8]| argument.windows(text.len()).any(|window| window == text);
     let private = names(b"/dev/fd/")
         || names(b"/dev/std")

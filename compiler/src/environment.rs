@@ -4,6 +4,9 @@
 use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
+use crate::program::Family;
+use crate::rust;
+
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
 /// library read and that can change a result or a message: GCC manual,
 /// "Environment Variables Affecting GCC" and "Diagnostic Message Formatting";
@@ -52,6 +55,7 @@ const OF_COMPILERS_PREFIXES: &[&str] = &[
 /// the whole environment counts: those that shells, terminals, sessions and
 /// build tools change from one command to the next.
 const NOISE: &[&str] = &[
+    "CARGO_MAKEFLAGS",
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
     "MAKEFLAGS",
@@ -72,12 +76,21 @@ const NOISE: &[&str] = &[
     "_",
 ];
 
-/// Feeds the variables that can reach the result of a compiler, each as its own
-/// field, in the order of their names.
-pub(crate) fn add_of_compilers(invocation: &Invocation, tag: u8, to: &mut TaggedHasher) {
+/// Feeds the variables that can reach the result of a compiler of `family`, each
+/// as its own field, in the order of their names.
+pub(crate) fn add_of_compilers(
+    invocation: &Invocation,
+    family: Family,
+    tag: u8,
+    to: &mut TaggedHasher,
+) {
     let for_terminal = invocation.terminals.iter().any(Option::is_some);
-    let counts =
-        |entry: &&OsBytes| is_of_compilers(entry) || (for_terminal && name_of(entry) == WIDTH);
+    let counts = |entry: &&OsBytes| {
+        let name = name_of(entry);
+        is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
+            || (family == Family::Rust && is_listed(name, rust::VARIABLES, rust::PREFIXES))
+            || (for_terminal && name == WIDTH)
+    };
     add_sorted(invocation.environment.iter().filter(counts), tag, to);
 }
 
@@ -87,7 +100,10 @@ pub(crate) const DIRECTORY: &[u8] = b"PWD";
 /// Whether one of the variables that can reach the result of a compiler names
 /// the root, or overrides arguments.
 pub(crate) fn of_compilers_name(invocation: &Invocation, root: &Root) -> bool {
-    let counted = invocation.environment.iter().filter(|entry| is_of_compilers(entry));
+    let counted = invocation
+        .environment
+        .iter()
+        .filter(|entry| is_listed(name_of(entry), OF_COMPILERS, OF_COMPILERS_PREFIXES));
     let mut bytes = counted.map(OsBytes::as_bytes);
     bytes.any(|entry| entry.starts_with(b"CCC_") || root.is_named_in(entry))
 }
@@ -117,10 +133,9 @@ pub fn whole(invocation: &Invocation) -> Digest {
 /// The width that messages for a terminal are laid out for, where it is set.
 const WIDTH: &[u8] = b"COLUMNS";
 
-fn is_of_compilers(entry: &OsBytes) -> bool {
-    let name = name_of(entry);
-    OF_COMPILERS.iter().any(|known| known.as_bytes() == name)
-        || OF_COMPILERS_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+fn is_listed(name: &[u8], names: &[&str], prefixes: &[&str]) -> bool {
+    names.iter().any(|known| known.as_bytes() == name)
+        || prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 fn name_of(entry: &OsBytes) -> &[u8] {

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod program;
 pub mod relocation;
 pub mod response;
+pub mod rust;
 pub mod source;
 
 pub use plan::{Anywhere, Plan, plan};

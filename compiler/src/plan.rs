@@ -1,11 +1,12 @@
 //! From an invocation to its keys, or to the reason why it has none.
 
 use zccache_core::invocation::Input;
-use zccache_core::{Invocation, InvocationKey, Reason, Root, TaggedHasher};
+use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, TaggedHasher};
 
+use crate::program::Family;
 use crate::relocation::{self, Exposure};
 use crate::response::ResponseFiles;
-use crate::{arguments, cpu, environment, program, response};
+use crate::{arguments, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
@@ -56,26 +57,39 @@ pub fn plan(
     root: &Root,
 ) -> Result<Plan, Reason> {
     let (compiler, arguments) = invocation.argv.split_first().ok_or(Reason::UnknownTool)?;
-    if !program::is_driver(program::base_name(compiler.as_bytes())) {
-        return Err(Reason::UnknownTool);
+    let family = program::family(program::base_name(compiler.as_bytes()));
+    match family.ok_or(Reason::UnknownTool)? {
+        Family::C => plan_of_c(invocation, &response::expand(arguments, files)?, root),
+        Family::Rust => {
+            let traits = rust::examine(invocation, files)?;
+            let common = common_fields(invocation, Family::Rust, traits);
+            Ok(Plan { here: here(invocation, root, common), anywhere: None })
+        }
     }
-    let expanded = response::expand(arguments, files)?;
-    let traits = arguments::examine(&expanded)?;
+}
+
+fn plan_of_c(invocation: &Invocation, expanded: &[OsBytes], root: &Root) -> Result<Plan, Reason> {
+    let traits = arguments::examine(expanded)?;
     if traits.reads_input && !invocation.input.is_known() {
         return Err(Reason::SourceFromStdin);
     }
-    let foreign_code = traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some();
-    let mut common = common_fields(invocation, traits);
-    if foreign_code {
-        common.field(tag::WHOLE_ENVIRONMENT, environment::whole(invocation).as_bytes());
-    }
-    let sharable = !foreign_code && !relocation::are_obscure(&expanded, root);
+    let common = common_fields(invocation, Family::C, traits);
+    let sharable = !loads_code(invocation, traits) && !relocation::are_obscure(expanded, root);
     let anywhere = sharable.then(|| anywhere(invocation, root, common.clone())).flatten();
     Ok(Plan { here: here(invocation, root, common), anywhere })
 }
 
+/// Whether code that is none of the compiler's takes part.
+fn loads_code(invocation: &Invocation, traits: arguments::Traits) -> bool {
+    traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some()
+}
+
 /// What both keys have in common.
-fn common_fields(invocation: &Invocation, traits: arguments::Traits) -> TaggedHasher {
+fn common_fields(
+    invocation: &Invocation,
+    family: Family,
+    traits: arguments::Traits,
+) -> TaggedHasher {
     let mut hasher = TaggedHasher::new();
     hasher.field(tag::VERSION, KEY_VERSION);
     hasher.field(tag::UMASK, &invocation.umask.to_le_bytes());
@@ -83,7 +97,14 @@ fn common_fields(invocation: &Invocation, traits: arguments::Traits) -> TaggedHa
         let columns = terminal.map(|terminal| terminal.columns.to_le_bytes());
         hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
     }
-    environment::add_of_compilers(invocation, tag::VARIABLE, &mut hasher);
+    if family == Family::Rust {
+        let columns = invocation.console.map(|terminal| terminal.columns.to_le_bytes());
+        hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
+    }
+    environment::add_of_compilers(invocation, family, tag::VARIABLE, &mut hasher);
+    if loads_code(invocation, traits) {
+        hasher.field(tag::WHOLE_ENVIRONMENT, environment::whole(invocation).as_bytes());
+    }
     if let Input::Text { bytes, .. } = &invocation.input {
         hasher.field(tag::INPUT, bytes);
     }

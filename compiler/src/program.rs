@@ -1,13 +1,56 @@
 //! Programs by name: which are compilers, and whose environment is known.
 
+use zccache_core::Invocation;
+
+/// A kind of compilers that take the same arguments and read the same variables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// gcc and clang.
+    C,
+    /// rustc and the tools that are rustc in all but name.
+    Rust,
+}
+
+/// The family of a compiler, by its file name.
+#[must_use]
+pub fn family(file_name: &[u8]) -> Option<Family> {
+    if RUST.iter().any(|name| name.as_bytes() == file_name) {
+        return Some(Family::Rust);
+    }
+    is_driver(file_name).then_some(Family::C)
+}
+
+/// The family of the compiler that an invocation names.
+#[must_use]
+pub fn family_of(invocation: &Invocation) -> Option<Family> {
+    let compiler = invocation.argv.first()?.as_bytes();
+    family(compiler.rsplit(|&byte| byte == b'/').next().unwrap_or_default())
+}
+
+/// rustc, and clippy's driver, which is rustc with more lints.
+const RUST: &[&str] = &["clippy-driver", "rustc"];
+
 /// Drivers that are cached, without target prefix and version suffix.
 const DRIVERS: &[&str] = &["cc", "c++", "clang", "clang++", "g++", "gcc"];
 
 /// Programs that drivers start and whose variables the list of
 /// [`crate::environment`] covers (GCC manual, "Environment Variables Affecting
 /// GCC"; binutils manuals; `clang(1)`).
-const HELPERS: &[&str] =
-    &["as", "cc1", "cc1plus", "collect2", "ld", "ld.bfd", "ld.gold", "lld", "lto-wrapper", "lto1"];
+const HELPERS: &[&str] = &[
+    "as",
+    "cc1",
+    "cc1plus",
+    "collect2",
+    "ld",
+    "ld.bfd",
+    "ld.gold",
+    "ld.lld",
+    "lld",
+    "lto-wrapper",
+    "lto1",
+    "rust-lld",
+    "rust-objcopy",
+];
 
 /// Whether the file name is that of a C or C++ compiler driver, such as
 /// `x86_64-linux-gnu-g++-12` or `clang-14`.
@@ -66,7 +109,7 @@ fn leading_number(text: &[u8]) -> Option<u32> {
 /// it is a binary and not a script.
 #[must_use]
 pub fn has_known_environment(file_name: &[u8]) -> bool {
-    names_one_of(file_name, DRIVERS) || names_one_of(file_name, HELPERS)
+    family(file_name).is_some() || names_one_of(file_name, HELPERS)
 }
 
 /// The name of a program without its directory.

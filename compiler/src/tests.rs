@@ -33,6 +33,7 @@ fn invocation(command: &str) -> Invocation {
         place: Place { namespace: 1, root_device: 1, root_inode: 1 },
         terminals: [None, None],
         input: Input::Null,
+        console: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Rooted, Stamp, Template};
+use crate::{Digest, Invocation, OsBytes, Rooted, Stamp, Template};
 
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -15,6 +15,31 @@ pub struct Trace {
     /// Digest of the environment when a program without a list of the variables
     /// it reads took part in the run.
     pub environment: Option<Digest>,
+    /// Single variables that the run asked for by name, where a tool tells.
+    pub variables: Vec<Variable>,
+}
+
+/// One environment variable and what it was.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: OsBytes,
+    /// The digest of its value; none if it was not set, which is not the same as empty.
+    pub value: Option<Digest>,
+}
+
+impl Variable {
+    /// The variable of this name as an invocation has it.
+    #[must_use]
+    pub fn of(invocation: &Invocation, name: &[u8]) -> Self {
+        Self { name: name.into(), value: invocation.variable(name).map(Digest::of) }
+    }
+
+    /// Whether an invocation has the variable as it was.
+    #[must_use]
+    pub fn holds(&self, invocation: &Invocation) -> bool {
+        *self == Self::of(invocation, self.name.as_bytes())
+    }
 }
 
 /// One path and what was seen there.
@@ -44,6 +69,15 @@ pub enum Expected {
     Directory,
     /// A directory with this set of names; the digest of the sorted, tagged names.
     Listing(Digest),
+    /// A directory with these files of crates: of the names in it only those
+    /// count that are named like a crate which this trace has read.
+    Crates {
+        /// The digest of these names, sorted and tagged.
+        names: Digest,
+        /// Whether the run linked, so that the library beside a crate's metadata
+        /// counts as well.
+        linked: bool,
+    },
     /// A symbolic link with this target, not followed.
     Symlink(Rooted),
     /// A device, fifo or socket: `st_mode & S_IFMT` and `st_rdev`.

@@ -21,6 +21,8 @@ pub struct Invocation {
     pub terminals: [Option<Terminal>; 2],
     /// Standard input.
     pub input: Input,
+    /// The controlling terminal (`tty(4)`), which some tools ask for its width.
+    pub console: Option<Terminal>,
 }
 
 impl Invocation {

@@ -90,6 +90,8 @@ reasons! {
     PrivatePath = 214, "private_path";
     /// The tool read its standard input, or handed it on.
     InputRead = 215, "input_read";
+    /// The compiler went on from a cache of its own, which results may tell.
+    OwnCache = 230, "own_cache";
 
     /// The compiler failed, and not by an error that it found in a source.
     CompilerFailed = 300, "compiler_failed";

@@ -83,6 +83,13 @@ impl Rooted {
         }
     }
 
+    /// The path, or what of it follows the root.
+    #[must_use]
+    pub fn text(&self) -> &OsBytes {
+        let (Self::Plain(text) | Self::Below(text)) = self;
+        text
+    }
+
     /// The path where the root is now.
     #[must_use]
     pub fn at(&self, root: &Root) -> Cow<'_, OsBytes> {

@@ -10,6 +10,7 @@ pub mod confine;
 pub mod counters;
 pub mod programs;
 pub mod project;
+pub mod rust;
 pub mod sandbox;
 pub mod scenario;
 pub mod tree;

@@ -15,6 +15,7 @@ mod inputs;
 mod links;
 mod outputs;
 mod projects;
+mod rust;
 mod survival;
 mod users;
 mod view;
@@ -83,3 +84,22 @@ macro_rules! scenarios {
     };
 }
 pub(crate) use scenarios;
+/// Makes two tests of each function that takes a trial: in a view and outside one.
+macro_rules! places {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            use zccache_tests::{Compiler, Place, trial};
+
+            #[test]
+            fn plain() {
+                trial::once(Place::Plain, Compiler::Gcc, super::$name);
+            }
+
+            #[test]
+            fn view() {
+                trial::once(Place::View, Compiler::Gcc, super::$name);
+            }
+        }
+    )+};
+}
+pub(crate) use places;

@@ -99,6 +99,11 @@ pub enum Verdict {
     Run {
         /// Device numbers of the views; files on them need no descriptor.
         views: Vec<u64>,
+        /// What the tool has for itself.
+        own: Own,
+        /// Whether to wait for [`Reply::Done`] after the report: the build works on
+        /// the outputs as soon as it goes on, and they have to be read before.
+        awaited: bool,
     },
     /// Replace the launcher by the compiler.
     Bypass(Reason),
@@ -106,6 +111,24 @@ pub enum Verdict {
     Wait,
     /// The source is on standard input: read it, and look up again with it.
     ReadInput,
+}
+
+/// Absolute paths that are neither input nor output of a command.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Own {
+    /// Files that no result depends on.
+    pub ignored: Vec<OsBytes>,
+    /// Directories in which the tool keeps a cache for each of its products. A
+    /// run counts only if it found none for its own, and leaves one behind.
+    pub caches: Vec<OsBytes>,
+}
+
+impl Own {
+    /// Whether a path is one of these itself.
+    #[must_use]
+    pub fn is(&self, path: &[u8]) -> bool {
+        self.ignored.iter().chain(&self.caches).any(|own| own.as_bytes() == path)
+    }
 }
 
 /// A result to replay.

@@ -1,9 +1,11 @@
 //! From the report of a run to an entry of the store.
 
 mod flights;
+mod outputs;
 mod publication;
 mod publisher;
 mod reach;
+mod rustc;
 mod seal;
 mod sift;
 mod timing;

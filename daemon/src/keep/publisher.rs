@@ -8,15 +8,18 @@ use std::thread::JoinHandle;
 
 use zccache_compiler::Plan;
 use zccache_compiler::failure::{is_diagnosed, speaks_english};
+use zccache_compiler::program::{Family, family_of};
 use zccache_core::entry::Stream;
 use zccache_core::report::{Ended, Report};
-use zccache_core::{Invocation, Reason, Root};
+use zccache_core::{Digest, Invocation, Reason, Root};
 use zccache_store::Store;
 
+use super::outputs::{digests, size};
 use super::publication::{Backlog, Publication};
-use super::seal::{Sealed, seal, size};
+use super::seal::{Sealed, seal};
 use super::timing::said;
-use crate::world::{Contents, Namespace};
+use super::trace::Sealer;
+use crate::world::{Contents, Namespace, Scene};
 
 /// A run to be kept.
 pub(crate) struct Job {
@@ -26,6 +29,11 @@ pub(crate) struct Job {
     pub(crate) report: Report,
     /// One for each output that is attached, in order.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// Whether the launcher waits while this is submitted, because its build
+    /// works on the outputs as soon as it goes on.
+    pub(crate) is_awaited: bool,
+    /// The digest of each output; filled by [`Publisher::submit`] if awaited.
+    pub(crate) digests: Vec<Digest>,
     pub(crate) namespace: Arc<Namespace>,
     /// Device numbers of the views when the run began.
     pub(crate) views: Vec<u64>,
@@ -43,16 +51,25 @@ pub(crate) struct Publisher {
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     backlog: Arc<Backlog>,
+    contents: Arc<Contents>,
+}
+
+impl Job {
+    /// What turns the report into a trace.
+    pub(super) fn sealer<'a>(&'a self, contents: &'a Contents) -> Sealer<'a> {
+        let scene = Scene { root: &self.root, namespace: &self.namespace };
+        Sealer { scene, contents, views: &self.views }
+    }
 }
 
 impl Publisher {
     pub(crate) fn start(store: Arc<Store>, contents: Arc<Contents>) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let worker = Worker { store, contents };
+        let worker = Worker { store, contents: Arc::clone(&contents) };
         let thread = std::thread::Builder::new()
             .name("publisher".into())
             .spawn(move || worker.run(&jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), backlog: Arc::default() })
+        Ok(Self { queue: Some(queue), thread: Some(thread), backlog: Arc::default(), contents })
     }
 
     /// Takes a run, or abandons it at once when too much waits already.
@@ -63,6 +80,12 @@ impl Publisher {
         let bytes = job.report.outputs.iter().map(size).sum();
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
             return job.publication.abandon(reason);
+        }
+        if job.is_awaited {
+            job.digests = match digests(&job, &job.sealer(&self.contents)) {
+                Ok(digests) => digests,
+                Err(reason) => return job.publication.abandon(reason),
+            };
         }
         let refused = match &self.queue {
             Some(queue) => queue.try_send(job).err(),
@@ -101,7 +124,13 @@ fn admit(invocation: &Invocation, report: &Report) -> Result<(), Reason> {
         _ if report.unobservable.is_some() => report.unobservable.map_or(Ok(()), Err),
         Ended::Signal(_) => Err(Reason::KilledBySignal),
         Ended::Exit(0) => Ok(()),
-        Ended::Exit(1) if speaks_english(invocation) && is_diagnosed(&said()) => Ok(()),
+        Ended::Exit(1)
+            if family_of(invocation) == Some(Family::C)
+                && speaks_english(invocation)
+                && is_diagnosed(&said()) =>
+        {
+            Ok(())
+        }
         Ended::Exit(_) => Err(Reason::CompilerFailed),
     }
 }

@@ -1,28 +1,24 @@
 //! From a run to its entry: the outputs as the compiler left them, the inputs as
 //! it found them, and how far the result reaches.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::Clock;
 use zccache_compiler::source;
 use zccache_core::report::{Bytes, Ended, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Entry, Identity, InvocationKey, Output, Reason, Rooted, limits,
+    CompileResult, Content, Digest, Entry, Identity, InvocationKey, Output, Reason, Rooted, limits,
 };
 use zccache_store::{Staged, Store};
 
+use super::outputs::{OutputFiles, read_all, size};
 use super::publisher::Job;
 use super::reach::Reach;
 use super::sift::sift;
 use super::timing::{clock, is_told_by_streams};
 use super::trace::Sealer;
-use crate::world::{Contents, Namespace, Scene, now};
+use crate::world::{Contents, now};
 
 /// A run ready to be published.
 pub(super) struct Sealed {
@@ -36,8 +32,7 @@ pub(super) struct Sealed {
 /// # Errors
 /// Why the run cannot be kept.
 pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Sealed, Reason> {
-    let scene = Scene { root: &job.root, namespace: &job.namespace };
-    let sealer = Sealer { scene, contents, views: &job.views };
+    let sealer = job.sealer(contents);
     let made = now().map_err(|_| Reason::OutputChanged)?;
     let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
     let clock = clock(&job.invocation, &job.report, made, fixed);
@@ -47,7 +42,7 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     let mut harvest = Harvest::new(job, store, clock.as_ref());
     let outputs = harvest.outputs(&sealer)?;
     let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
-    let (trace, remarks) = sealer.trace(&job.invocation, &job.report.sightings)?;
+    let (trace, remarks) = sealer.trace(job, harvest.dep_info.as_deref())?;
     if harvest.is_stamped || (harvest.is_precompiled && remarks.mentions_time) {
         return Err(Reason::StampedOutput);
     }
@@ -70,6 +65,8 @@ struct Harvest<'a> {
     clock: Option<&'a Clock>,
     reach: Reach<'a>,
     blobs: Vec<Staged>,
+    /// The last depfile, which tells what rustc asked of its environment.
+    dep_info: Option<Vec<u8>>,
     /// Whether an output holds time stamps of its inputs.
     is_stamped: bool,
     /// Whether an output is a precompiled header.
@@ -78,13 +75,13 @@ struct Harvest<'a> {
 
 impl<'a> Harvest<'a> {
     fn new(job: &'a Job, store: &'a Store, clock: Option<&'a Clock>) -> Self {
-        let reach = Reach::new(job);
         Self {
             job,
             store,
             clock,
-            reach,
+            reach: Reach::new(job),
             blobs: Vec::new(),
+            dep_info: None,
             is_stamped: false,
             is_precompiled: false,
         }
@@ -92,23 +89,21 @@ impl<'a> Harvest<'a> {
 
     fn outputs(&mut self, sealer: &Sealer<'_>) -> Result<Vec<Output>, Reason> {
         let job = self.job;
-        let mut attached = job.descriptors.iter();
-        let mut output = |written: &WrittenFile| {
-            let opened;
-            let file = match &written.bytes {
-                Bytes::Attached => attached.next().ok_or(Reason::OutputChanged)?.as_fd(),
-                bytes => {
-                    opened = open(bytes, &job.namespace, written.path.as_path());
-                    opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
-                }
-            };
-            unchanged(sealer, written, file)?;
-            let content = self.content(written, file)?;
-            unchanged(sealer, written, file)?;
+        let mut files = OutputFiles::of(job);
+        let mut outputs = Vec::with_capacity(job.report.outputs.len());
+        for (index, written) in job.report.outputs.iter().enumerate() {
+            let file = files.next(written)?;
+            let digest = job.digests.get(index);
+            unchanged(sealer, written, file.as_fd(), digest)?;
+            let content = self.content(written, file.as_fd())?;
+            unchanged(sealer, written, file.as_fd(), digest)?;
+            if digest.is_some_and(|digest| digest_of(&content) != *digest) {
+                return Err(Reason::OutputChanged);
+            }
             let path = Rooted::new(&written.path, &job.root);
-            Ok(Output { path, mode: written.mode, manner: written.manner, content })
-        };
-        job.report.outputs.iter().map(&mut output).collect()
+            outputs.push(Output { path, mode: written.mode, manner: written.manner, content });
+        }
+        Ok(outputs)
     }
 
     fn content(&mut self, written: &WrittenFile, file: BorrowedFd<'_>) -> Result<Content, Reason> {
@@ -121,6 +116,9 @@ impl<'a> Harvest<'a> {
         let length = size(written);
         let short = length <= limits::DEPFILE_BYTES;
         let read = || short.then(|| read_all(file, length).ok()).flatten();
+        if written.path.as_bytes().ends_with(b".d") {
+            self.dep_info = read();
+        }
         if let Some((text, breaks)) = self.reach.depfile(sifted, read) {
             return Ok(Content::Depfile { text, breaks });
         }
@@ -138,44 +136,27 @@ impl<'a> Harvest<'a> {
     }
 }
 
-/// The size of an output, in bytes.
-pub(super) fn size(written: &WrittenFile) -> u64 {
-    match &written.bytes {
-        Bytes::Carried(bytes) => bytes.len() as u64,
-        Bytes::Attached | Bytes::InView => written.identity.size,
-    }
-}
-
-/// Opens the bytes of an output that no descriptor came with.
-fn open(bytes: &Bytes, namespace: &Namespace, path: &Path) -> io::Result<OwnedFd> {
-    let Bytes::Carried(bytes) = bytes else { return namespace.open(path) };
-    let file = memfd_create(c"output", MFdFlags::MFD_CLOEXEC)?;
-    File::from(file.try_clone()?).write_all_at(bytes, 0)?;
-    Ok(file)
-}
-
-/// Whether an output is still as the launcher saw it. Carried bytes cannot change.
+/// Whether an output is still as the launcher saw it. Carried bytes cannot change;
+/// where the digest from then is known, stamps do not matter.
 fn unchanged(
     sealer: &Sealer<'_>,
     written: &WrittenFile,
     file: BorrowedFd<'_>,
+    digest: Option<&Digest>,
 ) -> Result<(), Reason> {
     if matches!(written.bytes, Bytes::Carried(_)) {
         return Ok(());
     }
     let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
-    let same = sealer.is_same(&written.identity, &Identity::from(&stat));
+    let same = digest.is_some() || sealer.is_same(&written.identity, &Identity::from(&stat));
     let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
 }
 
-/// The content of a file that has this length, in bytes.
-fn read_all(file: BorrowedFd<'_>, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
-    let file = File::from(file.try_clone_to_owned()?);
-    file.read_exact_at(&mut bytes, 0)?;
-    match file.read_at(&mut [0], length)? {
-        0 => Ok(bytes),
-        _ => Err(io::ErrorKind::InvalidData.into()),
+fn digest_of(content: &Content) -> Digest {
+    match content {
+        Content::Inline(bytes) => Digest::of(bytes),
+        Content::Blob { digest, .. } => *digest,
+        Content::Depfile { .. } => Digest::of(&[]),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use zccache_compiler::program::{self, Epoch};
+use zccache_compiler::rust::Searched;
 use zccache_compiler::{environment, source};
 use zccache_core::entry::Twins;
 use zccache_core::invocation::Input;
@@ -13,7 +14,9 @@ use zccache_core::{
     Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
 };
 
-use crate::world::{Contents, Found, Scene, Traits, digest_of_names, kinship};
+use super::publisher::Job;
+use super::rustc::RustRun;
+use crate::world::{Contents, Found, FoundFile, Scene, Traits, digest_of_names, kinship};
 
 /// What was remarkable in the inputs of a run.
 #[derive(Clone, Copy, Default, Debug)]
@@ -47,9 +50,11 @@ impl Sealer<'_> {
     /// the time.
     pub(crate) fn trace(
         &self,
-        invocation: &Invocation,
-        sightings: &[Sighting],
+        job: &Job,
+        dep_info: Option<&[u8]>,
     ) -> Result<(Trace, Remarks), Reason> {
+        let (invocation, sightings) = (&job.invocation, &job.report.sightings);
+        let rust = RustRun::of(invocation, sightings, dep_info);
         let root = self.scene.root;
         let mut remarks = Remarks::default();
         let mut observations = Vec::with_capacity(sightings.len());
@@ -66,19 +71,24 @@ impl Sealer<'_> {
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
-                    remarks.mentions_time |= traits.mentions_time;
+                    if traits.mentions_stamp && rust.is_none() {
+                        return Err(Reason::TimeMacro);
+                    }
+                    remarks.mentions_time |= traits.mentions_time && rust.is_none();
                     remarks.is_precompiled |= traits.is_precompiled;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if !is_of_the_system(path, root) {
                         remarks.own_path |= traits.own_path;
                         remarks.unmapped_path |= traits.unmapped_path;
                     }
-                    if traits.includes_once {
+                    if traits.includes_once && rust.is_none() {
                         files.push((observations.len(), *identity, digest));
                     }
                     Expected::File { digest, executable: *executable }
                 }
-                Seen::Directory { identity, listed: true } => self.listing(path, identity)?,
+                Seen::Directory { identity, listed: true } => {
+                    self.searched(sighting, identity, rust.as_ref())?
+                }
                 Seen::Directory { .. } => Expected::Directory,
                 Seen::Absent => Expected::Absent,
                 Seen::Symlink(target) => {
@@ -94,8 +104,12 @@ impl Sealer<'_> {
         if remarks.mentions_time && !self.has_fixed_clock(invocation, sightings) {
             return Err(Reason::TimeMacro);
         }
-        let environment = unknown_program.then(|| environment::whole(invocation));
-        Ok((Trace { observations, twins: twins(&files), environment }, remarks))
+        let variables = rust.map_or_else(|| Some(Vec::new()), |run| run.variables());
+        let unknown = unknown_program || variables.is_none();
+        let environment = unknown.then(|| environment::whole(invocation));
+        let variables = variables.unwrap_or_default();
+        let trace = Trace { observations, twins: twins(&files), environment, variables };
+        Ok((trace, remarks))
     }
 
     /// Whether an input holds the path of the root, so that it means the same
@@ -113,6 +127,24 @@ impl Sealer<'_> {
         })
     }
 
+    /// What of a directory that was opened matters to the run.
+    fn searched(
+        &self,
+        directory: &Sighting,
+        before: &Identity,
+        rust: Option<&RustRun<'_>>,
+    ) -> Result<Expected, Reason> {
+        let searched = rust.map(|run| (run, run.searched(&directory.path)));
+        match searched {
+            Some((_, Searched::Nothing)) => Ok(Expected::Directory),
+            Some((run, Searched::Crates)) => {
+                let names = run.crates_in(directory, self.scene.namespace)?;
+                Ok(Expected::Crates { names: digest_of_names(&names), linked: run.linked() })
+            }
+            Some((_, Searched::Whole)) | None => self.listing(directory.path.as_path(), before),
+        }
+    }
+
     /// The digest of an input that is still what it was just before it was read,
     /// and its traits.
     fn file(&self, sighting: &Sighting, before: &Identity) -> Result<(Digest, Traits), Reason> {
@@ -120,16 +152,14 @@ impl Sealer<'_> {
         let Found::File(found) = self.scene.namespace.look(path, sighting.follow) else {
             return Err(Reason::InputChanged);
         };
-        if !self.is_same(before, &found.identity) {
-            return Err(Reason::InputChanged);
-        }
-        if self.contents.is_racy(self.scene.namespace, path, &found, sighting.at) {
-            return Err(Reason::InputRacy);
-        }
-        let (digest, traits) = self.contents.examine(self.scene.namespace, path, &found)?;
-        if traits.mentions_stamp {
-            return Err(Reason::TimeMacro);
-        }
+        let (digest, traits) = if self.is_same(before, &found.identity) {
+            if self.contents.is_racy(self.scene.namespace, path, &found, sighting.at) {
+                return Err(Reason::InputRacy);
+            }
+            self.contents.examine(self.scene.namespace, path, &found)?
+        } else {
+            self.restamped(path, before, &found)?
+        };
         if traits.is_precompiled && !self.contents.was_made_here(&digest) {
             return Err(Reason::StampedInput);
         }
@@ -150,6 +180,25 @@ impl Sealer<'_> {
         invocation.variable(b"SOURCE_DATE_EPOCH").is_some()
             && programs.contains(&Epoch::Obeyed)
             && !programs.contains(&Epoch::Unknown)
+    }
+
+    /// As `file`, for one that has been linked or given other times since, as cargo
+    /// does with what rustc has made while dependents of it run already: what was
+    /// in it under its old stamps must be known, and be in it now.
+    fn restamped(
+        &self,
+        path: &Path,
+        before: &Identity,
+        found: &FoundFile,
+    ) -> Result<(Digest, Traits), Reason> {
+        let now = found.identity;
+        let stamps = Identity { mtime: before.mtime, ctime: before.ctime, ..now };
+        if !self.is_same(before, &stamps) {
+            return Err(Reason::InputChanged);
+        }
+        let then = self.contents.known(&stamps).ok_or(Reason::InputChanged)?;
+        let examined = self.contents.examine(self.scene.namespace, path, found)?;
+        if examined.0 == then { Ok(examined) } else { Err(Reason::InputChanged) }
     }
 
     /// Whether a file is the same as the launcher saw. In a view the launcher sees

@@ -58,7 +58,11 @@ async fn converse(
                 State::Answered(daemon.run_after_all(frames, *case).await?)
             }
             (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
+                let is_awaited = ticket.is_awaited();
                 daemon.finish(*ticket, *report, descriptors);
+                if is_awaited {
+                    frames.send(&Reply::Done).await?;
+                }
                 State::Idle
             }
             (Request::Serve(request), _) => mount(daemon, frames, request, descriptors).await?,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
+use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::relocation::depfile;
 use zccache_compiler::response::ResponseFiles;
-use zccache_compiler::{Plan, environment, plan};
+use zccache_compiler::{Plan, environment, plan, rust};
 use zccache_core::entry::{Chunk, Manner, Message};
-use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
+use zccache_core::protocol::{Delivery, Hit, Own, Reply, Source, Verdict};
 use zccache_core::settings::is_on;
 use zccache_core::{
     CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, Root, limits,
@@ -44,6 +45,21 @@ pub(crate) struct Ticket {
     case: Case,
     views: Vec<u64>,
     publication: Publication,
+}
+
+impl Case {
+    /// Whether cargo is likely to have asked: it links outputs and sets their
+    /// times as soon as the compiler has ended.
+    fn is_rust(&self) -> bool {
+        family_of(&self.invocation) == Some(Family::Rust)
+    }
+}
+
+impl Ticket {
+    /// Whether the launcher waits for an answer to its report.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.case.is_rust()
+    }
 }
 
 /// How a look-up ended.
@@ -170,7 +186,9 @@ impl Daemon {
     ) -> Result<Answer, ConnectionError> {
         self.ledger.count(&case.session, |counters| counters.misses += 1);
         let views = self.atlas.devices();
-        frames.send(&Reply::Verdict(Verdict::Run { views: views.clone() })).await?;
+        let own = own_paths(&case.invocation);
+        let run = Verdict::Run { views: views.clone(), own, awaited: case.is_rust() };
+        frames.send(&Reply::Verdict(run)).await?;
         Ok(Answer::Run(Box::new(Ticket { case, views, publication })))
     }
 
@@ -184,8 +202,9 @@ impl Daemon {
             let environment = entry.trace.environment.is_none_or(|digest| {
                 *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
             });
+            let asked_for = entry.trace.variables.iter().all(|v| v.holds(&case.invocation));
             let scene = Scene { root: &case.root, namespace: &case.namespace };
-            environment && self.verifier.holds(&entry.trace, scene, &self.contents)
+            environment && asked_for && self.verifier.holds(&entry.trace, scene, &self.contents)
         };
         let Candidate { key, entry } = candidates.iter().find(holds)?;
         let delivered = self.deliver(case, &entry.result)?;
@@ -270,6 +289,7 @@ impl Daemon {
         descriptors: Vec<OwnedFd>,
     ) {
         let Ticket { case, views, publication } = ticket;
+        let is_awaited = case.is_rust();
         let Case { invocation, root, plan, namespace, .. } = case;
         self.publisher.submit(Job {
             plan,
@@ -277,10 +297,20 @@ impl Daemon {
             invocation,
             report,
             descriptors,
+            is_awaited,
+            digests: Vec::new(),
             namespace,
             views,
             publication,
         });
+    }
+}
+
+/// What a command has for itself, so that no result depends on it.
+fn own_paths(invocation: &Invocation) -> Own {
+    match family_of(invocation) {
+        Some(Family::Rust) => rust::own_paths(invocation),
+        Some(Family::C) | None => Own::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,6 +56,19 @@ const BUFFER: usize = 256 << 10;
 impl Contents {
     pub(crate) fn new(store: Arc<Store>) -> Self {
         Self { store, grains: Grains::new(), traits: Mutex::default(), roots: Mutex::default() }
+    }
+
+    /// What was in a file while it had this identity, where that is known.
+    pub(crate) fn known(&self, identity: &Identity) -> Option<Digest> {
+        self.store.known_digest(identity)
+    }
+
+    /// Takes notice of what was in a file while it had this identity; `began` is
+    /// when reading it began.
+    pub(crate) fn learn(&self, file: BorrowedFd<'_>, identity: Identity, began: Stamp, is: Digest) {
+        if !self.grains.is_racy(&identity, began, || file.try_clone_to_owned()) {
+            self.store.remember_digest(identity, is);
+        }
     }
 
     /// The digest of the file found at a path.

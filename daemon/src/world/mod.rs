@@ -2,6 +2,7 @@
 
 mod atlas;
 mod contents;
+mod crates;
 mod grain;
 mod mounts;
 mod namespace;
@@ -10,5 +11,6 @@ mod walk;
 
 pub(crate) use atlas::Atlas;
 pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
+pub(crate) use crates::CratesUsed;
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
 pub(crate) use verify::{Scene, Verifier, digest_of_names, kinship};

@@ -11,7 +11,7 @@ use zccache_core::{
 };
 
 use super::contents::now;
-use super::{Contents, Found, Located, Namespace};
+use super::{Contents, CratesUsed, Found, Located, Namespace};
 
 /// Where an invocation takes place.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ impl Verifier {
                 }
                 continue;
             }
-            let Some(seen) = matches(observation, query, scene, contents) else {
+            let Some(seen) = matches(trace, observation, query, scene, contents) else {
                 return false;
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -157,6 +157,7 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
 /// None if the observation differs; else the identity of a file.
 #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
 fn matches(
+    trace: &Trace,
     observation: &Observation,
     query: Query<'_>,
     scene: Scene<'_>,
@@ -173,6 +174,9 @@ fn matches(
         (Expected::Directory, Found::Directory(_)) => true,
         (Expected::Listing(names), Found::Directory(_)) => {
             digest_of_names(&namespace.list(path).ok()?) == *names
+        }
+        (&Expected::Crates { names, linked }, Found::Directory(_)) => {
+            CratesUsed::of(trace, linked).digest(namespace.list(path).ok()?) == names
         }
         (Expected::Symlink(before), Found::Symlink(target)) => *before.at(root) == *target,
         (

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use zccache_core::protocol::{Reply, Request, Verdict};
+use zccache_core::protocol::{Own, Reply, Request, Verdict};
 use zccache_core::report::Ended;
-use zccache_core::{limits, settings};
+use zccache_core::{OsBytes, limits, settings};
 
 use crate::daemon_link::{self, Connection, LinkError};
 use crate::environment::variable;
@@ -58,7 +58,7 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
     let invocation = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
     let store = settings::store_directory(|name| {
         let value = invocation.variable(name.as_bytes())?;
-        Some(PathBuf::from(zccache_core::OsBytes::from(value).as_os_str()))
+        Some(PathBuf::from(OsBytes::from(value).as_os_str()))
     })
     .map_err(|_| Unserved)?;
     let directory = invocation.cwd.clone();
@@ -77,10 +77,10 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
     match served {
         Served::NotYet => Err(Unserved),
         Served::Status(status) => Ok(status),
-        Served::Run(views) => {
+        Served::Run { views, own, awaited } => {
             let directory = directory.as_bytes();
-            let setting = Setting { directory, umask, views: &views, knows_input };
-            run(&mut connection, &command.program, setting)
+            let setting = Setting { directory, umask, views: &views, own: &own, knows_input };
+            run(&mut connection, &command.program, setting, awaited)
         }
     }
 }
@@ -89,8 +89,8 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
 enum Served {
     /// The result is in place; the exit status.
     Status(i32),
-    /// The compiler has to run under observation; the device numbers of the views.
-    Run(Vec<u64>),
+    /// The compiler has to run under observation; see [`Verdict::Run`].
+    Run { views: Vec<u64>, own: Own, awaited: bool },
     /// The daemon has to see standard input first.
     NotYet,
 }
@@ -106,7 +106,7 @@ fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
                 }
                 connection.send(&Request::Undeliverable, &[])?;
             }
-            Verdict::Run { views } => return Ok(Served::Run(views)),
+            Verdict::Run { views, own, awaited } => return Ok(Served::Run { views, own, awaited }),
             Verdict::ReadInput => return Ok(Served::NotYet),
             Verdict::Bypass(_) | Verdict::Wait => return Err(Unserved),
         }
@@ -131,11 +131,15 @@ fn run(
     connection: &mut Connection,
     program: &Program,
     setting: Setting<'_>,
+    awaited: bool,
 ) -> Result<i32, Unserved> {
     let observed = observe::observe(program, setting).map_err(|_| Unserved)?;
     let Observed { report, outputs, not_executed } = observed;
     let ended = report.ended;
     tell(connection, Request::Finished(Box::new(report)), &outputs.descriptors);
+    if awaited && connection.set_patience(limits::ANSWER_WITHIN).is_ok() {
+        let _ = connection.receive();
+    }
     if let Some(errno) = not_executed {
         return Ok(cannot_execute(program, errno));
     }

@@ -1,9 +1,10 @@
 //! What a process is given besides its arguments.
 
 use std::ffi::CString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
-use nix::sys::stat::stat;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, stat};
 use zccache_core::Invocation;
 use zccache_core::invocation::{Place, Terminal};
 
@@ -40,13 +41,14 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
         place: place()?,
         terminals: streams.0,
         input: input::kind(),
+        console: console(),
     })
 }
 
 /// The mask; reading it means setting it, for a moment in which this process,
 /// which has one thread, creates nothing.
 fn umask() -> u32 {
-    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::all());
+    let mask = nix::sys::stat::umask(Mode::all());
     nix::sys::stat::umask(mask);
     mask.bits()
 }
@@ -59,8 +61,16 @@ pub fn place() -> Option<Place> {
     Some(Place { namespace: namespace.st_ino, root_device: root.st_dev, root_inode: root.st_ino })
 }
 
+/// The terminal that `/dev/tty` means for this process and its children.
+fn console() -> Option<Terminal> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let opened = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()).ok()?;
+    terminal(opened.as_raw_fd())
+}
+
 fn terminal(fd: i32) -> Option<Terminal> {
-    // SAFETY: descriptors 1 and 2 are open, see `streams_are_open`.
+    // SAFETY: descriptors 1 and 2 are open, see `streams_are_open`; any other is
+    // kept open by the caller.
     let stream = unsafe { BorrowedFd::borrow_raw(fd) };
     nix::unistd::isatty(stream).ok().filter(|is| *is)?;
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };

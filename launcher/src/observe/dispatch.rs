@@ -4,10 +4,12 @@ use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 use zccache_core::Reason;
+use zccache_core::protocol::Own;
 
 use super::Setting;
+use super::paths::{Named, PathBuffer, Resolver, argument_of, entry_of, low};
 use super::process::tracee::{Tracee, Unreadable};
-use super::record::{Ledger, Opening, Privacy, Purpose, Streams, privacy};
+use super::record::{Jobserver, Ledger, Opening, Privacy, Purpose, Streams, privacy};
 use super::seccomp::Notification;
 use super::seccomp::filter::{ABI, FOREIGN_NUMBERS};
 use super::seccomp::table::{self, At, Call, Follow, OpenFlags};
@@ -16,22 +18,11 @@ use super::seccomp::table::{self, At, Call, Follow, OpenFlags};
 pub(super) struct Dispatcher {
     ledger: Ledger,
     streams: Streams,
-    directory: Vec<u8>,
-    /// Whether the working directory of some process may differ from ours.
-    moved: bool,
+    jobserver: Jobserver,
+    resolver: Resolver,
+    own: Own,
     first: PathBuffer,
     second: PathBuffer,
-    relative: Vec<u8>,
-}
-
-/// An absolute path and its NUL; empty when a call names none.
-#[derive(Default)]
-struct PathBuffer(Vec<u8>);
-
-impl PathBuffer {
-    fn path(&self) -> Option<&CStr> {
-        CStr::from_bytes_with_nul(&self.0).ok().filter(|path| !path.is_empty())
-    }
 }
 
 /// What of a path a call needs.
@@ -55,11 +46,11 @@ impl Dispatcher {
         Self {
             ledger: Ledger::new(setting.umask),
             streams: Streams::new(setting.knows_input),
-            directory: setting.directory.to_vec(),
-            moved: false,
+            jobserver: Jobserver::of_process(),
+            resolver: Resolver::new(setting.directory),
+            own: setting.own.clone(),
             first: PathBuffer::default(),
             second: PathBuffer::default(),
-            relative: Vec::new(),
         }
     }
 
@@ -112,7 +103,7 @@ impl Dispatcher {
                 self.with_path(call, at, Access::Open, |ledger, path| {
                     ledger.look(path, true, Purpose::Status);
                 })?;
-                self.moved = true;
+                self.resolver.moved();
                 Ok(())
             }
             _ => self.interpret_rest(call, rule.call),
@@ -146,7 +137,7 @@ impl Dispatcher {
             Call::Connect => self.connect(call),
             Call::Foreign(reason) => Err(reason),
             Call::Move => {
-                self.moved = true;
+                self.resolver.moved();
                 Ok(())
             }
             _ => Err(Reason::UnreadableTool),
@@ -175,7 +166,7 @@ impl Dispatcher {
 
     fn execute(&mut self, call: &Notification, at: At, follow: Follow) -> Result<(), Reason> {
         let follow = follows(call, follow);
-        if self.resolve(call, at)? == Named::Nothing {
+        if self.resolver.resolve(call, at, &mut self.first)? == Named::Nothing {
             // `fexecve(3)`: the file is the descriptor.
             let fd = at.directory.map_or(-1, |argument| low(argument_of(call, argument)));
             self.first.0.clear();
@@ -245,13 +236,10 @@ impl Dispatcher {
         access: Access,
         note: impl FnOnce(&mut Ledger, &CStr),
     ) -> Result<(), Reason> {
-        if self.resolve(call, at)? == Named::Path
-            && let Some(path) = self.first.path()
-            && is_file(path, access)?
-        {
-            note(&mut self.ledger, path);
+        match self.resolver.resolve(call, at, &mut self.first)? {
+            Named::Path => self.note_file(call, access, note),
+            Named::Nothing => Ok(()),
         }
-        Ok(())
     }
 
     /// As `with_path`, but a call without a path means the descriptor itself.
@@ -261,18 +249,29 @@ impl Dispatcher {
         at: At,
         note: impl FnOnce(&mut Ledger, &CStr),
     ) -> Result<(), Reason> {
-        if self.resolve(call, at)? == Named::Nothing {
+        if self.resolver.resolve(call, at, &mut self.first)? == Named::Nothing {
             self.first.0.clear();
             let fd = at.directory.map_or(-1, |argument| low(argument_of(call, argument)));
             Tracee(call.thread).append_descriptor(fd, &mut self.first.0)?;
             self.first.0.push(0);
         }
-        if let Some(path) = self.first.path()
-            && path.to_bytes().starts_with(b"/")
-            && is_file(path, Access::Open)?
+        self.note_file(call, Access::Open, note)
+    }
+
+    /// Applies `note` to the path in `first`, if it is a file like any other.
+    fn note_file(
+        &mut self,
+        call: &Notification,
+        access: Access,
+        note: impl FnOnce(&mut Ledger, &CStr),
+    ) -> Result<(), Reason> {
+        let named = std::mem::take(&mut self.first);
+        if let Some(path) = named.path().filter(|path| path.to_bytes().starts_with(b"/"))
+            && self.is_file(call, path, access)?
         {
             note(&mut self.ledger, path);
         }
+        self.first = named;
         Ok(())
     }
 
@@ -283,78 +282,44 @@ impl Dispatcher {
         to: At,
         note: impl FnOnce(&mut Ledger, &CStr, &CStr),
     ) -> Result<(), Reason> {
-        let source = self.resolve(call, from)?;
-        std::mem::swap(&mut self.first, &mut self.second);
-        let target = self.resolve(call, to)?;
+        let source = self.resolver.resolve(call, from, &mut self.second)?;
+        let target = self.resolver.resolve(call, to, &mut self.first)?;
         if source == Named::Nothing || target == Named::Nothing {
             return Err(Reason::SideEffect);
         }
-        if let (Some(from), Some(to)) = (self.second.path(), self.first.path())
-            && is_file(from, Access::Open)?
-            && is_file(to, Access::Open)?
-        {
-            note(&mut self.ledger, from, to);
+        let (from, to) = (std::mem::take(&mut self.second), std::mem::take(&mut self.first));
+        if let (Some(from), Some(to)) = (from.path(), to.path()) {
+            let comes = self.is_file(call, from, Access::Open)?;
+            match (comes, self.is_file(call, to, Access::Open)?) {
+                (true, true) => note(&mut self.ledger, from, to),
+                (true, false) => self.ledger.hand_over(from),
+                (false, true) => self.ledger.arrive(to),
+                (false, false) => {}
+            }
         }
+        (self.second, self.first) = (from, to);
         Ok(())
     }
 
-    /// Puts the absolute path that a call names into `first`, joined as text.
-    fn resolve(&mut self, call: &Notification, at: At) -> Result<Named, Reason> {
-        let (tracee, address) = (Tracee(call.thread), argument_of(call, at.path));
-        let buffer = &mut self.first.0;
-        buffer.clear();
-        if address == 0 {
-            return Ok(Named::Nothing);
+    /// Whether a path is a file like any other, for this access.
+    fn is_file(
+        &mut self,
+        call: &Notification,
+        path: &CStr,
+        access: Access,
+    ) -> Result<bool, Reason> {
+        let bytes = path.to_bytes();
+        if let Some(cache) = self.own.caches.iter().find_map(|cache| entry_of(cache, bytes)) {
+            return self.ledger.enter_cache(&cache).map(|()| false);
         }
-        tracee.append_text(address, buffer)?;
-        if buffer.is_empty() {
-            return Ok(Named::Nothing);
+        match privacy(bytes) {
+            _ if self.own.is(bytes) => Ok(false),
+            _ if self.jobserver.is_at(bytes, Tracee(call.thread)) => Ok(false),
+            Privacy::Public => Ok(true),
+            Privacy::Ignored => Ok(false),
+            Privacy::Descriptor if access == Access::Look => Ok(false),
+            Privacy::Descriptor | Privacy::Through => Err(Reason::PrivatePath),
         }
-        if buffer[0] != b'/' {
-            self.make_absolute(call, at)?;
-        }
-        self.first.0.push(0);
-        Ok(Named::Path)
-    }
-
-    fn make_absolute(&mut self, call: &Notification, at: At) -> Result<(), Reason> {
-        let tracee = Tracee(call.thread);
-        let base = at.directory.map_or(libc::AT_FDCWD, |argument| low(argument_of(call, argument)));
-        std::mem::swap(&mut self.relative, &mut self.first.0);
-        let absolute = &mut self.first.0;
-        absolute.clear();
-        match base {
-            libc::AT_FDCWD if !self.moved => absolute.extend_from_slice(&self.directory),
-            libc::AT_FDCWD => tracee.append_directory(absolute)?,
-            fd => tracee.append_descriptor(fd, absolute)?,
-        }
-        if absolute.first() != Some(&b'/') {
-            // Not a directory: the call will fail.
-            absolute.clear();
-            return Ok(());
-        }
-        if absolute.last() != Some(&b'/') {
-            absolute.push(b'/');
-        }
-        absolute.extend_from_slice(&self.relative);
-        Ok(())
-    }
-}
-
-/// Whether a call names a path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Named {
-    Path,
-    Nothing,
-}
-
-/// Whether a path is a file like any other, for this access.
-fn is_file(path: &CStr, access: Access) -> Result<bool, Reason> {
-    match privacy(path.to_bytes()) {
-        Privacy::Public => Ok(true),
-        Privacy::Ignored => Ok(false),
-        Privacy::Descriptor if access == Access::Look => Ok(false),
-        Privacy::Descriptor | Privacy::Through => Err(Reason::PrivatePath),
     }
 }
 
@@ -385,14 +350,4 @@ fn follows(call: &Notification, follow: Follow) -> bool {
             low(argument_of(call, argument)) & libc::AT_SYMLINK_NOFOLLOW == 0
         }
     }
-}
-
-fn argument_of(call: &Notification, argument: u8) -> u64 {
-    call.arguments.get(usize::from(argument)).copied().unwrap_or(0)
-}
-
-/// The low half of a register, in which the kernel looks for an `int`.
-#[expect(clippy::cast_possible_truncation, reason = "that is what the kernel does")]
-fn low(register: u64) -> i32 {
-    register as u32 as i32
 }

@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod observer;
+mod paths;
 mod process;
 mod record;
 mod seccomp;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 use zccache_core::Reason;
 use zccache_core::entry::Chunk;
+use zccache_core::protocol::Own;
 use zccache_core::report::{Ended, Report};
 
 use process::child::Child;
@@ -38,6 +40,8 @@ pub(crate) struct Setting<'a> {
     pub views: &'a [u64],
     /// Whether what is read from standard input is known.
     pub knows_input: bool,
+    /// Paths of the program's own that are not noted.
+    pub own: &'a Own,
 }
 
 /// A run that has ended.
@@ -76,7 +80,9 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
 #[must_use]
 pub fn is_permitted() -> bool {
     let program = Program::new(vec![c"true".to_owned()], None);
-    let setting = Setting { directory: b"/", umask: 0o022, views: &[], knows_input: true };
+    let own = Own::default();
+    let setting =
+        Setting { directory: b"/", umask: 0o022, views: &[], own: &own, knows_input: true };
     observe(&program, setting)
         .is_ok_and(|observed| observed.report.unobservable != Some(Reason::ObserverUnavailable))
 }

@@ -10,6 +10,7 @@ use zccache_core::Reason;
 use zccache_core::protocol::{Reply, Request, Verdict};
 
 use crate::bench::{Bench, LAUNCHER};
+use crate::daemon;
 use crate::daemon::Answer;
 
 /// Runs a compile with a warning and checks that it is as if we were not there.
@@ -115,7 +116,7 @@ fn the_invocation_is_told_as_it_is() {
 fn a_wait_is_followed_by_another_verdict() {
     let bench = Bench::new();
     bench.script("tool", "exit 3");
-    let answers = vec![Verdict::Wait.into(), Verdict::Run { views: Vec::new() }.into()];
+    let answers = vec![Verdict::Wait.into(), daemon::run(Vec::new()).into()];
     let done = bench.answered(bench.launcher(&["./tool"]), answers);
     assert_eq!(done.output.status.code(), Some(3));
     assert_eq!(done.heard.requests.len(), 2);
@@ -175,7 +176,7 @@ fn under_another_name_it_stands_for_that_compiler() {
         (LAUNCHER.into(), vec!["tool".to_owned(), "x".to_owned()]),
         (LAUNCHER.into(), vec![bench.path("masks/tool").display().to_string(), "x".to_owned()]),
     ] {
-        for verdict in [Verdict::Bypass(Reason::UnknownTool), Verdict::Run { views: Vec::new() }] {
+        for verdict in [Verdict::Bypass(Reason::UnknownTool), daemon::run(Vec::new())] {
             let mut command = bench.bare(&typed);
             command.args(&arguments).env("PATH", format!("{search}:/usr/bin:/bin"));
             let done = bench.answered(command, vec![verdict.into()]);
@@ -188,7 +189,7 @@ fn under_another_name_it_stands_for_that_compiler() {
 fn what_cannot_be_executed_ends_as_in_a_shell() {
     let bench = Bench::new();
     bench.write("plain", "no program");
-    for verdict in [Verdict::Bypass(Reason::UnknownTool), Verdict::Run { views: Vec::new() }] {
+    for verdict in [Verdict::Bypass(Reason::UnknownTool), daemon::run(Vec::new())] {
         let run = |name: &str| {
             let done = bench.answered(bench.launcher(&[name]), vec![verdict.clone().into()]);
             let said = String::from_utf8(done.output.stderr).unwrap();
@@ -235,7 +236,7 @@ fn terminals_stay_terminals_and_are_told() {
     let mut command = bench.bare("/usr/bin/script");
     let line = format!("stty cols 123; exec {LAUNCHER} ./tool");
     command.args(["-q", "-e", "-c", &line, "/dev/null"]);
-    let done = bench.answered(command, vec![Verdict::Run { views: Vec::new() }.into()]);
+    let done = bench.answered(command, vec![daemon::run(Vec::new()).into()]);
     let Request::Lookup(invocation) = &done.heard.requests[0] else { panic!("a look-up") };
     let terminal = Some(zccache_core::invocation::Terminal { columns: 123 });
     assert_eq!(invocation.terminals, [terminal, terminal]);

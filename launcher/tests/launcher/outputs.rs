@@ -9,6 +9,7 @@ use zccache_core::report::Bytes;
 use zccache_core::report::Seen;
 
 use crate::bench::Bench;
+use crate::daemon;
 
 /// Runs a shell script after `prepare` and returns the reason against keeping it.
 fn verdict(prepare: impl FnOnce(&Bench), script: &str) -> Option<Reason> {
@@ -97,7 +98,7 @@ fn files_on_a_view_are_not_attached() {
     let bench = Bench::new();
     bench.script("tool", "head -c 65537 /dev/zero > out");
     let device = fs::metadata(bench.path("")).unwrap().dev();
-    let run = Verdict::Run { views: vec![device] };
+    let run = daemon::run(vec![device]);
     let done = bench.answered(bench.launcher(&["./tool"]), vec![run.into()]);
     assert_eq!(done.kept().outputs[0].bytes, Bytes::InView);
     assert!(done.heard.descriptors.is_empty());

@@ -11,6 +11,7 @@ use zccache_core::entry::{Chunk, Manner, Stream};
 use zccache_core::protocol::{Delivery, Hit, Reply, Request, Source, Verdict};
 
 use crate::bench::{Bench, Done};
+use crate::daemon;
 use crate::daemon::Answer;
 
 fn inline(path: &Path, text: &str, manner: Manner) -> Delivery {
@@ -149,8 +150,7 @@ fn after_a_refusal_the_run_is_observed_on_the_same_connection() {
     bench.script("tool", "echo x > out");
     symlink("real", bench.path("out")).unwrap();
     let file = inline(&bench.path("out"), "x", Manner::InPlace);
-    let answers =
-        vec![Verdict::Hit(hit(vec![file])).into(), Verdict::Run { views: Vec::new() }.into()];
+    let answers = vec![Verdict::Hit(hit(vec![file])).into(), daemon::run(Vec::new()).into()];
     let done = bench.answered(bench.launcher(&["./tool"]), answers);
     assert_eq!(done.report().unobservable, Some(Reason::OddOutput));
     assert_eq!(fs::read_to_string(bench.path("real")).unwrap(), "x\n");

@@ -7,6 +7,7 @@ use zccache_core::Reason;
 use zccache_core::entry::{Chunk, Stream};
 
 use crate::bench::Bench;
+use crate::daemon;
 
 fn chunk(stream: Stream, text: &str) -> Chunk {
     Chunk { stream, bytes: text.into() }
@@ -79,7 +80,7 @@ fn streams_that_are_one_file_are_told_apart_by_number_or_not_kept() {
         let mut command = bench.launcher(&["./tool"]);
         command.stderr(log.try_clone().unwrap()).stdout(log);
         let socket = bench.store().join("daemon.sock");
-        let run = zccache_core::protocol::Verdict::Run { views: Vec::new() };
+        let run = daemon::run(Vec::new());
         let daemon = crate::daemon::serve(&bench.store(), vec![run.into()]);
         assert!(command.status().unwrap().success());
         let heard = daemon.join().unwrap();
@@ -120,7 +121,7 @@ fn a_stream_that_does_not_block_is_not_kept() {
     fcntl(writer.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let mut command = bench.launcher(&["./tool"]);
     command.stdout(writer).stderr(Stdio::null());
-    let run = zccache_core::protocol::Verdict::Run { views: Vec::new() };
+    let run = daemon::run(Vec::new());
     let daemon = crate::daemon::serve(&bench.store(), vec![run.into()]);
     assert!(command.status().unwrap().success());
     assert_eq!(daemon.join().unwrap().report().unobservable, Some(Reason::StreamHandedOn));

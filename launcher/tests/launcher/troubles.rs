@@ -3,6 +3,7 @@
 use zccache_core::Reason;
 
 use crate::bench::Bench;
+use crate::daemon;
 
 /// Runs a C program, which must succeed, and returns the reason against keeping it.
 fn reason(body: &str, options: &[&str]) -> Option<Reason> {
@@ -86,7 +87,7 @@ fn where_observing_is_not_possible_the_compiler_runs_all_the_same() {
     let bench = Bench::new();
     bench.write("a.c", "#warning seen\nint a;\n");
     let inner = Bench::new();
-    let run = zccache_core::protocol::Verdict::Run { views: Vec::new() };
+    let run = daemon::run(Vec::new());
     let daemon = crate::daemon::serve(&inner.store(), vec![run.into()]);
     let mut command = bench.launcher(&["env", &format!("ZCCACHE_DIR={}", inner.store().display())]);
     command.args([crate::bench::LAUNCHER, "gcc", "-c", "a.c"]);

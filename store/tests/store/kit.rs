@@ -88,6 +88,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
             }],
             twins: Vec::new(),
             environment: None,
+            variables: Vec::new(),
         },
         result: CompileResult {
             status: 0,

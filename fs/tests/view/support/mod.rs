@@ -263,7 +263,7 @@ fn mount_over(root: &Path, options: &str) -> Option<(OwnedFd, OwnedFd)> {
 pub(crate) struct HandedOver {
     lower: OwnedFd,
     fuse: OwnedFd,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl HandedOver {

@@ -47,6 +47,7 @@ pub(super) enum Absence {
 
 /// What a run did at a path.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one file")]
 pub(super) struct Change {
     /// What was there before the first change.
     pub before: Before,
@@ -62,6 +63,8 @@ pub(super) struct Change {
     pub absence: Absence,
     /// Whether it has time stamps, an owner, attributes or a second name given by the tool.
     pub marked: bool,
+    /// Whether it was given a second name where nothing is noted.
+    pub shared: bool,
 }
 
 /// How a file is opened.
@@ -193,6 +196,38 @@ impl Ledger {
         }
     }
 
+    /// Notes that the run uses an entry of a cache of its own.
+    ///
+    /// # Errors
+    /// [`Reason::OwnCache`] if it was there before the run.
+    pub(crate) fn enter_cache(&mut self, entry: &CStr) -> Result<(), Reason> {
+        if self.paths.contains_key(entry.to_bytes()) {
+            return Ok(());
+        }
+        match state(entry) {
+            Before::Absent => self.look(entry, false, Purpose::Status),
+            _ => return Err(Reason::OwnCache),
+        }
+        Ok(())
+    }
+
+    /// Notes that a file comes to the name `path` from where nothing is noted.
+    pub(crate) fn arrive(&mut self, path: &CStr) {
+        match state(path) {
+            Before::Absent => self.change(path, Before::Absent).manner = Manner::Renamed,
+            _ => self.refuse(Reason::SideEffect),
+        }
+    }
+
+    /// Notes that a file of the run goes, or gets a second name, where nothing is
+    /// noted.
+    pub(crate) fn hand_over(&mut self, path: &CStr) {
+        match self.paths.get_mut(path.to_bytes()).and_then(|record| record.change.as_mut()) {
+            Some(change) => change.shared = true,
+            None => self.refuse(Reason::SideEffect),
+        }
+    }
+
     /// Notes the making of a directory, symbolic link or special file.
     pub(crate) fn make(&mut self, path: &CStr) {
         match state(path) {
@@ -236,6 +271,7 @@ impl Ledger {
             kept_content: false,
             absence: Absence::Indifferent,
             marked: false,
+            shared: false,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod image;
+mod jobserver;
 mod ledger;
 mod links;
 mod private;
@@ -9,6 +10,7 @@ mod settle;
 mod streams;
 
 pub(crate) use changes::Opening;
+pub(crate) use jobserver::Jobserver;
 pub(crate) use ledger::{Ledger, Purpose};
 pub(crate) use private::{Privacy, privacy};
 pub(crate) use settle::{Outputs, Settled};

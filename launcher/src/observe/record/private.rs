@@ -6,7 +6,7 @@
 //! | `/dev/random`, `/dev/urandom` | names of temporary files; a result that depends on it is not reproducible anyway |
 //! | `/etc/ld.so.cache` | the libraries it leads to are observed |
 //! | `/proc/self/…`, `/proc/<pid>/…`, `/proc/thread-self/…` | the process about itself; the executable and its libraries are observed |
-//! | `/proc/meminfo`, `/proc/cpuinfo`, … | how much of the machine to use, not what to produce |
+//! | `/proc/meminfo`, `/proc/cpuinfo`, `/proc/sys/vm/overcommit_memory`, … | how much of the machine to use, not what to produce |
 //! | `/sys/devices/system/cpu`, `/sys/devices/system/node`, `/sys/fs/cgroup` | as above |
 //! | `/sys/kernel/mm/transparent_hugepage` | how an allocator maps memory |
 //!
@@ -41,6 +41,7 @@ const IGNORED: &[&[u8]] = &[
     b"/proc/meminfo",
     b"/proc/mounts",
     b"/proc/stat",
+    b"/proc/sys/vm/overcommit_memory",
     b"/proc/uptime",
     b"/proc/version",
     b"/sys/kernel/mm/transparent_hugepage/enabled",

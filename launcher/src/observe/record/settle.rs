@@ -62,7 +62,7 @@ impl Ledger {
         for (path, change, read) in changes {
             judge(&path, &change, read)?;
             if let Some(manner) = left_behind(&path, &change)? {
-                outputs.attach(path, manner, views)?;
+                outputs.attach(path, manner, views, change.shared)?;
             }
         }
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
@@ -146,7 +146,13 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
 
 impl Outputs {
     /// Opens the file and takes its identity from the descriptor.
-    fn attach(&mut self, path: OsBytes, manner: Manner, views: &[u64]) -> Result<(), Reason> {
+    fn attach(
+        &mut self,
+        path: OsBytes,
+        manner: Manner,
+        views: &[u64],
+        shared: bool,
+    ) -> Result<(), Reason> {
         if self.files.len() >= limits::OUTPUTS {
             return Err(Reason::TooManyOutputs);
         }
@@ -157,7 +163,7 @@ impl Outputs {
         if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
             return Err(Reason::SpecialOutput);
         }
-        if stat.st_nlink != 1 {
+        if stat.st_nlink != 1 && !shared {
             return Err(Reason::SideEffect);
         }
         let identity = Identity::from(&stat);

@@ -1,0 +1,133 @@
+//! Variables that reach a result, and those that do not.
+
+use zccache_core::Reason;
+use zccache_tests::{Command, Trial};
+
+use super::{command, run};
+use crate::places;
+
+const WITH_DEP_INFO: &str = "$RUSTC --crate-type lib --edition 2021 a.rs --emit=dep-info,link";
+
+fn with(trial: &Trial, name: &str, value: &str) -> Command {
+    command(trial, WITH_DEP_INFO).env(name, value)
+}
+
+fn a_variable_of_the_source(trial: &Trial) {
+    trial.file("a.rs", "pub const A: &str = env!(\"GIVEN\");\n");
+    trial.run(with(trial, "GIVEN", "one")).kept();
+    trial.run(with(trial, "GIVEN", "two")).kept();
+    trial.run(with(trial, "GIVEN", "one")).hit();
+    trial.run(with(trial, "GIVEN", "one").env("OTHER", "x")).hit();
+    trial.run(with(trial, "GIVEN", "a\\b\nc")).kept();
+    trial.run(with(trial, "GIVEN", "a\\b\nc")).hit();
+    trial.run(with(trial, "OTHER", "x")).abandoned(Reason::CompilerFailed);
+}
+
+fn unset_is_not_empty(trial: &Trial) {
+    trial.file("a.rs", "pub const A: Option<&str> = option_env!(\"GIVEN\");\n");
+    trial.run(with(trial, "OTHER", "x")).kept();
+    trial.run(with(trial, "GIVEN", "")).kept();
+    trial.run(with(trial, "GIVEN", "x")).kept();
+    trial.run(with(trial, "GIVEN", "")).hit();
+    trial.run(with(trial, "OTHER", "y")).hit();
+}
+
+/// Without dep-info nobody tells which variables count.
+fn without_dep_info_every_variable_counts(trial: &Trial) {
+    trial.file("a.rs", "pub const A: Option<&str> = option_env!(\"GIVEN\");\n");
+    let plain = command(trial, "$RUSTC --crate-type lib a.rs");
+    trial.run(&plain).kept();
+    trial.run(&plain).hit();
+    trial.run(plain.clone().env("GIVEN", "x")).kept();
+    trial.run(plain.env("GIVEN", "x").env("CARGO_MAKEFLAGS", "-j9")).hit();
+}
+
+const NOSY: &str = "use proc_macro::TokenStream;\n\
+    #[proc_macro]\npub fn told(_: TokenStream) -> TokenStream {\n\
+    let told = std::env::var(\"UNDECLARED\").unwrap_or(\"nothing\".into());\n\
+    format!(\"{told:?}\").parse().unwrap() }\n";
+
+fn a_variable_that_a_macro_reads_and_nobody_declares(trial: &Trial) {
+    trial.file("m.rs", NOSY);
+    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 m.rs").kept();
+    trial.file("a.rs", "pub const A: &str = m::told!();\n");
+    let user = format!("{WITH_DEP_INFO} --extern m=libm.so");
+    let with = |value| command(trial, &user).env("UNDECLARED", value);
+    trial.run(with("one")).kept();
+    trial.run(with("two")).kept();
+    trial.run(with("one")).hit();
+    trial.run(command(trial, &user)).kept();
+    trial.run(with("two").env("CARGO_MAKEFLAGS", "-j --jobserver-auth=3,4")).hit();
+}
+
+/// What a crate reexports may be a macro as well.
+fn such_a_macro_behind_another_crate(trial: &Trial) {
+    trial.file("m.rs", NOSY);
+    trial.file("between.rs", "pub use m::told;\n");
+    trial.file("a.rs", "pub const A: &str = between::told!();\n");
+    let there = "--edition 2021 --out-dir deps -L dependency=deps";
+    trial.edit(|root| std::fs::create_dir(root.join("deps")).expect("a directory"));
+    run(trial, &format!("$RUSTC --crate-type proc-macro m.rs {there}")).kept();
+    run(trial, &format!("$RUSTC --crate-type lib between.rs {there} --extern m=deps/libm.so"))
+        .kept();
+    let user = format!("{WITH_DEP_INFO} -L dependency=deps --extern between=deps/libbetween.rlib");
+    let with = |value| command(trial, &user).env("UNDECLARED", value);
+    trial.run(with("one")).kept();
+    trial.run(with("two")).kept();
+    trial.run(with("one")).hit();
+}
+
+fn features_of_the_next_compiler(trial: &Trial) {
+    trial.file("a.rs", "#![feature(never_type)]\npub fn f() -> ! { loop {} }\n");
+    trial.run(command(trial, WITH_DEP_INFO)).abandoned(Reason::CompilerFailed);
+    trial.run(with(trial, "RUSTC_BOOTSTRAP", "1")).kept();
+    trial.run(with(trial, "RUSTC_BOOTSTRAP", "1")).hit();
+    trial.run(command(trial, WITH_DEP_INFO)).not_hit();
+}
+
+fn the_linker_along_the_path(trial: &Trial) {
+    trial.file("a.rs", "fn main() {}\n");
+    let link = "$RUSTC a.rs --emit=dep-info,link";
+    run(trial, link).kept();
+    run(trial, link).hit();
+    let script = |text: &str| {
+        trial.file("bin/cc", format!("#!/bin/sh\n{text}exec /usr/bin/cc \"$@\"\n"));
+        let allow = Command::from("chmod +x bin/cc");
+        let _ = trial.run_pair(&allow, &allow);
+    };
+    let path = format!("{}/bin:/usr/bin:/bin", trial.tree().display());
+    let with = || command(trial, link).env("PATH", &path);
+    script("");
+    trial.run(with()).kept();
+    trial.run(with()).hit();
+    script("set -- \"$@\" -Wl,--defsym=marked=1\n");
+    trial.run(with()).kept();
+    // A script may read any variable.
+    trial.run(with().env("ANY", "1")).kept();
+    trial.run(with()).hit();
+}
+
+fn where_the_linker_looks(trial: &Trial) {
+    trial.file("n.c", "int n(void) { return 3; }\n");
+    let make = "mkdir -p lib && gcc -c n.c -o n.o && ar rcsD lib/libn.a n.o";
+    let make = Command::new(["sh", "-c", make]);
+    let _ = trial.run_pair(&make, &make);
+    trial.file("a.rs", "unsafe extern \"C\" { fn n() -> i32; }\nfn main() { unsafe { n(); } }\n");
+    let link = "$RUSTC a.rs --emit=dep-info,link -C link-arg=-ln";
+    run(trial, link).abandoned(Reason::CompilerFailed);
+    let path = format!("{}/lib", trial.tree().display());
+    trial.run(command(trial, link).env("LIBRARY_PATH", &path)).kept();
+    trial.run(command(trial, link).env("LIBRARY_PATH", &path)).hit();
+    run(trial, link).not_hit();
+}
+
+places!(
+    a_variable_of_the_source,
+    unset_is_not_empty,
+    without_dep_info_every_variable_counts,
+    a_variable_that_a_macro_reads_and_nobody_declares,
+    such_a_macro_behind_another_crate,
+    features_of_the_next_compiler,
+    the_linker_along_the_path,
+    where_the_linker_looks,
+);

@@ -1,0 +1,21 @@
+//! rustc: every crate type, every kind of input, every kind of output.
+
+mod crates;
+mod environment;
+mod files;
+mod forms;
+
+use zccache_tests::{Command, Step, Trial, rust};
+
+/// A command line of a trial; see [`rust::line`] and [`Trial::line`].
+fn command(trial: &Trial, line: &str) -> Command {
+    trial.line(&rust::line(line))
+}
+
+fn run(trial: &Trial, line: &str) -> Step {
+    trial.run(command(trial, line))
+}
+
+fn misses_then_hits(trial: &Trial, line: &str) {
+    trial.miss_then_hit(command(trial, line));
+}
