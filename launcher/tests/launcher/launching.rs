@@ -127,7 +127,7 @@ fn a_report_and_its_descriptors_outlive_the_launcher() {
     let bench = Bench::new();
     bench.script("tool", "echo text > made; echo said");
     let (allow, listen) = std::sync::mpsc::channel();
-    let daemon = crate::daemon::serve_late(&bench.store(), listen);
+    let daemon = daemon::serve_late(&bench.store(), listen);
     let output = bench.launcher(&["./tool"]).output().unwrap();
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"said\n"[..]));
     allow.send(()).unwrap();
@@ -142,7 +142,7 @@ fn a_daemon_that_hangs_does_not_hold_up_a_large_report() {
     let bench = Bench::new();
     bench.script("tool", "head -c 3000000 /dev/zero; exit 5");
     let (allow, listen) = std::sync::mpsc::channel();
-    let daemon = crate::daemon::serve_late(&bench.store(), listen);
+    let daemon = daemon::serve_late(&bench.store(), listen);
     let output = bench.launcher(&["./tool"]).output().unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(5), 3_000_000));
     allow.send(()).unwrap();
