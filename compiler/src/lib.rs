@@ -13,8 +13,10 @@ pub mod program;
 pub mod relocation;
 pub mod response;
 pub mod source;
+mod time_words;
 
 pub use plan::{Anywhere, Plan, plan};
+pub use time_words::TimeWords;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use zccache_compiler::environment;
 use zccache_compiler::program::{self, Epoch};
+use zccache_compiler::{TimeWords, environment};
 use zccache_core::entry::Twins;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
@@ -49,15 +49,20 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        let mut mentions_time = false;
+        let mut time_words =
+            invocation.argv.iter().fold(TimeWords::default(), |words, argument| {
+                words | TimeWords::of(argument.as_bytes())
+            });
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
-                    mentions_time |= traits.mentions_time;
+                    let of_system = is_of_the_system(path, root);
+                    let whole = traits.time_words.whole();
+                    time_words = time_words | if of_system { whole } else { traits.time_words };
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
-                    if !is_of_the_system(path, root) {
+                    if !of_system {
                         remarks.own_path |= traits.own_path;
                         remarks.unmapped_path |= traits.unmapped_path;
                     }
@@ -79,7 +84,8 @@ impl Sealer<'_> {
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
-        if mentions_time && !self.has_fixed_clock(invocation, sightings) {
+        let fixed = || self.has_fixed_clock(invocation, sightings);
+        if time_words.tell_stamp() || (time_words.tell_now() && !fixed()) {
             return Err(Reason::TimeMacro);
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
@@ -115,9 +121,6 @@ impl Sealer<'_> {
             return Err(Reason::InputRacy);
         }
         let (digest, traits) = self.contents.examine(self.scene.namespace, path, &found)?;
-        if traits.mentions_stamp {
-            return Err(Reason::TimeMacro);
-        }
         if traits.holds_stamps {
             return Err(Reason::StampedInput);
         }

@@ -1,0 +1,79 @@
+//! What somebody found who tried to be given something wrong.
+
+use zccache_core::Reason;
+use zccache_tests::{Command, Compiler, Trial};
+
+use crate::trials;
+
+const PASTE: &str = "#define JOIN(a, b) a##b\n#define P(a, b) JOIN(a, b)\n";
+
+/// Runs a command that asks for the time, without comparing it with bare.
+fn not_kept(trial: &Trial, command: &Command) {
+    trial.age();
+    let before = trial.sandbox().counters();
+    let _ = trial.sandbox().launch(trial.tree(), command).succeeded();
+    trial.sandbox().settle();
+    let counted = trial.sandbox().counters().since(&before);
+    let reason = counted.reasons.get(Reason::TimeMacro.slug());
+    assert_eq!((counted.misses, reason), (1, Some(&1)), "{command}: {counted:?}");
+}
+
+/// No text of the time reaches these objects, only what is computed from it.
+fn a_time_macro_in_pieces_that_leaves_no_text(trial: &Trial) {
+    let second = |name: &str| format!("{PASTE}int f(void) {{ return {name}[7]; }}\n");
+    trial.file("pasted.c", second("P(__TI, ME__)"));
+    trial.file("spliced.c", second("__TI\\\nME__"));
+    trial.file("cut.c", second("_\\\n_T\\\nI\\\nME_\\\n_"));
+    trial.file("trigraph.c", second("_??/\n_TIM??/\nE__"));
+    trial.file("edges.h", "#define MAKE(name) __ ## name ## __\n");
+    trial.file("edges.c", format!("#include \"edges.h\"\n{}", second("MAKE(TIME)")));
+    trial.file("stamp.c", second("P(__TIMEST, AMP__)"));
+    for source in ["pasted", "spliced", "cut", "trigraph", "edges", "stamp"] {
+        not_kept(trial, &trial.line(&format!("$CC -O2 -trigraphs -c {source}.c -o ../a.o")));
+    }
+}
+
+fn a_time_macro_in_an_argument(trial: &Trial) {
+    trial.file("a.c", format!("{PASTE}int f(void) {{ return NOW[7]; }}\n"));
+    not_kept(trial, &trial.line("$CC -O2 -DNOW=__TIME__ -c a.c -o ../a.o"));
+    not_kept(trial, &trial.line("$CC -O2 -DNOW=P(__DA,TE__) -c a.c -o ../a.o"));
+    trial.file("options", "-O2 '-DNOW=P(__TI,ME__)'\n");
+    not_kept(trial, &trial.line("$CC @options -c a.c -o ../a.o"));
+}
+
+/// The text is there, but not in ASCII.
+fn a_pasted_time_in_another_alphabet(trial: &Trial) {
+    trial.file("a.c", format!("{PASTE}const char *t = P(__TI, ME__);\n"));
+    if trial.compiler() == Compiler::Clang {
+        return not_kept(trial, &trial.line("$CC -emit-llvm -c a.c -o ../a.bc"));
+    }
+    for option in ["-fexec-charset=UTF-16", "-fexec-charset=IBM037", "-flto"] {
+        not_kept(trial, &trial.line(&format!("$CC {option} -c a.c -o ../a.o")));
+    }
+    let source = "int f(void) { return __TIME__[7]; }\n".encode_utf16();
+    trial.file("w.c", source.flat_map(u16::to_be_bytes).collect::<Vec<u8>>());
+    let before = trial.sandbox().counters();
+    let wide = trial.line("$CC -finput-charset=UTF-16BE -c w.c -o ../a.o");
+    let _ = trial.sandbox().launch(trial.tree(), &wide);
+    let counted = trial.sandbox().counters().since(&before);
+    assert_eq!(counted.bypassed, 1, "{counted:?}");
+}
+
+fn headers_of_the_system_and_plain_words_tell_no_time(trial: &Trial) {
+    let headers = ["complex.h", "expat.h", "immintrin.h", "linux/perf_event.h", "math.h"]
+        .map(|header| format!("#if __has_include(<{header}>)\n#include <{header}>\n#endif\n"));
+    let words = "#define _(x) x\nenum { DATE, TIME };\nint TIMER(int _) { return _; }\n";
+    trial.file("a.c", headers.concat() + words);
+    trial.line_misses_then_hits("$CC -finput-charset=utf-8 -c a.c -o a.o");
+    let headers = ["cmath", "codecvt", "iostream", "random", "regex"]
+        .map(|header| format!("#include <{header}>\n"));
+    trial.file("a.cc", headers.concat());
+    trial.line_misses_then_hits("$CXX -c a.cc -o a.o");
+}
+
+trials!(
+    a_time_macro_in_pieces_that_leaves_no_text,
+    a_time_macro_in_an_argument,
+    a_pasted_time_in_another_alphabet,
+    headers_of_the_system_and_plain_words_tell_no_time,
+);
