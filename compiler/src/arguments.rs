@@ -77,21 +77,40 @@ const NOT_REPEATABLE: &[&str] = &[
     "-fimplicit-modules",
     "--precompile",
     "-fdump-unnumbered",
-    "-emit-pch",
-    "-include-pch",
+    "-gen-reproducer",
 ];
 
 /// Beginnings of such options.
-const NOT_REPEATABLE_PREFIXES: &[&str] =
-    &["-time=", "-fmodules-cache-path", "-fmodule-file", "-fmodule-mapper", "-fprebuilt-module"];
+const NOT_REPEATABLE_PREFIXES: &[&str] = &[
+    "-time=",
+    "-fmodules-cache-path",
+    "-fmodule-file",
+    "-fmodule-mapper",
+    "-fmodule-output",
+    "-fprebuilt-module",
+    "-fproc-stat-report",
+    "-ftime-trace",
+];
 
-/// Options that make the compiler answer a question instead of compiling, or
-/// stop before it has made an object.
-const QUESTIONS: &[&str] = &[
+/// Options that make the compiler stop before it links (GCC manual, "Overall
+/// Options", "Preprocessor Options", "Warning Options").
+const STOPS: &[&str] = &[
+    "-c",
+    "--compile",
+    "-S",
+    "--assemble",
     "-E",
+    "--preprocess",
     "-M",
+    "--dependencies",
     "-MM",
+    "--user-dependencies",
     "-fsyntax-only",
+];
+
+/// Options that make the compiler answer a question about itself, or whose
+/// results are not known to be repeatable.
+const QUESTIONS: &[&str] = &[
     "--help",
     "--target-help",
     "--version",
@@ -117,6 +136,8 @@ pub struct Traits {
     pub native: bool,
     /// Code of others takes part and may read any variable.
     pub loads_code: bool,
+    /// A source is on standard input.
+    pub reads_input: bool,
 }
 
 /// Reads the expanded arguments (without the compiler) of a compile.
@@ -137,20 +158,27 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
             refuse_private(value)?;
             refuse_unrepeatable(value)?;
             traits.loads_code |= begins(value, LOADS_CODE);
+            compiles |= argument == b"-x" && is_header_language(value);
             continue;
         }
         match argument {
-            b"-" => return Err(Reason::SourceFromStdin),
-            b"-c" | b"-S" | b"--compile" | b"--assemble" => compiles = true,
+            b"-" => traits.reads_input = true,
+            _ if is_one_of(argument, STOPS) => compiles = true,
+            _ if argument.starts_with(b"-x") => compiles |= is_header_language(argument),
             _ if argument.starts_with(b"-") => refuse_option(argument)?,
             _ => sources = true,
         }
     }
-    match (compiles, sources) {
+    match (compiles, sources || traits.reads_input) {
         (false, _) => Err(Reason::NotACompile),
         (true, false) => Err(Reason::NoSource),
         (true, true) => Ok(traits),
     }
+}
+
+/// A header is precompiled whether or not an option says to stop before the link.
+fn is_header_language(language: &[u8]) -> bool {
+    language.ends_with(b"-header")
 }
 
 fn refuse_option(argument: &[u8]) -> Result<(), Reason> {

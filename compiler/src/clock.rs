@@ -14,6 +14,8 @@ pub struct Clock {
     /// Whether every clock that the compile may have asked is ahead of Greenwich
     /// by a multiple of [`QUARTER`], or by `offset`.
     pub is_usual: bool,
+    /// Whether the compile takes its time from the key rather than from a clock.
+    pub is_fixed: bool,
     /// When the inputs were last modified, in seconds since the epoch.
     pub modified: Vec<i64>,
 }
@@ -61,11 +63,12 @@ impl Clock {
         let length = self.to.saturating_sub(self.from);
         let within =
             |offset: i64| (second_of_day - self.from - offset).rem_euclid(QUARTER) <= length;
-        !self.is_usual || [0, self.offset].into_iter().any(within)
+        !self.is_fixed && (!self.is_usual || [0, self.offset].into_iter().any(within))
     }
 
     fn has_day(&self, days: i64) -> bool {
-        !self.is_usual || (days * DAY - self.from).abs() <= FARTHEST + DAY
+        let near = (days * DAY - self.from).abs() <= FARTHEST + DAY;
+        !self.is_fixed && (near || !self.is_usual)
     }
 
     /// Whether the text, with this time in it, is the time stamp of an input.

@@ -1,6 +1,7 @@
 //! Which environment variables can reach a result. `docs/CACHE_KEYS.md` gives
 //! the reason for each.
 
+use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
@@ -91,8 +92,8 @@ pub(crate) fn of_compilers_name(invocation: &Invocation, root: &Root) -> bool {
     bytes.any(|entry| entry.starts_with(b"CCC_") || root.is_named_in(entry))
 }
 
-/// The digest of the whole environment less the variables that are noise; for
-/// programs without a list of what they read.
+/// The digest of the whole environment less the variables that are noise, and of
+/// what standard input is; for programs without a list of what they read.
 #[must_use]
 pub fn whole(invocation: &Invocation) -> Digest {
     let mut hasher = TaggedHasher::new();
@@ -101,6 +102,15 @@ pub fn whole(invocation: &Invocation) -> Digest {
         !NOISE.iter().any(|noise| noise.as_bytes() == name) && !name.starts_with(b"ZCCACHE_")
     };
     add_sorted(invocation.environment.iter().filter(counts), 0, &mut hasher);
+    let input: &[u8] = match invocation.input {
+        Input::Null => b"null",
+        Input::Terminal => b"terminal",
+        Input::File => b"file",
+        Input::Pipe => b"pipe",
+        Input::Text { .. } => b"text",
+        Input::Other => b"other",
+    };
+    hasher.field(1, input);
     hasher.finish()
 }
 

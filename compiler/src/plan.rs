@@ -1,5 +1,6 @@
 //! From an invocation to its keys, or to the reason why it has none.
 
+use zccache_core::invocation::Input;
 use zccache_core::{Invocation, InvocationKey, Reason, Root, TaggedHasher};
 
 use crate::relocation::{self, Exposure};
@@ -24,6 +25,7 @@ mod tag {
     pub(super) const SHOWN_DIRECTORY: u8 = 9;
     pub(super) const DIRECTORY_BELOW_ROOT: u8 = 10;
     pub(super) const ROOTED: u8 = 11;
+    pub(super) const INPUT: u8 = 12;
 }
 
 /// Under which keys the results of an invocation are kept.
@@ -59,6 +61,9 @@ pub fn plan(
     }
     let expanded = response::expand(arguments, files)?;
     let traits = arguments::examine(&expanded)?;
+    if traits.reads_input && !invocation.input.is_known() {
+        return Err(Reason::SourceFromStdin);
+    }
     let foreign_code = traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some();
     let mut common = common_fields(invocation, traits);
     if foreign_code {
@@ -79,6 +84,9 @@ fn common_fields(invocation: &Invocation, traits: arguments::Traits) -> TaggedHa
         hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
     }
     environment::add_of_compilers(invocation, tag::VARIABLE, &mut hasher);
+    if let Input::Text { bytes, .. } = &invocation.input {
+        hasher.field(tag::INPUT, bytes);
+    }
     if traits.native {
         hasher.field(tag::CPU, cpu::identity().as_bytes());
     }
@@ -101,7 +109,12 @@ fn here(invocation: &Invocation, root: &Root, mut hasher: TaggedHasher) -> Invoc
 fn anywhere(invocation: &Invocation, root: &Root, mut hasher: TaggedHasher) -> Option<Anywhere> {
     let directory = root.strip(invocation.cwd.as_bytes())?;
     let shown = invocation.variable(environment::DIRECTORY);
+    let text = match &invocation.input {
+        Input::Text { bytes, .. } => &bytes[..],
+        _ => &[],
+    };
     if shown.is_some_and(|shown| shown != invocation.cwd.as_bytes())
+        || root.is_named_in(text)
         || environment::of_compilers_name(invocation, root)
     {
         return None;

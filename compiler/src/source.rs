@@ -1,6 +1,7 @@
 //! What a source text says of its dependence on things other than its content.
 
 use memchr::memmem;
+use zccache_core::OsBytes;
 
 use crate::clock::contains;
 use crate::time_words::OF_THE_FILE;
@@ -52,4 +53,22 @@ fn word_around(piece: &[u8], at: usize) -> &[u8] {
     let start = piece[..at].iter().rposition(|byte| !joins(byte)).map_or(0, |before| before + 1);
     let rest = &piece[start..];
     &rest[..rest.iter().position(|byte| !joins(byte)).unwrap_or(rest.len())]
+}
+
+/// Whether a content that begins so is a precompiled header: of gcc, which knows
+/// the names of all macros, or of clang, which holds the time stamps of its
+/// sources unless told otherwise (`-fno-pch-timestamp`).
+#[must_use]
+pub fn is_precompiled(head: &[u8]) -> bool {
+    head.starts_with(b"gpch") || head.starts_with(b"CPCH")
+}
+
+/// The option by which clang leaves time stamps out of precompiled headers.
+const WITHOUT_STAMPS: &[u8] = b"-fno-pch-timestamp";
+
+/// Whether a precompiled header that begins so and was made by these arguments
+/// holds the time stamps of its sources.
+#[must_use]
+pub fn holds_stamps(head: &[u8], arguments: &[OsBytes]) -> bool {
+    head.starts_with(b"CPCH") && !arguments.iter().any(|word| word.as_bytes() == WITHOUT_STAMPS)
 }

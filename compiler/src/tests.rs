@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use std::path::Path;
-use zccache_core::invocation::{Place, Terminal};
+
+use zccache_core::invocation::{Input, Place, Terminal};
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::TimeWords;
@@ -32,6 +33,7 @@ fn invocation(command: &str) -> Invocation {
         umask: 0o022,
         place: Place { namespace: 1, root_device: 1, root_inode: 1 },
         terminals: [None, None],
+        input: Input::Null,
     }
 }
 
@@ -48,6 +50,12 @@ fn compiles_have_a_key() {
         "clang -c a.c -o -",
         "cc -c -MD -MF d -MT -E a.c b.c",
         "gcc -o -E -c a.c",
+        "gcc -E a.c",
+        "gcc -c -M a.c",
+        "clang -fsyntax-only a.c",
+        "gcc -E -",
+        "gcc -x c-header a.h -o a.h.gch",
+        "clang++ -xc++-header a.h",
     ] {
         assert!(check(command).is_ok(), "{command}: {:?}", check(command));
     }
@@ -59,13 +67,12 @@ fn everything_else_has_a_reason() {
         ("ls -c a.c", Reason::UnknownTool),
         ("my-gcc -c a.c", Reason::UnknownTool),
         ("gcc a.c", Reason::NotACompile),
-        ("gcc -E a.c", Reason::NotACompile),
-        ("gcc -c -M a.c", Reason::NotACompile),
         ("gcc -o -c a.c", Reason::NotACompile),
-        ("gcc -c -", Reason::SourceFromStdin),
         ("gcc -c", Reason::NoSource),
         ("gcc -c -v a.c", Reason::UnsupportedOption),
         ("clang -c -fmodules a.c", Reason::UnsupportedOption),
+        ("clang -c -ftime-trace a.c", Reason::UnsupportedOption),
+        ("clang++ -std=c++20 --precompile a.cppm", Reason::UnsupportedOption),
         ("gcc -c /dev/fd/63", Reason::DescriptorPath),
         ("gcc -c a.c -o /dev/stdout", Reason::DescriptorPath),
     ] {
@@ -102,6 +109,20 @@ fn directory_umask_terminal_and_known_variables_count_others_do_not() {
         assert_ne!(same, key(&|i| i.environment.push(known.into())), "{known}");
     }
     assert_eq!(same, key(&|i| i.environment.push("EDITOR=vi".into())));
+}
+
+#[test]
+fn a_source_on_standard_input_is_part_of_the_key() {
+    let with = |input: Input| {
+        let mut invocation = invocation("gcc -c -");
+        invocation.input = input;
+        plan(&invocation, &files(&[]), &Root::default())
+    };
+    let text = |bytes: &[u8]| with(Input::Text { bytes: bytes.into(), modified: 0 });
+    assert_ne!(text(b"int a;"), text(b"int b;"));
+    for unknown in [Input::Terminal, Input::File, Input::Pipe, Input::Other] {
+        assert_eq!(with(unknown), Err(Reason::SourceFromStdin));
+    }
 }
 
 #[test]
@@ -274,6 +295,7 @@ fn a_clock_is_told_by_its_dates_and_times_and_the_ages_of_inputs() {
         to: 951_868_799,
         offset: 19_800,
         is_usual: true,
+        is_fixed: false,
         modified: vec![925_974_489],
     };
     let dates = ["x Feb 29 2000 y", "Mar  1 2000", "Mar  2 2000"];
@@ -289,6 +311,9 @@ fn a_clock_is_told_by_its_dates_and_times_and_the_ages_of_inputs() {
     for other in others.iter().chain(&other_ages) {
         assert!(!clock.is_told_by(other.as_bytes()), "{other}");
     }
+    let fixed = clock::Clock { is_fixed: true, ..clock.clone() };
+    assert!(ages.iter().all(|age| fixed.is_told_by(age.as_bytes())));
+    assert!(!dates.iter().chain(&times).any(|told| fixed.is_told_by(told.as_bytes())));
     let unusual = clock::Clock { is_usual: false, ..clock };
     for told in ["Mar  9 2010", "01:02:03", "Thu May  9 07:08:09 1999"] {
         assert!(unusual.is_told_by(told.as_bytes()), "{told}");
@@ -328,4 +353,39 @@ fn who_obeys_a_fixed_date() {
     ] {
         assert_eq!(epoch(path.as_bytes()), expected, "{path}");
     }
+}
+
+#[test]
+fn errors_of_the_program_are_told_from_troubles_of_the_machine() {
+    use crate::failure::is_diagnosed;
+    let coloured = "\x1b[01m\x1b[Ka.c:1:2:\x1b[m\x1b[K \x1b[01;31m\x1b[Kerror: \x1b[m\x1b[Kno\n";
+    for diagnosed in [
+        "a.c: In function 'f':\na.c:1:2: error: no\n    1 | \"error: \"\n",
+        "a.c:1:10: fatal error: x.h: No such file or directory\ncompilation terminated.\n",
+        "a.c:1:2: error: no\n1 error generated.\n",
+        "a.c:1:2: error: unused [-Werror]\ncc1: all warnings being treated as errors\n",
+        coloured,
+    ] {
+        assert!(is_diagnosed(diagnosed.as_bytes()), "{diagnosed}");
+    }
+    for other in [
+        "",
+        "gcc: error: a.c: No such file or directory\n",
+        "error: unable to open output file 'a.o'\n",
+        "a.c:1:2: error: no\ngcc: fatal error: Killed signal terminated program cc1\n",
+        "a.c:1:2: error: no\nclang: error: clang frontend command failed\n",
+        "a.c:1:2: internal compiler error: in x\n",
+        "a.c:1:10: fatal error: x.h: Too many open files\n",
+        "/tmp/ccXyz.s:7: Error: no such instruction\n",
+        "[{\"kind\": \"error\", \"message\": \"error: \"}]\n",
+    ] {
+        assert!(!is_diagnosed(other.as_bytes()), "{other}");
+    }
+    let speaks = |variable: &str| {
+        let mut invocation = invocation("gcc -c a.c");
+        invocation.environment.push(variable.into());
+        crate::failure::speaks_english(&invocation)
+    };
+    assert!(["LANG=en_GB.UTF-8", "LC_ALL=C.UTF-8", "X=1"].into_iter().all(speaks));
+    assert!(!["LANG=de_DE.UTF-8", "LANGUAGE=fr:en"].into_iter().any(speaks));
 }

@@ -39,6 +39,10 @@ const FEWEST_FIRST: usize = 4;
 const FEWEST_LAST: usize = 3;
 
 impl TimeWords {
+    /// Those of a text that cannot be searched, put together from texts that had no
+    /// beginning or end of a name ([`TimeWords::may_tell_others`]).
+    pub const HIDDEN: Self = Self(kind::MIDDLE_OF_NOW | kind::MIDDLE_OF_STAMP);
+
     /// The words of a piece of a source text, also of those that go on in the
     /// next line.
     #[must_use]
@@ -88,6 +92,12 @@ impl TimeWords {
     #[must_use]
     pub fn tell_stamp(self) -> bool {
         self.has(kind::STAMP | kind::PIECE_OF_STAMP) || self.puts_together(kind::MIDDLE_OF_STAMP)
+    }
+
+    /// Whether a text made of these may tell a time together with other texts.
+    #[must_use]
+    pub fn may_tell_others(self) -> bool {
+        self.tell_now() || self.tell_stamp() || self.has(kind::EDGE)
     }
 
     fn puts_together(self, middle: u8) -> bool {

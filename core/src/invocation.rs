@@ -19,6 +19,8 @@ pub struct Invocation {
     pub place: Place,
     /// Standard output and standard error, when they are terminals.
     pub terminals: [Option<Terminal>; 2],
+    /// Standard input.
+    pub input: Input,
 }
 
 impl Invocation {
@@ -43,6 +45,44 @@ pub struct Place {
     pub root_device: u64,
     /// `st_ino` of `/`.
     pub root_inode: u64,
+}
+
+/// What standard input is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Input {
+    /// `/dev/null`: reading it tells nothing.
+    Null,
+    /// A terminal.
+    Terminal,
+    /// A regular file that has not been read from.
+    File,
+    /// A pipe.
+    Pipe,
+    /// Anything else.
+    Other,
+    /// All of a file or pipe, which the launcher has read; the compiler finds it
+    /// on its standard input.
+    Text {
+        /// What was read.
+        #[serde(with = "crate::os_bytes::plain")]
+        bytes: Vec<u8>,
+        /// When it was last modified, in seconds since the epoch.
+        modified: i64,
+    },
+}
+
+impl Input {
+    /// Whether the launcher can read it before the compiler does.
+    #[must_use]
+    pub fn can_be_read(&self) -> bool {
+        matches!(self, Self::File | Self::Pipe)
+    }
+
+    /// Whether what a program reads there is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Null | Self::Text { .. })
+    }
 }
 
 /// A terminal that messages are laid out for.

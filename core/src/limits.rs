@@ -11,6 +11,10 @@ pub const FRAME_BYTES: usize = 32 << 20;
 /// makes the run unpublishable; the caller still sees everything.
 pub const STREAM_BYTES: usize = 4 << 20;
 
+/// Largest source taken from standard input, in bytes: it travels in the look-up
+/// and is part of the key.
+pub const INPUT_BYTES: usize = 8 << 20;
+
 /// Most paths in one report. A C++ unit looks up a few thousand; rustc with a
 /// crowded `deps/` some ten thousand.
 pub const OBSERVATIONS: usize = 200_000;
@@ -26,6 +30,10 @@ pub const INLINE_BYTES: u64 = 4 << 10;
 /// Largest depfile that is written anew for other checkouts, in bytes: some ten
 /// thousand headers. It lives inside its entry.
 pub const DEPFILE_BYTES: u64 = 1 << 20;
+
+/// Outputs up to this size travel within the report, in bytes: depfiles of a few
+/// hundred headers. Reading one takes the launcher some ten microseconds.
+pub const CARRIED_BYTES: u64 = 64 << 10;
 
 /// Largest entry as stored, in bytes.
 pub const ENTRY_BYTES: usize = 32 << 20;
@@ -69,5 +77,7 @@ pub const LINKS: u32 = 40;
 pub const COARSE_TICK: Duration = Duration::from_millis(10);
 
 const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);
+const _: () = assert!(INPUT_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(ENTRY_BYTES <= FRAME_BYTES);
 const _: () = assert!(INLINE_BYTES as usize * OUTPUTS < ENTRY_BYTES);
+const _: () = assert!(CARRIED_BYTES as usize * OUTPUTS + STREAM_BYTES < FRAME_BYTES);

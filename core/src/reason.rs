@@ -37,11 +37,11 @@ macro_rules! reasons {
 reasons! {
     /// The program is not a compiler that zccache knows.
     UnknownTool = 100, "unknown_tool";
-    /// The command does not compile to an object or assembly file.
+    /// The command links, or asks the compiler about itself.
     NotACompile = 101, "not_a_compile";
     /// The command names no source file.
     NoSource = 102, "no_source";
-    /// The source comes from standard input.
+    /// The source comes from a standard input that cannot be read ahead.
     SourceFromStdin = 103, "source_from_stdin";
     /// An option makes the result depend on what cannot be observed.
     UnsupportedOption = 104, "unsupported_option";
@@ -88,8 +88,10 @@ reasons! {
     TooManyOutputs = 213, "too_many_outputs";
     /// The tool wrote to or looked at something private to its process.
     PrivatePath = 214, "private_path";
+    /// The tool read its standard input, or handed it on.
+    InputRead = 215, "input_read";
 
-    /// The compiler failed; failures are not kept yet.
+    /// The compiler failed, and not by an error that it found in a source.
     CompilerFailed = 300, "compiler_failed";
     /// The compiler was ended by a signal.
     KilledBySignal = 301, "killed_by_signal";
@@ -115,8 +117,12 @@ reasons! {
     Stopping = 311, "stopping";
     /// An input is open for writing, so that its time stamps cannot be trusted.
     InputOpenForWriting = 312, "input_open_for_writing";
-    /// An input holds the time stamps of other files, which its user compares.
+    /// A precompiled header was made without the cache: it may hold the time stamps
+    /// of its sources, or use the time of the compile.
     StampedInput = 313, "stamped_input";
+    /// The run made a precompiled header that holds the time stamps of its sources,
+    /// or uses the time of the compile.
+    StampedOutput = 314, "stamped_output";
 }
 
 impl Reason {

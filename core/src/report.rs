@@ -89,7 +89,18 @@ pub struct WrittenFile {
     pub identity: Identity,
     /// How it came to its path.
     pub manner: Manner,
-    /// Whether a descriptor of the file travels with the report; files of a
-    /// view carry none, the daemon has them already.
-    pub attached: bool,
+    /// How its bytes reach the daemon.
+    pub bytes: Bytes,
+}
+
+/// How the bytes of an output reach the daemon.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Bytes {
+    /// Within the report: those of a small file, which a build tool may remove or
+    /// rename at once, as `ninja` removes depfiles.
+    Carried(#[serde(with = "crate::os_bytes::plain")] Vec<u8>),
+    /// Through a descriptor of the file that travels with the report.
+    Attached,
+    /// Not at all: the file is in a view.
+    InView,
 }

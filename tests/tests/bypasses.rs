@@ -22,14 +22,6 @@ fn a_link(trial: &Trial) {
     assert_eq!((outcome.status.code(), outcome.out().as_str()), (Some(3), "works\n"));
 }
 
-fn preprocessing_only(trial: &Trial) {
-    sources(trial);
-    for line in ["$CC -E a.c", "$CC -E a.c -o a.i", "$CC -M a.c", "$CC -MM a.c -MF a.d"] {
-        trial.run_line(line).bypassed(Reason::NotACompile);
-    }
-    trial.run_line("$CC -fsyntax-only a.c").bypassed(Reason::NotACompile);
-}
-
 fn questions(trial: &Trial) {
     for line in ["$CC --version", "$CC -dumpmachine", "$CC -print-search-dirs", "$CC --help"] {
         let step = trial.run_line(line);
@@ -46,11 +38,12 @@ fn unknown_tools(trial: &Trial) {
     trial.run(trial.line("tr a-z A-Z").stdin(b"shout")).bypassed(Reason::UnknownTool);
 }
 
-fn a_source_on_standard_input(trial: &Trial) {
+fn the_standard_input_by_a_path(trial: &Trial) {
     let source = b"int f(void) { return 5; }\n";
-    let compile = trial.line("$CC -x c -c - -o a.o").stdin(source);
-    trial.run(&compile).bypassed(Reason::SourceFromStdin);
-    trial.run(trial.line("$CC -x c -c /dev/stdin -o b.o").stdin(source)).not_hit();
+    for path in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        let compile = trial.line(&format!("$CC -x c -c {path} -o b.o")).stdin(source);
+        trial.run(compile).bypassed(Reason::DescriptorPath);
+    }
 }
 
 fn a_compile_without_a_source(trial: &Trial) {
@@ -92,19 +85,18 @@ fn descriptors_and_streams_of_the_caller_pass_through(trial: &Trial) {
 fn several_bypasses_leave_no_process_behind(trial: &Trial) {
     sources(trial);
     for _ in 0..5 {
-        trial.run_line("$CC -E a.c -o a.i").bypassed(Reason::NotACompile);
+        trial.run_line("$CC a.c -o program").bypassed(Reason::NotACompile);
     }
     let tickets = trial.sandbox().status()["running"].as_u64();
     assert_eq!(tickets, Some(0));
-    assert!(fs::metadata(trial.tree().join("a.i")).is_ok());
+    assert!(fs::metadata(trial.tree().join("program")).is_ok());
 }
 
 trials!(
     a_link,
-    preprocessing_only,
     questions,
     unknown_tools,
-    a_source_on_standard_input,
+    the_standard_input_by_a_path,
     a_compile_without_a_source,
     switched_off,
     read_only_and_recaching,

@@ -5,7 +5,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use zccache_core::Reason;
 use zccache_tests::sandbox::eventually;
 use zccache_tests::{Compiler, Outcome, Place, Tree, Trial, trial};
 
@@ -352,13 +351,6 @@ fn code_for_this_very_processor(trial: &Trial) {
     trial.run_line("$CC -march=native -O3 -Isecond -c src/a.c -o a.o").counted_once();
 }
 
-fn a_failure_is_not_remembered(trial: &Trial) {
-    trial.file("a.c", "#include \"later.h\"\nint x = LATER;\n");
-    trial.run_line("$CC -c a.c").abandoned(Reason::CompilerFailed);
-    trial.file("later.h", "#define LATER 1\n");
-    trial.run_line("$CC -c a.c").kept();
-}
-
 trials!(
     there_and_back_is_a_hit,
     a_header_appears_earlier_in_the_path,
@@ -379,5 +371,4 @@ trials!(
     a_fixed_date_is_obeyed,
     the_same_header_under_two_names,
     code_for_this_very_processor,
-    a_failure_is_not_remembered,
 );

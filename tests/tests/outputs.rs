@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::time::TimeSpec;
 use nix::unistd::mkfifo;
-use zccache_tests::Trial;
+use zccache_tests::{Command, Trial};
 
 use crate::trials;
 
@@ -202,7 +202,27 @@ fn an_output_that_is_edited_leaves_the_cache_alone(trial: &Trial) {
     }
 }
 
+/// As `ninja` does with a depfile once it has read it, and automake.
+fn depfiles_are_removed_or_renamed_at_once(trial: &Trial) {
+    for number in 0..10 {
+        trial.file("a.c", format!("int f(void) {{ return {number}; }}\n"));
+        for then in ["rm a.d", "mv -f a.d b.d"] {
+            let compile = format!("{} -MD -c a.c -o a.o", trial.compiler().c());
+            let launcher = trial.sandbox().programs().launcher();
+            let shell = |compile: &str| Command::new(["sh", "-c", &format!("{compile} && {then}")]);
+            let cached = shell(&format!("{} {compile}", launcher.display()));
+            let step = trial.run_pair(shell(&compile), cached);
+            if then == "rm a.d" {
+                step.kept()
+            } else {
+                step.hit()
+            };
+        }
+    }
+}
+
 trials!(
+    depfiles_are_removed_or_renamed_at_once,
     the_null_device_survives,
     an_output_that_is_a_device,
     an_output_that_is_a_directory,

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::{Invocation, OsBytes, Reason};
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub enum Request {
     Undeliverable,
     /// The compiler of a ticket has ended. Not answered: the socket keeps the
     /// report and its descriptors when the launcher is gone. Carries a descriptor
-    /// for each output that is `attached`, in order.
+    /// for each output that is attached, in order.
     Finished(Box<Report>),
     /// What is the daemon doing? Answered by [`Reply::Status`].
     Status,
@@ -104,6 +104,8 @@ pub enum Verdict {
     Bypass(Reason),
     /// An equal invocation is running; another verdict follows.
     Wait,
+    /// The source is on standard input: read it, and look up again with it.
+    ReadInput,
 }
 
 /// A result to replay.

@@ -4,6 +4,7 @@ mod flights;
 mod publication;
 mod publisher;
 mod reach;
+mod seal;
 mod sift;
 mod timing;
 mod trace;

@@ -1,28 +1,22 @@
 //! The thread that turns reports into entries, away from every build's path.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use nix::sys::stat::fstat;
 use zccache_compiler::Plan;
-use zccache_core::report::{Ended, Report, WrittenFile};
-use zccache_core::{
-    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Root,
-    Rooted, limits,
-};
-use zccache_store::{Staged, Store};
+use zccache_compiler::failure::{is_diagnosed, speaks_english};
+use zccache_core::entry::Stream;
+use zccache_core::report::{Ended, Report};
+use zccache_core::{Invocation, Reason, Root};
+use zccache_store::Store;
 
 use super::publication::{Backlog, Publication};
-use super::reach::Reach;
-use super::sift::sift;
-use super::timing::{clock, is_told_by_streams};
-use super::trace::Sealer;
-use crate::world::{Contents, Namespace, Scene, now};
+use super::seal::{Sealed, seal, size};
+use super::timing::said;
+use crate::world::{Contents, Namespace};
 
 /// A run to be kept.
 pub(crate) struct Job {
@@ -30,7 +24,7 @@ pub(crate) struct Job {
     pub(crate) root: Root,
     pub(crate) invocation: Box<Invocation>,
     pub(crate) report: Report,
-    /// One for each output that is `attached`, in order.
+    /// One for each output that is attached, in order.
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) namespace: Arc<Namespace>,
     /// Device numbers of the views when the run began.
@@ -63,10 +57,10 @@ impl Publisher {
 
     /// Takes a run, or abandons it at once when too much waits already.
     pub(crate) fn submit(&self, mut job: Job) {
-        if let Err(reason) = admit(&job.report) {
+        if let Err(reason) = admit(&job.invocation, &job.report) {
             return job.publication.abandon(reason);
         }
-        let bytes = job.report.outputs.iter().map(|output| output.identity.size).sum();
+        let bytes = job.report.outputs.iter().map(size).sum();
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
             return job.publication.abandon(reason);
         }
@@ -98,12 +92,16 @@ impl Drop for Publisher {
     }
 }
 
-/// What the report alone says against keeping the run.
-fn admit(report: &Report) -> Result<(), Reason> {
+/// What the report alone says against keeping the run. Status 1 is that of gcc and
+/// clang for errors of the program; others are for troubles of their own (GCC
+/// manual, "Invoking GCC").
+fn admit(invocation: &Invocation, report: &Report) -> Result<(), Reason> {
+    let said = || said(&report.streams, Stream::Stderr);
     match report.ended {
         _ if report.unobservable.is_some() => report.unobservable.map_or(Ok(()), Err),
         Ended::Signal(_) => Err(Reason::KilledBySignal),
         Ended::Exit(0) => Ok(()),
+        Ended::Exit(1) if speaks_english(invocation) && is_diagnosed(&said()) => Ok(()),
         Ended::Exit(_) => Err(Reason::CompilerFailed),
     }
 }
@@ -129,7 +127,7 @@ impl Worker {
 
     fn keep(&self, job: Job) {
         let awaited = job.publication.is_awaited();
-        match self.seal(&job) {
+        match seal(&job, &self.store, &self.contents) {
             Err(reason) => job.publication.abandon(reason),
             Ok(Sealed { key, entry, blobs }) => {
                 let publication = job.publication;
@@ -147,107 +145,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    /// The entry of a run, its inputs and outputs unchanged since it ended.
-    fn seal(&self, job: &Job) -> Result<Sealed, Reason> {
-        let sealer = Sealer {
-            scene: Scene { root: &job.root, namespace: &job.namespace },
-            contents: &self.contents,
-            views: &job.views,
-        };
-        let made = now().map_err(|_| Reason::OutputChanged)?;
-        let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
-        let clock = if fixed { None } else { clock(&job.invocation, &job.report, made) };
-        if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
-            return Err(Reason::TimeMacro);
-        }
-        let mut reach = Reach::new(job);
-        let mut outputs = Vec::with_capacity(job.report.outputs.len());
-        let mut blobs = Vec::new();
-        let mut attached = job.descriptors.iter();
-        for written in &job.report.outputs {
-            let opened;
-            let file = if written.attached {
-                attached.next().ok_or(Reason::OutputChanged)?.as_fd()
-            } else {
-                opened = job.namespace.open(written.path.as_path());
-                opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
-            };
-            unchanged(&sealer, written, file)?;
-            let sifted =
-                sift(file, clock.as_ref(), &job.root).map_err(|_| Reason::OutputChanged)?;
-            if sifted.tells_time {
-                return Err(Reason::TimeMacro);
-            }
-            let length = written.identity.size;
-            let short = length <= limits::DEPFILE_BYTES;
-            let read = || short.then(|| read_all(file, length).ok()).flatten();
-            let content = match reach.depfile(sifted, read) {
-                Some((text, breaks)) => Content::Depfile { text, breaks },
-                None => self.content(written, file, &mut blobs)?,
-            };
-            unchanged(&sealer, written, file)?;
-            let path = Rooted::new(&written.path, &job.root);
-            outputs.push(Output { path, mode: written.mode, manner: written.manner, content });
-        }
-        let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
-        let (trace, remarks) = sealer.trace(&job.invocation, &job.report.sightings)?;
-        let streams = reach.messages(&job.report.streams, &job.invocation);
-        let names_root = || sealer.inputs_name_root(&job.report.sightings);
-        let key = reach.key(&trace, remarks, names_root);
-        let result = CompileResult { status, streams, outputs };
-        let entry = Entry { trace, result, made, cost: job.report.cost };
-        Ok(Sealed { key, entry, blobs })
-    }
-
-    fn content(
-        &self,
-        written: &WrittenFile,
-        file: BorrowedFd<'_>,
-        blobs: &mut Vec<Staged>,
-    ) -> Result<Content, Reason> {
-        let length = written.identity.size;
-        if length <= limits::INLINE_BYTES {
-            let bytes = read_all(file, length).map_err(|_| Reason::OutputChanged)?;
-            return Ok(Content::Inline(bytes));
-        }
-        let staged = self.store.stage(file, length).map_err(|error| {
-            tracing::warn!(%error, "an output could not be copied");
-            Reason::StoreFailed
-        })?;
-        let digest = staged.digest();
-        blobs.push(staged);
-        Ok(Content::Blob { digest, length })
-    }
-}
-
-/// A run ready to be published.
-struct Sealed {
-    key: InvocationKey,
-    entry: Entry,
-    blobs: Vec<Staged>,
-}
-
-fn unchanged(
-    sealer: &Sealer<'_>,
-    written: &WrittenFile,
-    file: BorrowedFd<'_>,
-) -> Result<(), Reason> {
-    let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
-    let same = sealer.is_same(&written.identity, &Identity::from(&stat));
-    let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
-    if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
-}
-
-/// The content of a file that has this length, in bytes.
-fn read_all(file: BorrowedFd<'_>, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
-    let file = File::from(file.try_clone_to_owned()?);
-    file.read_exact_at(&mut bytes, 0)?;
-    match file.read_at(&mut [0], length)? {
-        0 => Ok(bytes),
-        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 

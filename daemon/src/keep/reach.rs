@@ -93,5 +93,5 @@ fn is_concealed(exposure: Exposure, remarks: Remarks) -> bool {
     let unmapped = remarks.unmapped_path || (remarks.own_path && !exposure.mapped_macros);
     let computes_with_path = exposure.absolute_sources && unmapped;
     let canonical_names_differ = exposure.system_directories && remarks.link_below_root;
-    !computes_with_path && !canonical_names_differ
+    !computes_with_path && !canonical_names_differ && !remarks.is_precompiled
 }

@@ -19,6 +19,8 @@ pub(super) struct Sifted {
     pub(super) names_root: bool,
     /// It may hold text in a form in which it was not found.
     pub(super) is_opaque: bool,
+    /// How it begins; zeroes behind its end.
+    pub(super) head: [u8; 4],
 }
 
 /// Read at a time, in bytes.
@@ -51,6 +53,10 @@ pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> 
         let piece = &buffer[..kept + read];
         found.tells_time |= clock.is_some_and(|clock| clock.is_told_by(piece));
         found.names_root |= root.is_named_in(piece);
+        if offset == read as u64 {
+            let length = piece.len().min(found.head.len());
+            found.head[..length].copy_from_slice(&piece[..length]);
+        }
         is_text = is_text && !piece.contains(&0);
         let end = piece.len();
         kept = end.min(seam);

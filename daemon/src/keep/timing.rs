@@ -4,23 +4,34 @@ use std::mem::MaybeUninit;
 
 use zccache_compiler::clock::{self, Clock};
 use zccache_core::entry::{Chunk, Stream};
+use zccache_core::invocation::Input;
 use zccache_core::report::{Report, Seen};
 use zccache_core::{Invocation, Stamp};
 
-/// When the compiler ran, with a second to spare on both sides, and of which age
-/// its inputs were. None of a run that looked at nothing.
-pub(super) fn clock(invocation: &Invocation, report: &Report, made: Stamp) -> Option<Clock> {
+/// When the compiler ran until `made`, with a second to spare on both sides, and of
+/// which age its inputs were. None of a run that looked at nothing.
+pub(super) fn clock(
+    invocation: &Invocation,
+    report: &Report,
+    made: Stamp,
+    is_fixed: bool,
+) -> Option<Clock> {
     let first = report.sightings.iter().map(|sighting| sighting.at.seconds).min()?;
     let modified = report.sightings.iter().filter_map(|sighting| match &sighting.seen {
         Seen::File { identity, .. } => Some(identity.mtime.seconds),
         _ => None,
     });
+    let input = match &invocation.input {
+        Input::Text { modified, .. } => Some(*modified),
+        _ => None,
+    };
     Some(Clock {
         from: first - 1,
         to: made.seconds + 1,
         offset: local_offset(made.seconds),
         is_usual: clock::is_usual(invocation),
-        modified: modified.collect(),
+        is_fixed,
+        modified: modified.chain(input).collect(),
     })
 }
 
@@ -39,9 +50,12 @@ fn local_offset(seconds: i64) -> i64 {
 
 /// Whether what was said holds the date or time of the run.
 pub(super) fn is_told_by_streams(clock: &Clock, streams: &[Chunk]) -> bool {
-    [Stream::Stdout, Stream::Stderr].into_iter().any(|stream| {
-        let chunks = streams.iter().filter(|chunk| chunk.stream == stream);
-        let said: Vec<u8> = chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect();
-        clock.is_told_by(&said)
-    })
+    let told = |stream| clock.is_told_by(&said(streams, stream));
+    told(Stream::Stdout) || told(Stream::Stderr)
+}
+
+/// All that was said on one stream.
+pub(super) fn said(streams: &[Chunk], stream: Stream) -> Vec<u8> {
+    let chunks = streams.iter().filter(|chunk| chunk.stream == stream);
+    chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
 }

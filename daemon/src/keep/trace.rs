@@ -2,11 +2,13 @@
 //! provided that nothing has changed since.
 
 use std::collections::HashMap;
+use std::ops::BitOr;
 use std::path::Path;
 
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::{TimeWords, environment};
 use zccache_core::entry::Twins;
+use zccache_core::invocation::Input;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
     Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
@@ -16,7 +18,12 @@ use crate::world::{Contents, Found, Scene, Traits, digest_of_names, kinship};
 
 /// What was remarkable in the inputs of a run.
 #[derive(Clone, Copy, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub(crate) struct Remarks {
+    /// What they, the arguments and standard input say of times.
+    pub(crate) time_words: TimeWords,
+    /// One is a precompiled header, whose sources are not among the inputs.
+    pub(crate) is_precompiled: bool,
     /// One may use its own path.
     pub(crate) own_path: bool,
     /// One may use its own path where no map of prefixes changes it.
@@ -49,10 +56,7 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        let mut time_words =
-            invocation.argv.iter().fold(TimeWords::default(), |words, argument| {
-                words | TimeWords::of(argument.as_bytes())
-            });
+        let mut time_words = of_given_text(invocation);
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
@@ -61,6 +65,7 @@ impl Sealer<'_> {
                     let of_system = is_of_the_system(path, root);
                     let whole = traits.time_words.whole();
                     time_words = time_words | if of_system { whole } else { traits.time_words };
+                    remarks.is_precompiled |= traits.is_precompiled;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if !of_system {
                         remarks.own_path |= traits.own_path;
@@ -84,6 +89,7 @@ impl Sealer<'_> {
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
+        remarks.time_words = time_words;
         let fixed = || self.has_fixed_clock(invocation, sightings);
         if time_words.tell_stamp() || (time_words.tell_now() && !fixed()) {
             return Err(Reason::TimeMacro);
@@ -121,7 +127,7 @@ impl Sealer<'_> {
             return Err(Reason::InputRacy);
         }
         let (digest, traits) = self.contents.examine(self.scene.namespace, path, &found)?;
-        if traits.holds_stamps {
+        if traits.is_precompiled && !self.contents.was_made_here(&digest) {
             return Err(Reason::StampedInput);
         }
         Ok((digest, traits))
@@ -169,6 +175,16 @@ impl Sealer<'_> {
         };
         named(path) && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
+}
+
+/// What the caller gave besides files says of times.
+fn of_given_text(invocation: &Invocation) -> TimeWords {
+    let arguments = invocation.argv.iter().map(OsBytes::as_bytes);
+    let input = match &invocation.input {
+        Input::Text { bytes, .. } => Some(&bytes[..]),
+        _ => None,
+    };
+    arguments.chain(input).map(TimeWords::of).fold(TimeWords::default(), TimeWords::bitor)
 }
 
 /// Whether a file belongs to the operating system, which knows nothing of

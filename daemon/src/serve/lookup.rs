@@ -65,8 +65,13 @@ impl Daemon {
     ) -> Result<Answer, ConnectionError> {
         let session = invocation.variable(b"ZCCACHE_SESSION").map(OsBytes::from);
         let peer = frames.peer()?;
+        let readable = invocation.input.can_be_read();
         match self.open_case(invocation, session.clone(), (peer.uid(), peer.gid())) {
             Ok(case) => self.decide(frames, case).await,
+            Err(Reason::SourceFromStdin) if readable => {
+                frames.send(&Reply::Verdict(Verdict::ReadInput)).await?;
+                Ok(Answer::Bypass)
+            }
             Err(reason) => {
                 self.ledger.bypassed(&session, reason);
                 frames.send(&Reply::Verdict(Verdict::Bypass(reason))).await?;

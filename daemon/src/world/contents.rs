@@ -32,8 +32,8 @@ pub(crate) struct Traits {
     pub(crate) own_path: bool,
     /// A text that may use its own path where no map of prefixes changes it.
     pub(crate) unmapped_path: bool,
-    /// A precompiled header of clang, which holds the time stamps of its sources.
-    pub(crate) holds_stamps: bool,
+    /// A precompiled header, whose sources nobody sees any more.
+    pub(crate) is_precompiled: bool,
 }
 
 /// Digests and traits of the files that compilers read.
@@ -98,6 +98,11 @@ impl Contents {
             return Ok((digest, traits));
         }
         self.read(namespace, path, &found.identity)
+    }
+
+    /// Whether a content is the output of a run that was kept.
+    pub(crate) fn was_made_here(&self, digest: &Digest) -> bool {
+        self.store.open_blob(digest).is_ok()
     }
 
     /// Whether the file found at a path holds the path of a root, or may: it has
@@ -224,8 +229,10 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
         hasher.update(new);
         let head = *head.get_or_insert_with(|| first_bytes(piece));
         traits.is_elf = head == *b"\x7fELF";
-        traits.holds_stamps = head == *b"CPCH";
-        if !traits.is_elf {
+        traits.is_precompiled = source::is_precompiled(&head);
+        if traits.is_precompiled {
+            traits.time_words = TimeWords::HIDDEN;
+        } else if !traits.is_elf {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.includes_once = traits.includes_once || source::may_include_once(piece);
             traits.own_path = traits.own_path || source::may_use_own_path(piece);

@@ -1,6 +1,7 @@
 //! One command: from what the user typed to the compiler's files, streams and status.
 
 mod command;
+mod input;
 mod replay;
 pub mod surroundings;
 
@@ -63,11 +64,22 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
     let directory = invocation.cwd.clone();
     let umask = invocation.umask;
     let mut connection = daemon_link::connect_or_start(&store)?;
+    let mut knows_input = invocation.input.is_known();
     connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
-    match deliver(&mut connection)? {
+    let mut served = deliver(&mut connection)?;
+    if let Served::NotYet = served {
+        let mut again = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
+        again.input = input::read_ahead().ok_or(Unserved)?;
+        knows_input = true;
+        connection.send(&Request::Lookup(Box::new(again)), &[])?;
+        served = deliver(&mut connection)?;
+    }
+    match served {
+        Served::NotYet => Err(Unserved),
         Served::Status(status) => Ok(status),
         Served::Run(views) => {
-            let setting = Setting { directory: directory.as_bytes(), umask, views: &views };
+            let directory = directory.as_bytes();
+            let setting = Setting { directory, umask, views: &views, knows_input };
             run(&mut connection, &command.program, setting)
         }
     }
@@ -79,6 +91,8 @@ enum Served {
     Status(i32),
     /// The compiler has to run under observation; the device numbers of the views.
     Run(Vec<u64>),
+    /// The daemon has to see standard input first.
+    NotYet,
 }
 
 fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
@@ -93,6 +107,7 @@ fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
                 connection.send(&Request::Undeliverable, &[])?;
             }
             Verdict::Run { views } => return Ok(Served::Run(views)),
+            Verdict::ReadInput => return Ok(Served::NotYet),
             Verdict::Bypass(_) | Verdict::Wait => return Err(Unserved),
         }
     }

@@ -7,9 +7,11 @@ use nix::sys::stat::stat;
 use zccache_core::Invocation;
 use zccache_core::invocation::{Place, Terminal};
 
+use super::input;
 use crate::environment;
 
 /// The terminals among standard output and standard error.
+#[derive(Clone, Copy)]
 pub(super) struct Streams([Option<Terminal>; 2]);
 
 impl Streams {
@@ -37,6 +39,7 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
         umask: umask(),
         place: place()?,
         terminals: streams.0,
+        input: input::kind(),
     })
 }
 

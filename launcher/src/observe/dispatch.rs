@@ -54,7 +54,7 @@ impl Dispatcher {
     pub(super) fn new(setting: Setting<'_>) -> Self {
         Self {
             ledger: Ledger::new(setting.umask),
-            streams: Streams::default(),
+            streams: Streams::new(setting.knows_input),
             directory: setting.directory.to_vec(),
             moved: false,
             first: PathBuffer::default(),
@@ -128,6 +128,17 @@ impl Dispatcher {
             Call::WriteVector => self.streams.write_vector(tracee, fd, address, length),
             Call::HandOn(argument) => {
                 self.streams.hand_on(tracee, low(argument_of(call, argument)))
+            }
+            Call::TakeIn(argument) => {
+                self.streams.take_in(tracee, low(argument_of(call, argument)))
+            }
+            Call::Pass(from, to) => {
+                self.streams.take_in(tracee, low(argument_of(call, from)))?;
+                self.streams.hand_on(tracee, low(argument_of(call, to)))
+            }
+            Call::DuplicateAnywhere => {
+                self.streams.take_in(tracee, fd)?;
+                self.streams.hand_on(tracee, fd)
             }
             Call::Duplicate => self.streams.duplicate(tracee, fd, low(address)),
             Call::Save => self.streams.save(tracee, fd, low(length)),

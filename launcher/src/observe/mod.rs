@@ -36,6 +36,8 @@ pub(crate) struct Setting<'a> {
     pub umask: u32,
     /// Device numbers of the views, whose files need no descriptor.
     pub views: &'a [u64],
+    /// Whether what is read from standard input is known.
+    pub knows_input: bool,
 }
 
 /// A run that has ended.
@@ -62,7 +64,9 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
         None => observer::wait_unobserved(&child, &signals),
     };
     let cost = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let settled = record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views)?, streams)));
+    let failed = ended != Ended::Exit(0);
+    let settled =
+        record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views, failed)?, streams)));
     let (report, outputs) =
         conclude(ended, cost, settled.map(|(s, streams)| (s, streams.into_chunks())));
     Ok(Observed { report, outputs, not_executed })
@@ -72,7 +76,7 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
 #[must_use]
 pub fn is_permitted() -> bool {
     let program = Program::new(vec![c"true".to_owned()], None);
-    let setting = Setting { directory: b"/", umask: 0o022, views: &[] };
+    let setting = Setting { directory: b"/", umask: 0o022, views: &[], knows_input: true };
     observe(&program, setting)
         .is_ok_and(|observed| observed.report.unobservable != Some(Reason::ObserverUnavailable))
 }

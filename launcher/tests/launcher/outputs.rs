@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use zccache_core::Reason;
 use zccache_core::entry::Manner;
+use zccache_core::report::Bytes;
 use zccache_core::report::Seen;
 
 use crate::bench::Bench;
@@ -30,14 +31,15 @@ fn outputs_come_with_manner_mode_and_bytes() {
         "umask 022; echo one > in-place; echo two > t; mv t renamed; echo x > made; \
          chmod 755 made; echo y > gone; rm gone",
     );
-    let mut done = bench.observe(&["./tool"]);
+    let done = bench.observe(&["./tool"]);
     assert_eq!(done.outputs(), [bench.path("in-place"), bench.path("made"), bench.path("renamed")]);
     let outputs = &done.kept().outputs;
     assert_eq!(outputs[0].manner, Manner::InPlace);
     assert_eq!(outputs[1].mode, 0o755);
     assert_eq!(outputs[2].manner, Manner::Renamed);
-    assert!(outputs.iter().all(|output| output.attached));
-    assert_eq!(done.heard.contents(), [&b"one\n"[..], b"x\n", b"two\n"]);
+    let carried = outputs.iter().map(|output| output.bytes.clone());
+    let expected = [&b"one\n"[..], b"x\n", b"two\n"].map(|bytes| Bytes::Carried(bytes.into()));
+    assert!(carried.eq(expected), "{outputs:?}");
 }
 
 #[test]
@@ -78,15 +80,26 @@ fn side_files_are_outputs() {
 }
 
 #[test]
+fn large_outputs_are_attached() {
+    let bench = Bench::new();
+    bench.script("tool", "head -c 65537 /dev/zero > large; head -c 65536 /dev/zero > small");
+    let mut done = bench.observe(&["./tool"]);
+    let outputs = &done.kept().outputs;
+    assert_eq!(outputs[0].bytes, Bytes::Attached);
+    assert_eq!(outputs[1].bytes, Bytes::Carried(vec![0; 65536]));
+    assert_eq!(done.heard.contents(), [vec![0; 65537]]);
+}
+
+#[test]
 fn files_on_a_view_are_not_attached() {
     use std::os::unix::fs::MetadataExt;
     use zccache_core::protocol::Verdict;
     let bench = Bench::new();
-    bench.script("tool", "echo x > out");
+    bench.script("tool", "head -c 65537 /dev/zero > out");
     let device = fs::metadata(bench.path("")).unwrap().dev();
     let run = Verdict::Run { views: vec![device] };
     let done = bench.answered(bench.launcher(&["./tool"]), vec![run.into()]);
-    assert!(!done.kept().outputs[0].attached);
+    assert_eq!(done.kept().outputs[0].bytes, Bytes::InView);
     assert!(done.heard.descriptors.is_empty());
 }
 

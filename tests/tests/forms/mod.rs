@@ -1,3 +1,6 @@
 //! Forms of C and C++ commands: which are cached, and under which conditions.
 
 mod clocks;
+mod failing;
+mod input;
+mod precompiled;

@@ -4,14 +4,16 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
+use nix::unistd::read;
 use zccache_core::entry::Manner;
-use zccache_core::report::{Seen, Sighting, WrittenFile};
+use zccache_core::report::{Bytes, Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
 use super::changes::{Absence, Before, Change, state};
-use super::ledger::{Ledger, Look, PathRecord};
+use super::ledger::{Ledger, Look, PathRecord, now};
 
 /// What was observed of a run, as the report tells it.
 #[derive(Default)]
@@ -32,12 +34,12 @@ pub(crate) struct Outputs {
 }
 
 impl Ledger {
-    /// Compares what the run changed with what is there now. Files on the devices
-    /// `views` are not opened.
+    /// Compares what the run, which `failed` or not, changed with what is there now.
+    /// Files on the devices `views` are not attached.
     ///
     /// # Errors
     /// The reason for which the run cannot be kept.
-    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Reason> {
+    pub(crate) fn settle(self, views: &[u64], failed: bool) -> Result<Settled, Reason> {
         if let Some(reason) = self.trouble() {
             return Err(reason);
         }
@@ -47,6 +49,9 @@ impl Ledger {
             let path = OsBytes::from(path.into_vec());
             if let Some(change) = record.change.take() {
                 record.forget_what_was_made(needs_absence(&path, change.absence));
+                if failed && change.before == Before::Absent {
+                    record.insist_on_absence();
+                }
                 changes.push((path.clone(), change, record.read));
             }
             looks.extend(record.sightings(path));
@@ -73,6 +78,13 @@ impl PathRecord {
         for slot in [&mut self.followed, &mut self.unfollowed] {
             slot.take_if(|look| !(matters && look.seen == Seen::Absent));
         }
+    }
+
+    /// A failing tool removes what it has not finished: also a file that was there
+    /// before, had there been one.
+    fn insist_on_absence(&mut self) {
+        let look = Look { seen: Seen::Absent, at: now(), order: u32::MAX };
+        self.unfollowed.get_or_insert(look);
     }
 
     fn sightings(self, path: OsBytes) -> impl Iterator<Item = (u32, Sighting)> {
@@ -148,17 +160,35 @@ impl Outputs {
         if stat.st_nlink != 1 {
             return Err(Reason::SideEffect);
         }
-        let attached = !views.contains(&stat.st_dev);
-        self.files.push(WrittenFile {
-            path,
-            mode: stat.st_mode & 0o7777,
-            identity: Identity::from(&stat),
-            manner,
-            attached,
-        });
-        if attached {
+        let identity = Identity::from(&stat);
+        let bytes = if identity.size <= limits::CARRIED_BYTES {
+            Bytes::Carried(content(&descriptor, identity.size)?)
+        } else if views.contains(&stat.st_dev) {
+            Bytes::InView
+        } else {
             self.descriptors.push(descriptor);
-        }
+            Bytes::Attached
+        };
+        let mode = stat.st_mode & 0o7777;
+        self.files.push(WrittenFile { path, mode, identity, manner, bytes });
         Ok(())
+    }
+}
+
+/// The content of a file that has this size.
+fn content(file: &OwnedFd, size: u64) -> Result<Vec<u8>, Reason> {
+    let mut content = vec![0; usize::try_from(size).map_err(|_| Reason::OddOutput)?];
+    let mut filled = 0;
+    while filled < content.len() {
+        match read(file, &mut content[filled..]) {
+            Ok(0) => return Err(Reason::OutputChanged),
+            Ok(read) => filled += read,
+            Err(Errno::EINTR) => {}
+            Err(_) => return Err(Reason::OddOutput),
+        }
+    }
+    match read(file, &mut [0]) {
+        Ok(0) => Ok(content),
+        _ => Err(Reason::OutputChanged),
     }
 }

@@ -13,7 +13,6 @@ use crate::observe::process::tracee::Tracee;
 use crate::observe::seccomp::table::FIRST_SAVED;
 
 /// The recorded writes.
-#[derive(Default)]
 pub(crate) struct Streams {
     chunks: Vec<Chunk>,
     length: usize,
@@ -21,9 +20,16 @@ pub(crate) struct Streams {
     saved: [bool; 2],
     /// Whether the caller's two streams are different open files; asked once.
     distinct: Option<bool>,
+    /// Whether what the tool reads from standard input is known.
+    knows_input: bool,
 }
 
 impl Streams {
+    /// Nothing recorded yet.
+    pub(crate) fn new(knows_input: bool) -> Self {
+        Self { chunks: Vec::new(), length: 0, saved: [false; 2], distinct: None, knows_input }
+    }
+
     /// Records a write of `length` bytes at `address` to descriptor `fd`.
     ///
     /// # Errors
@@ -80,6 +86,19 @@ impl Streams {
         }
     }
 
+    /// Judges a read from descriptor `fd`, or a duplicate of it, which nobody
+    /// watches.
+    ///
+    /// # Errors
+    /// [`Reason::InputRead`] if it is the caller's standard input and not known.
+    pub(crate) fn take_in(&mut self, tracee: Tracee, fd: RawFd) -> Result<(), Reason> {
+        let watched = fd == libc::STDIN_FILENO && !self.knows_input;
+        if watched && tracee.shares(fd, libc::STDIN_FILENO)? {
+            return Err(Reason::InputRead);
+        }
+        Ok(())
+    }
+
     /// Judges a duplicate of descriptor `from` at the number `to`. Only where
     /// writes are recorded may a stream of the caller come to be.
     ///
@@ -91,6 +110,7 @@ impl Streams {
         from: RawFd,
         to: RawFd,
     ) -> Result<(), Reason> {
+        self.take_in(tracee, from)?;
         let Some(stream) = self.stream_of(tracee, from)? else { return Ok(()) };
         let known = stream_named(to).is_some_and(|named| self.distinct() || named == stream);
         if known { Ok(()) } else { Err(Reason::StreamHandedOn) }
@@ -107,6 +127,7 @@ impl Streams {
         from: RawFd,
         lowest: RawFd,
     ) -> Result<(), Reason> {
+        self.take_in(tracee, from)?;
         let Some(stream) = self.stream_of(tracee, from)? else { return Ok(()) };
         self.saved[stream as usize] = true;
         if lowest >= FIRST_SAVED { Ok(()) } else { Err(Reason::StreamHandedOn) }

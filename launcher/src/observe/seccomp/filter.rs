@@ -55,6 +55,19 @@ impl Filter {
         match rule.when {
             When::Always => {}
             When::OnStream(argument) => self.on_stream(argument),
+            When::OnInput(argument) => self.on_input(argument),
+            When::FromInput(from, to) => {
+                self.load(argument_offset(from));
+                self.skip_if(EQUAL, libc::STDIN_FILENO as u32, 5);
+                self.on_stream(to);
+            }
+            When::Duplicates => self.duplicates(),
+            When::MapsInput => {
+                self.on_input(4);
+                self.load(argument_offset(3));
+                self.skip_unless(HAS_BITS, libc::MAP_ANONYMOUS as u32, 1);
+                self.allow();
+            }
             When::DuplicatesStream => self.duplicates_stream(),
             When::Names(flags) => self.names(flags),
             When::NotUnix => {
@@ -77,8 +90,20 @@ impl Filter {
         self.allow();
     }
 
-    fn duplicates_stream(&mut self) {
+    fn on_input(&mut self, argument: u8) {
+        self.load(argument_offset(argument));
+        self.skip_if(EQUAL, libc::STDIN_FILENO as u32, 1);
+        self.allow();
+    }
+
+    fn duplicates(&mut self) {
+        self.load(argument_offset(0));
+        self.skip_if(EQUAL, libc::STDIN_FILENO as u32, 5);
         self.on_stream(0);
+    }
+
+    fn duplicates_stream(&mut self) {
+        self.duplicates();
         self.load(argument_offset(1));
         self.skip_if(EQUAL, libc::F_DUPFD as u32, 2);
         self.skip_if(EQUAL, libc::F_DUPFD_CLOEXEC as u32, 1);

@@ -29,8 +29,16 @@ pub(crate) enum When {
     Always,
     /// When this argument is descriptor 1 or 2, or from [`FIRST_SAVED`] on.
     OnStream(u8),
-    /// When it is `fcntl` that duplicates such a descriptor.
+    /// When this argument is descriptor 0.
+    OnInput(u8),
+    /// When the first argument is descriptor 0, or the second one as with `OnStream`.
+    FromInput(u8, u8),
+    /// When it is a duplicate of descriptor 0 or of one as with `OnStream`.
+    Duplicates,
+    /// When it is `fcntl` that makes such a duplicate.
     DuplicatesStream,
+    /// When it is `mmap` of descriptor 0.
+    MapsInput,
     /// When this argument, a word of flags, lacks `AT_EMPTY_PATH`, or argument 0 is `AT_FDCWD`.
     Names(u8),
     /// When argument 0 is not `AF_UNIX`.
@@ -104,6 +112,13 @@ pub(crate) enum Call {
     WriteVector,
     /// Writes to the stream in this argument, in a way that is not recorded.
     HandOn(u8),
+    /// Takes from standard input, if this argument is that, in a way that is not
+    /// recorded.
+    TakeIn(u8),
+    /// Moves bytes from the descriptor in the first argument to that in the second.
+    Pass(u8, u8),
+    /// Duplicates the stream in argument 0 to any number.
+    DuplicateAnywhere,
     /// Duplicates the stream in argument 0 to the number in argument 1.
     Duplicate,
     /// Duplicates the stream in argument 0 to the first free number from argument 2 on.
@@ -132,6 +147,18 @@ const fn names(number: c_long, flags: u8, call: Call) -> Rule {
 
 const fn stream(number: c_long, argument: u8, call: Call) -> Rule {
     Rule { number, when: When::OnStream(argument), call }
+}
+
+const fn input(number: c_long) -> Rule {
+    Rule { number, when: When::OnInput(0), call: Call::TakeIn(0) }
+}
+
+const fn pass(number: c_long, from: u8, to: u8) -> Rule {
+    Rule { number, when: When::FromInput(from, to), call: Call::Pass(from, to) }
+}
+
+const fn duplicate(number: c_long, call: Call) -> Rule {
+    Rule { number, when: When::Duplicates, call }
 }
 
 /// Calls that every architecture has.
@@ -179,17 +206,26 @@ const COMMON: &[Rule] = &[
     stream(libc::SYS_pwrite64, 0, Call::HandOn(0)),
     stream(libc::SYS_pwritev, 0, Call::HandOn(0)),
     stream(libc::SYS_pwritev2, 0, Call::HandOn(0)),
-    stream(libc::SYS_sendfile, 0, Call::HandOn(0)),
-    stream(libc::SYS_splice, 2, Call::HandOn(2)),
-    stream(libc::SYS_tee, 1, Call::HandOn(1)),
-    stream(libc::SYS_vmsplice, 0, Call::HandOn(0)),
-    stream(libc::SYS_copy_file_range, 2, Call::HandOn(2)),
+    pass(libc::SYS_sendfile, 1, 0),
+    pass(libc::SYS_splice, 0, 2),
+    pass(libc::SYS_tee, 0, 1),
+    pass(libc::SYS_vmsplice, 0, 0),
+    pass(libc::SYS_copy_file_range, 0, 2),
     stream(libc::SYS_sendto, 0, Call::HandOn(0)),
     stream(libc::SYS_sendmsg, 0, Call::HandOn(0)),
     stream(libc::SYS_sendmmsg, 0, Call::HandOn(0)),
     stream(libc::SYS_ftruncate, 0, Call::HandOn(0)),
-    stream(libc::SYS_dup, 0, Call::HandOn(0)),
-    stream(libc::SYS_dup3, 0, Call::Duplicate),
+    duplicate(libc::SYS_dup, Call::DuplicateAnywhere),
+    duplicate(libc::SYS_dup3, Call::Duplicate),
+    input(libc::SYS_read),
+    input(libc::SYS_pread64),
+    input(libc::SYS_readv),
+    input(libc::SYS_preadv),
+    input(libc::SYS_preadv2),
+    input(libc::SYS_recvfrom),
+    input(libc::SYS_recvmsg),
+    input(libc::SYS_recvmmsg),
+    Rule { number: libc::SYS_mmap, when: When::MapsInput, call: Call::TakeIn(4) },
     Rule { number: libc::SYS_fcntl, when: When::DuplicatesStream, call: Call::Save },
     Rule { number: libc::SYS_socket, when: When::NotUnix, call: Call::Foreign(Reason::Network) },
     always(libc::SYS_connect, Call::Connect),
@@ -235,7 +271,7 @@ const LEGACY: &[Rule] = &[
     always(libc::SYS_utime, Call::Touch(cwd(0))),
     always(libc::SYS_utimes, Call::Touch(cwd(0))),
     always(libc::SYS_futimesat, Call::Touch(at(0))),
-    stream(libc::SYS_dup2, 0, Call::Duplicate),
+    duplicate(libc::SYS_dup2, Call::Duplicate),
 ];
 
 /// Calls that only this architecture has.

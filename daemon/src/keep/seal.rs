@@ -1,0 +1,181 @@
+//! From a run to its entry: the outputs as the compiler left them, the inputs as
+//! it found them, and how far the result reaches.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::fstat;
+use zccache_compiler::clock::Clock;
+use zccache_compiler::source;
+use zccache_core::report::{Bytes, Ended, WrittenFile};
+use zccache_core::{
+    CompileResult, Content, Entry, Identity, InvocationKey, Output, Reason, Rooted, limits,
+};
+use zccache_store::{Staged, Store};
+
+use super::publisher::Job;
+use super::reach::Reach;
+use super::sift::sift;
+use super::timing::{clock, is_told_by_streams};
+use super::trace::Sealer;
+use crate::world::{Contents, Namespace, Scene, now};
+
+/// A run ready to be published.
+pub(super) struct Sealed {
+    pub(super) key: InvocationKey,
+    pub(super) entry: Entry,
+    pub(super) blobs: Vec<Staged>,
+}
+
+/// The entry of a run, its inputs and outputs unchanged since it ended.
+///
+/// # Errors
+/// Why the run cannot be kept.
+pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Sealed, Reason> {
+    let scene = Scene { root: &job.root, namespace: &job.namespace };
+    let sealer = Sealer { scene, contents, views: &job.views };
+    let made = now().map_err(|_| Reason::OutputChanged)?;
+    let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
+    let clock = clock(&job.invocation, &job.report, made, fixed);
+    if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
+        return Err(Reason::TimeMacro);
+    }
+    let mut harvest = Harvest::new(job, store, clock.as_ref());
+    let outputs = harvest.outputs(&sealer)?;
+    let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
+    let (trace, remarks) = sealer.trace(&job.invocation, &job.report.sightings)?;
+    if harvest.is_stamped || (harvest.is_precompiled && remarks.time_words.may_tell_others()) {
+        return Err(Reason::StampedOutput);
+    }
+    if status != 0 && trace.environment.is_some() {
+        // Who knows why a script fails.
+        return Err(Reason::CompilerFailed);
+    }
+    let Harvest { mut reach, blobs, .. } = harvest;
+    let streams = reach.messages(&job.report.streams, &job.invocation);
+    let names_root = || sealer.inputs_name_root(&job.report.sightings);
+    let key = reach.key(&trace, remarks, names_root);
+    let result = CompileResult { status, streams, outputs };
+    Ok(Sealed { key, entry: Entry { trace, result, made, cost: job.report.cost }, blobs })
+}
+
+/// The outputs of a run being brought in.
+struct Harvest<'a> {
+    job: &'a Job,
+    store: &'a Store,
+    clock: Option<&'a Clock>,
+    reach: Reach<'a>,
+    blobs: Vec<Staged>,
+    /// Whether an output holds time stamps of its inputs.
+    is_stamped: bool,
+    /// Whether an output is a precompiled header.
+    is_precompiled: bool,
+}
+
+impl<'a> Harvest<'a> {
+    fn new(job: &'a Job, store: &'a Store, clock: Option<&'a Clock>) -> Self {
+        let reach = Reach::new(job);
+        Self {
+            job,
+            store,
+            clock,
+            reach,
+            blobs: Vec::new(),
+            is_stamped: false,
+            is_precompiled: false,
+        }
+    }
+
+    fn outputs(&mut self, sealer: &Sealer<'_>) -> Result<Vec<Output>, Reason> {
+        let job = self.job;
+        let mut attached = job.descriptors.iter();
+        let mut output = |written: &WrittenFile| {
+            let opened;
+            let file = match &written.bytes {
+                Bytes::Attached => attached.next().ok_or(Reason::OutputChanged)?.as_fd(),
+                bytes => {
+                    opened = open(bytes, &job.namespace, written.path.as_path());
+                    opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
+                }
+            };
+            unchanged(sealer, written, file)?;
+            let content = self.content(written, file)?;
+            unchanged(sealer, written, file)?;
+            let path = Rooted::new(&written.path, &job.root);
+            Ok(Output { path, mode: written.mode, manner: written.manner, content })
+        };
+        job.report.outputs.iter().map(&mut output).collect()
+    }
+
+    fn content(&mut self, written: &WrittenFile, file: BorrowedFd<'_>) -> Result<Content, Reason> {
+        let sifted = sift(file, self.clock, &self.job.root).map_err(|_| Reason::OutputChanged)?;
+        if sifted.tells_time {
+            return Err(Reason::TimeMacro);
+        }
+        self.is_stamped |= source::holds_stamps(&sifted.head, &self.job.invocation.argv);
+        self.is_precompiled |= source::is_precompiled(&sifted.head);
+        let length = size(written);
+        let short = length <= limits::DEPFILE_BYTES;
+        let read = || short.then(|| read_all(file, length).ok()).flatten();
+        if let Some((text, breaks)) = self.reach.depfile(sifted, read) {
+            return Ok(Content::Depfile { text, breaks });
+        }
+        if length <= limits::INLINE_BYTES {
+            let bytes = read_all(file, length).map_err(|_| Reason::OutputChanged)?;
+            return Ok(Content::Inline(bytes));
+        }
+        let staged = self.store.stage(file, length).map_err(|error| {
+            tracing::warn!(%error, "an output could not be copied");
+            Reason::StoreFailed
+        })?;
+        let digest = staged.digest();
+        self.blobs.push(staged);
+        Ok(Content::Blob { digest, length })
+    }
+}
+
+/// The size of an output, in bytes.
+pub(super) fn size(written: &WrittenFile) -> u64 {
+    match &written.bytes {
+        Bytes::Carried(bytes) => bytes.len() as u64,
+        Bytes::Attached | Bytes::InView => written.identity.size,
+    }
+}
+
+/// Opens the bytes of an output that no descriptor came with.
+fn open(bytes: &Bytes, namespace: &Namespace, path: &Path) -> io::Result<OwnedFd> {
+    let Bytes::Carried(bytes) = bytes else { return namespace.open(path) };
+    let file = memfd_create(c"output", MFdFlags::MFD_CLOEXEC)?;
+    File::from(file.try_clone()?).write_all_at(bytes, 0)?;
+    Ok(file)
+}
+
+/// Whether an output is still as the launcher saw it. Carried bytes cannot change.
+fn unchanged(
+    sealer: &Sealer<'_>,
+    written: &WrittenFile,
+    file: BorrowedFd<'_>,
+) -> Result<(), Reason> {
+    if matches!(written.bytes, Bytes::Carried(_)) {
+        return Ok(());
+    }
+    let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
+    let same = sealer.is_same(&written.identity, &Identity::from(&stat));
+    let linked = stat.st_nlink > 0 && stat.st_mode & 0o7777 == written.mode;
+    if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
+}
+
+/// The content of a file that has this length, in bytes.
+fn read_all(file: BorrowedFd<'_>, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let file = File::from(file.try_clone_to_owned()?);
+    file.read_exact_at(&mut bytes, 0)?;
+    match file.read_at(&mut [0], length)? {
+        0 => Ok(bytes),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
