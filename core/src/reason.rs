@@ -90,6 +90,8 @@ reasons! {
     PrivatePath = 214, "private_path";
     /// The tool read its standard input, or handed it on.
     InputRead = 215, "input_read";
+    /// A script or an unknown program had descriptors of its caller besides the streams.
+    InheritedDescriptor = 216, "inherited_descriptor";
 
     /// The compiler failed, and not by an error that it found in a source.
     CompilerFailed = 300, "compiler_failed";

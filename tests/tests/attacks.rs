@@ -1,7 +1,9 @@
 //! What somebody found who tried to be given something wrong.
 
+use std::os::unix::fs::PermissionsExt;
+
 use zccache_core::Reason;
-use zccache_tests::{Command, Compiler, Trial};
+use zccache_tests::{Command, Compiler, Step, Trial};
 
 use crate::trials;
 
@@ -71,7 +73,61 @@ fn headers_of_the_system_and_plain_words_tell_no_time(trial: &Trial) {
     trial.line_misses_then_hits("$CXX -c a.cc -o a.o");
 }
 
+/// A compiler that is a script, which runs `text` before the real one.
+fn script(trial: &Trial, text: &str) {
+    let cc = trial.compiler().c();
+    trial.file("cc", format!("#!/bin/sh\n{text}\nexec /usr/bin/{cc} -DV=$v \"$@\"\n"));
+    trial.edit(|root| {
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(root.join("cc"), mode).expect("a mode");
+    });
+}
+
+/// Runs a line of a shell in which `LAUNCH` stands before the compiler.
+fn shell(trial: &Trial, line: &str) -> Step {
+    let launcher = trial.sandbox().programs().launcher();
+    let command = |line: &str| Command::new(["sh", "-c", line]);
+    let cached = line.replace("LAUNCH", launcher.to_str().expect("a plain name"));
+    trial.run_pair(command(&line.replace("LAUNCH ", "")), command(&cached))
+}
+
+fn a_script_with_a_descriptor_of_its_caller(trial: &Trial) {
+    trial.file("a.c", "int v = V;\n");
+    trial.file("one", "1\n");
+    trial.file("two", "2\n");
+    script(trial, "read v <&5");
+    for input in ["one", "two", "one"] {
+        shell(trial, &format!("LAUNCH ./cc -c a.c -o a.o 5<{input}"))
+            .abandoned(Reason::InheritedDescriptor);
+    }
+    script(trial, "v=1; echo hello >&5");
+    for log in ["log1", "log2"] {
+        shell(trial, &format!("LAUNCH ./cc -c a.c -o a.o 5>{log}"))
+            .abandoned(Reason::InheritedDescriptor);
+    }
+    shell(trial, "LAUNCH ./cc -c a.c -o a.o 5>&1").abandoned(Reason::InheritedDescriptor);
+}
+
+fn a_job_server_and_what_a_real_compiler_inherits_do_not_matter(trial: &Trial) {
+    trial.file("a.c", "int v = V;\n");
+    script(trial, "v=1");
+    let flags = "MAKEFLAGS=' -j4 --jobserver-auth=5,6'";
+    let line = format!("{flags} LAUNCH ./cc -c a.c -o a.o 5<a.c 6<a.c");
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
+    let line = format!("CARGO_{flags} LAUNCH ./cc -c a.c -o a.o 5<a.c 6<a.c");
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
+    shell(trial, &format!("{flags} LAUNCH ./cc -DX -c a.c -o a.o 5<a.c 6<a.c 7<a.c"))
+        .abandoned(Reason::InheritedDescriptor);
+    let line = format!("LAUNCH {} -DV=1 -c a.c -o a.o 5<a.c 17>&1", trial.compiler().c());
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
+}
+
 trials!(
+    a_script_with_a_descriptor_of_its_caller,
+    a_job_server_and_what_a_real_compiler_inherits_do_not_matter,
     a_time_macro_in_pieces_that_leaves_no_text,
     a_time_macro_in_an_argument,
     a_pasted_time_in_another_alphabet,

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::{Invocation, OsBytes, Reason};
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -51,6 +51,9 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     if harvest.is_stamped || (harvest.is_precompiled && remarks.time_words.may_tell_others()) {
         return Err(Reason::StampedOutput);
     }
+    if trace.environment.is_some() && job.report.inherits {
+        return Err(Reason::InheritedDescriptor);
+    }
     if status != 0 && trace.environment.is_some() {
         // Who knows why a script fails.
         return Err(Reason::CompilerFailed);
