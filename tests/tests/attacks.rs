@@ -1,6 +1,7 @@
 //! What somebody found who tried to be given something wrong.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use zccache_core::Reason;
 use zccache_tests::{Command, Compiler, Step, Trial};
@@ -78,8 +79,8 @@ fn script(trial: &Trial, text: &str) {
     let cc = trial.compiler().c();
     trial.file("cc", format!("#!/bin/sh\n{text}\nexec /usr/bin/{cc} -DV=$v \"$@\"\n"));
     trial.edit(|root| {
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(root.join("cc"), mode).expect("a mode");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(root.join("cc"), mode).expect("a mode");
     });
 }
 
@@ -97,8 +98,7 @@ fn a_script_with_a_descriptor_of_its_caller(trial: &Trial) {
     trial.file("two", "2\n");
     script(trial, "read v <&5");
     for input in ["one", "two", "one"] {
-        shell(trial, &format!("LAUNCH ./cc -c a.c -o a.o 5<{input}"))
-            .abandoned(Reason::InheritedDescriptor);
+        let _ = shell(trial, &format!("LAUNCH ./cc -c a.c -o a.o 5<{input}")).not_hit();
     }
     script(trial, "v=1; echo hello >&5");
     for log in ["log1", "log2"] {
@@ -120,12 +120,44 @@ fn a_job_server_and_what_a_real_compiler_inherits_do_not_matter(trial: &Trial) {
     shell(trial, &line).hit();
     shell(trial, &format!("{flags} LAUNCH ./cc -DX -c a.c -o a.o 5<a.c 6<a.c 7<a.c"))
         .abandoned(Reason::InheritedDescriptor);
-    let line = format!("LAUNCH {} -DV=1 -c a.c -o a.o 5<a.c 17>&1", trial.compiler().c());
+    shell(trial, "LAUNCH ./cc -DY -c a.c -o a.o 5</dev/null").kept();
+    let line = format!("LAUNCH {} -DV=1 -c a.c -o a.o 5<a.c 7>&1", trial.compiler().c());
     shell(trial, &line).kept();
     shell(trial, &line).hit();
 }
 
+/// Two versions may be installed, both as links, and one of them be a copy.
+fn other_launchers_along_the_path_are_no_compilers(trial: &Trial) {
+    trial.file("a.c", "int v;\n");
+    let programs = trial.sandbox().programs();
+    let name = trial.compiler().c();
+    let mut path = String::new();
+    for directory in ["one", "two", "three"] {
+        let directory = trial.sandbox().path(directory);
+        fs::create_dir(&directory).expect("a directory");
+        fs::copy(programs.launcher(), directory.join("zccache-launch")).expect("a copy");
+        if directory.ends_with("three") {
+            fs::copy(programs.launcher(), directory.join(name)).expect("a copy");
+        } else {
+            symlink("zccache-launch", directory.join(name)).expect("a link");
+        }
+        path += &format!("{}:", directory.display());
+    }
+    path += "/usr/bin:/bin";
+    let bare = trial.line("$CC -c a.c -o a.o");
+    let cached = bare.clone().env("PATH", &path);
+    let disabled = cached.clone().env("ZCCACHE_DISABLE", "1");
+    assert_eq!(trial.run_pair(&bare, disabled).counted.lookups(), 0);
+    trial.run_pair(&bare, &cached).kept();
+    trial.run_pair(&bare, &cached).hit();
+    let named = trial.line("$PWD/../two/$CC -c a.c -o a.o").env("PATH", &path);
+    trial.run_pair(&bare, named).hit();
+    let launched = trial.sandbox().launched(cached);
+    trial.run_pair(&bare, launched).hit();
+}
+
 trials!(
+    other_launchers_along_the_path_are_no_compilers,
     a_script_with_a_descriptor_of_its_caller,
     a_job_server_and_what_a_real_compiler_inherits_do_not_matter,
     a_time_macro_in_pieces_that_leaves_no_text,

@@ -1,12 +1,15 @@
 //! Descriptors that the caller hands on to the compiler.
 
 use std::fs;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::environment::variable;
 
+/// `st_rdev` of `/dev/null` (Linux, `Documentation/admin-guide/devices.txt`).
+const NULL_DEVICE: u64 = libc::makedev(1, 3);
+
 /// Whether a program that this process starts has descriptors of the caller
-/// besides the three streams and those of a job server. They are those that
+/// besides the three streams, those of a job server and `/dev/null`. They are those that
 /// survive `execve(2)`: ours are closed by it. Where they cannot be told, there
 /// are some.
 pub(crate) fn some_are_handed_on() -> bool {
@@ -17,7 +20,8 @@ pub(crate) fn some_are_handed_on() -> bool {
         .filter_map(variable)
         .flat_map(of_job_server)
         .collect();
-    let is_strange = |fd: RawFd| fd > 2 && !job_servers.contains(&fd) && survives(fd);
+    let is_strange =
+        |fd: RawFd| fd > 2 && !job_servers.contains(&fd) && survives(fd) && !is_null_device(fd);
     numbers.into_iter().any(is_strange)
 }
 
@@ -30,6 +34,15 @@ fn of_job_server(flags: &[u8]) -> impl Iterator<Item = RawFd> {
     });
     let numbers = pipes.flat_map(|pipes| pipes.split(|&byte| byte == b','));
     numbers.filter_map(|number| std::str::from_utf8(number).ok()?.parse().ok())
+}
+
+/// `/dev/null`, from which nothing comes and in which nothing stays.
+fn is_null_device(fd: RawFd) -> bool {
+    // SAFETY: only asks about the descriptor, which stays open.
+    let stat = nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(fd) });
+    stat.is_ok_and(|stat| {
+        stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == NULL_DEVICE
+    })
 }
 
 fn survives(fd: RawFd) -> bool {
