@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use zccache_core::Reason;
-use zccache_tests::{Command, Compiler, Step, Trial};
+use zccache_tests::{Command, Compiler, Place, Step, Trial};
 
 use crate::trials;
 
@@ -156,7 +156,24 @@ fn other_launchers_along_the_path_are_no_compilers(trial: &Trial) {
     trial.run_pair(&bare, launched).hit();
 }
 
+fn closed_streams_are_counted(trial: &Trial) {
+    trial.file("a.c", "int f(void) { int unused; return 1; }\n");
+    let compile = format!("LAUNCH {} -Wall -c a.c -o a.o", trial.compiler().c());
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        shell(trial, &format!("{compile} {closed}")).bypassed(Reason::ClosedStream);
+    }
+    if trial.place() == Place::View {
+        return;
+    }
+    let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+    let launcher = trial.sandbox().programs().launcher();
+    let line = compile.replace("LAUNCH", launcher.to_str().expect("a plain name")) + " >&-";
+    let _ = trial.sandbox().bare(trial.tree(), Command::new(["sh", "-c", &line])).succeeded();
+    assert!(trial.sandbox().daemons().is_empty(), "it has started a daemon to be counted");
+}
+
 trials!(
+    closed_streams_are_counted,
     other_launchers_along_the_path_are_no_compilers,
     a_script_with_a_descriptor_of_its_caller,
     a_job_server_and_what_a_real_compiler_inherits_do_not_matter,

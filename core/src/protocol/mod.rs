@@ -25,6 +25,13 @@ pub enum Request {
     /// report and its descriptors when the launcher is gone. Carries a descriptor
     /// for each output that is attached, in order.
     Finished(Box<Report>),
+    /// A compiler runs without having been looked up, for this reason. Not answered.
+    Bypassed {
+        /// The `ZCCACHE_SESSION` it belongs to.
+        session: Option<OsBytes>,
+        /// Why.
+        reason: Reason,
+    },
     /// What is the daemon doing? Answered by [`Reply::Status`].
     Status,
     /// The counters; optionally set back to zero after reading. Answered by [`Reply::Stats`].
