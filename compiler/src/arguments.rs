@@ -188,8 +188,18 @@ fn refuse_option(argument: &[u8]) -> Result<(), Reason> {
     refuse_unrepeatable(argument)
 }
 
+/// Sources are searched for words in ASCII.
+fn is_foreign_alphabet(argument: &[u8]) -> bool {
+    const ASCII_AND_MORE: &[&str] = &["ascii", "cp125", "iso-8859-", "latin", "utf-8", "utf8"];
+    let name = argument.strip_prefix(b"-finput-charset=");
+    name.is_some_and(|name| !begins(&name.to_ascii_lowercase(), ASCII_AND_MORE))
+}
+
 fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
-    if is_one_of(argument, NOT_REPEATABLE) || begins(argument, NOT_REPEATABLE_PREFIXES) {
+    if is_one_of(argument, NOT_REPEATABLE)
+        || begins(argument, NOT_REPEATABLE_PREFIXES)
+        || is_foreign_alphabet(argument)
+    {
         return Err(Reason::UnsupportedOption);
     }
     Ok(())

@@ -15,8 +15,10 @@ pub mod relocation;
 pub mod response;
 pub mod rust;
 pub mod source;
+mod time_words;
 
 pub use plan::{Anywhere, Plan, plan};
+pub use time_words::TimeWords;
 
 #[cfg(test)]
 mod tests;

@@ -4,33 +4,13 @@ use memchr::memmem;
 use zccache_core::OsBytes;
 
 use crate::clock::contains;
-
-/// Macros that expand to the time of the compile (C17 6.10.8.1).
-const OF_NOW: &[&[u8]] = &[b"__DATE__", b"__TIME__"];
-
-/// The macro that expands to the time stamp of the file it is used in (GCC manual
-/// of cpp, "Common Predefined Macros").
-const OF_THE_FILE: &[u8] = b"__TIMESTAMP__";
+use crate::time_words::OF_THE_FILE;
 
 /// Bytes of one piece to be seen again with the next, so that no word is cut:
 /// the length of the longest.
 pub const SEAM: usize = 15;
 
 const _: () = assert!(SEAM >= OF_THE_FILE.len() && SEAM >= OWN_PATH_UNMAPPED[1].len());
-
-/// Whether a piece of a source file mentions a macro that expands to the time of
-/// the compile.
-#[must_use]
-pub fn mentions_time(piece: &[u8]) -> bool {
-    OF_NOW.iter().any(|name| contains(piece, name))
-}
-
-/// Whether a piece of a source file mentions the macro that expands to the time
-/// stamp of the file.
-#[must_use]
-pub fn mentions_stamp(piece: &[u8]) -> bool {
-    contains(piece, OF_THE_FILE)
-}
 
 /// Whether a piece of a source file may hold `#pragma once` or `#import`.
 #[must_use]

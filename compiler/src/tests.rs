@@ -7,6 +7,7 @@ use std::path::Path;
 use zccache_core::invocation::{Input, Place, Terminal};
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root};
 
+use crate::TimeWords;
 use crate::response::{ResponseFiles, expand};
 use crate::{clock, environment, plan, program, source};
 
@@ -251,12 +252,40 @@ fn program_names() {
 }
 
 #[test]
-fn time_macros_are_found() {
-    assert!(source::mentions_time(b"char d[] = __DATE__;"));
-    assert!(!source::mentions_time(b"__DAT__ __TIME_"));
-    assert!(source::mentions_time(b"\0__TIME__"));
-    assert!(!source::mentions_time(b"__TIMESTAMP__"));
-    assert!(source::mentions_stamp(b"__TIMESTAMP__"));
+fn time_macros_are_found_in_pieces_too() {
+    let told = |text: &str| {
+        let words = TimeWords::of(text.as_bytes());
+        (words.tell_now(), words.tell_stamp())
+    };
+    for now in [
+        "char d[] = __DATE__;",
+        "\0__TIME__",
+        "P(__TI, ME__)",
+        "P(x, E__)",
+        "__TI\\\nME__",
+        "_\\\n_T\\ \r\nI\\\nME_\\\n_",
+        "_??/\nDATE__",
+        "#define M(x) __ ## x ## __\nM(TIME)",
+        "_ ## _DAT\nP(P(x,E_),_)",
+        "#define U __\nP(U, P(TI, ME))",
+        "-DX=__TIM",
+    ] {
+        assert_eq!(told(now), (true, false), "{now}");
+    }
+    for stamp in ["__TIMESTAMP__", "P(__TIMEST, AMP__)", "P(, STAMP__)", "P(__, P(ESTAMP, __))"] {
+        assert!(told(stamp).1, "{stamp}");
+    }
+    for other in [
+        "__T x; TIME = _(\"DATE\"); __D y; __TIMER TIME__R",
+        "f(_, _); TIME",
+        "#define M(x, y) x##_##y\nM(TIME, DATE)",
+        "#define M(x) __ ## x ## __\nM(SIZE)",
+        "",
+    ] {
+        assert_eq!(told(other), (false, false), "{other}");
+    }
+    let comment = TimeWords::of(b"/* Defines __TIME*_T_TYPE. */ __DATE").whole();
+    assert!(!comment.tell_now() && TimeWords::of(b"__DATE__").whole().tell_now());
 }
 
 #[test]

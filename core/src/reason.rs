@@ -57,6 +57,8 @@ reasons! {
     ForeignPlace = 109, "foreign_place";
     /// An output is a link, a device or a read-only file, which only the compiler treats right.
     OddOutput = 110, "odd_output";
+    /// Standard input, output or error was closed.
+    ClosedStream = 111, "closed_stream";
 
     /// The kernel or the container does not permit observing (seccomp user notification).
     ObserverUnavailable = 200, "observer_unavailable";
@@ -90,6 +92,8 @@ reasons! {
     PrivatePath = 214, "private_path";
     /// The tool read its standard input, or handed it on.
     InputRead = 215, "input_read";
+    /// A script or an unknown program had descriptors of its caller besides the streams.
+    InheritedDescriptor = 216, "inherited_descriptor";
     /// The compiler went on from a cache of its own, which results may tell.
     OwnCache = 230, "own_cache";
 

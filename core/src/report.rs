@@ -20,6 +20,9 @@ pub struct Report {
     pub unobservable: Option<Reason>,
     /// How long the compiler ran, in microseconds.
     pub cost: u64,
+    /// Whether it had descriptors of its caller besides the three streams and
+    /// those of a job server.
+    pub inherits: bool,
 }
 
 /// How a process ended.

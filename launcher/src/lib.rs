@@ -7,6 +7,7 @@
 pub mod daemon_link;
 mod environment;
 pub mod launch;
+mod mark;
 pub mod observe;
 mod place;
 mod program;

@@ -1,4 +1,4 @@
-//! The compiler to run: found as `execvp(3)` finds it, never ourselves.
+//! The compiler to run: found as `execvp(3)` finds it, never a launcher.
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
@@ -6,9 +6,9 @@ use std::path::Path;
 
 use libc::c_char;
 use nix::errno::Errno;
-use nix::sys::stat::stat;
 
 use crate::environment;
+use crate::mark::is_launcher;
 
 /// Where programs are looked for without `PATH` (`confstr(3)`, `_CS_PATH`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -27,8 +27,7 @@ pub(crate) struct Program {
 
 impl Program {
     /// The program that `arguments` name, whose first is looked for along `path`
-    /// unless it holds a slash. Candidates that are this very executable are
-    /// left out.
+    /// unless it holds a slash. Candidates that are launchers are left out.
     pub(crate) fn new(arguments: Vec<CString>, path: Option<&[u8]>) -> Self {
         let name = arguments.first().map_or(&b""[..], |name| name.to_bytes());
         if name.contains(&b'/') {
@@ -36,7 +35,7 @@ impl Program {
         }
         let mut candidates = search(name, path);
         let found = candidates.len();
-        candidates.retain(|candidate| !is_ourselves(candidate));
+        candidates.retain(|candidate| !is_launcher(candidate));
         let by_path = candidates.len() < found;
         Self { candidates, arguments, by_path }
     }
@@ -97,13 +96,6 @@ fn search(name: &[u8], path: Option<&[u8]>) -> Vec<CString> {
             CString::new([directory, separator, name].concat()).ok()
         })
         .collect()
-}
-
-/// Whether `file` is the executable of this process.
-pub(crate) fn is_ourselves(file: &CStr) -> bool {
-    let Ok(theirs) = stat(file) else { return false };
-    let Ok(ours) = stat(c"/proc/self/exe") else { return false };
-    (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 }
 
 /// The name of a file without its directory.

@@ -140,6 +140,8 @@ impl Command {
                 None => process.env_remove(name),
             };
         }
+        // SAFETY: the closure makes one async-signal-safe system call.
+        unsafe { process.pre_exec(keep_descriptors_back) };
         if let Some(mask) = self.umask {
             let set = move || {
                 umask(Mode::from_bits_truncate(mask));
@@ -177,6 +179,15 @@ impl Command {
         let stderr = drain(child.stderr.take().expect("piped"));
         Running { name: self.to_string(), child, stdout, stderr }
     }
+}
+
+/// A terminal or a build service may have left descriptors open, which are not
+/// for the command.
+fn keep_descriptors_back() -> std::io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: marks descriptors to be closed by exec, whoever has them.
+    let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flags) };
+    if marked == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 impl fmt::Display for Command {

@@ -1,6 +1,7 @@
 //! What zccache promises, shown with real compilers and real mounts.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod attacks;
 mod bypasses;
 mod checkouts;
 mod compile;

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::{Invocation, OsBytes, Reason};
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -25,6 +25,13 @@ pub enum Request {
     /// report and its descriptors when the launcher is gone. Carries a descriptor
     /// for each output that is attached, in order.
     Finished(Box<Report>),
+    /// A compiler runs without having been looked up, for this reason. Not answered.
+    Bypassed {
+        /// The `ZCCACHE_SESSION` it belongs to.
+        session: Option<OsBytes>,
+        /// Why.
+        reason: Reason,
+    },
     /// What is the daemon doing? Answered by [`Reply::Status`].
     Status,
     /// The counters; optionally set back to zero after reading. Answered by [`Reply::Stats`].

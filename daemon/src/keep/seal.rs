@@ -43,8 +43,11 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     let outputs = harvest.outputs(&sealer)?;
     let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
     let (trace, remarks) = sealer.trace(job, harvest.dep_info.as_deref())?;
-    if harvest.is_stamped || (harvest.is_precompiled && remarks.mentions_time) {
+    if harvest.is_stamped || (harvest.is_precompiled && remarks.time_words.may_tell_others()) {
         return Err(Reason::StampedOutput);
+    }
+    if trace.environment.is_some() && job.report.inherits {
+        return Err(Reason::InheritedDescriptor);
     }
     if status != 0 && trace.environment.is_some() {
         // Who knows why a script fails.

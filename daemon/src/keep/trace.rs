@@ -2,11 +2,12 @@
 //! provided that nothing has changed since.
 
 use std::collections::HashMap;
+use std::ops::BitOr;
 use std::path::Path;
 
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::rust::Searched;
-use zccache_compiler::{environment, source};
+use zccache_compiler::{TimeWords, environment};
 use zccache_core::entry::Twins;
 use zccache_core::invocation::Input;
 use zccache_core::report::{Seen, Sighting};
@@ -22,8 +23,8 @@ use crate::world::{Contents, Found, FoundFile, Scene, Traits, digest_of_names, k
 #[derive(Clone, Copy, Default, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub(crate) struct Remarks {
-    /// One mentions the time of the compile, which is fixed then.
-    pub(crate) mentions_time: bool,
+    /// What they, the arguments and standard input say of times.
+    pub(crate) time_words: TimeWords,
     /// One is a precompiled header, whose sources are not among the inputs.
     pub(crate) is_precompiled: bool,
     /// One may use its own path.
@@ -60,24 +61,20 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        if let Input::Text { bytes, .. } = &invocation.input {
-            remarks.mentions_time = source::mentions_time(bytes);
-            if source::mentions_stamp(bytes) {
-                return Err(Reason::TimeMacro);
-            }
-        }
+        let mut time_words = of_given_text(invocation);
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
-                    if traits.mentions_stamp && rust.is_none() {
-                        return Err(Reason::TimeMacro);
+                    let of_system = is_of_the_system(path, root);
+                    let whole = traits.time_words.whole();
+                    if rust.is_none() {
+                        time_words = time_words | if of_system { whole } else { traits.time_words };
                     }
-                    remarks.mentions_time |= traits.mentions_time && rust.is_none();
                     remarks.is_precompiled |= traits.is_precompiled;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
-                    if !is_of_the_system(path, root) {
+                    if !of_system {
                         remarks.own_path |= traits.own_path;
                         remarks.unmapped_path |= traits.unmapped_path;
                     }
@@ -101,7 +98,9 @@ impl Sealer<'_> {
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
-        if remarks.mentions_time && !self.has_fixed_clock(invocation, sightings) {
+        remarks.time_words = time_words;
+        let fixed = || self.has_fixed_clock(invocation, sightings);
+        if time_words.tell_stamp() || (time_words.tell_now() && !fixed()) {
             return Err(Reason::TimeMacro);
         }
         let variables = rust.map_or_else(|| Some(Vec::new()), |run| run.variables());
@@ -227,6 +226,16 @@ impl Sealer<'_> {
         };
         named(path) && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
+}
+
+/// What the caller gave besides files says of times.
+fn of_given_text(invocation: &Invocation) -> TimeWords {
+    let arguments = invocation.argv.iter().map(OsBytes::as_bytes);
+    let input = match &invocation.input {
+        Input::Text { bytes, .. } => Some(&bytes[..]),
+        _ => None,
+    };
+    arguments.chain(input).map(TimeWords::of).fold(TimeWords::default(), TimeWords::bitor)
 }
 
 /// Whether a file belongs to the operating system, which knows nothing of

@@ -65,6 +65,10 @@ async fn converse(
                 }
                 State::Idle
             }
+            (Request::Bypassed { session, reason }, state) => {
+                daemon.ledger.bypassed(&session, reason);
+                state
+            }
             (Request::Serve(request), _) => mount(daemon, frames, request, descriptors).await?,
             (Request::Settle { directory, discard }, state) => {
                 let reply = settle(daemon, &state, directory, discard).await;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
-use zccache_compiler::source;
+use zccache_compiler::{TimeWords, source};
 use zccache_core::{Digest, Identity, Reason, Root, Stamp};
 use zccache_store::Store;
 
@@ -21,10 +21,8 @@ use super::{FoundFile, Namespace};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent findings of one reading")]
 pub(crate) struct Traits {
-    /// A text that mentions a macro which expands to the time of the compile.
-    pub(crate) mentions_time: bool,
-    /// A text that mentions the macro which expands to its own time stamp.
-    pub(crate) mentions_stamp: bool,
+    /// What a text says of times.
+    pub(crate) time_words: TimeWords,
     /// An ELF program or library.
     pub(crate) is_elf: bool,
     /// A text that may ask to be included only once, so that it matters whether
@@ -245,9 +243,10 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
         let head = *head.get_or_insert_with(|| first_bytes(piece));
         traits.is_elf = head == *b"\x7fELF";
         traits.is_precompiled = source::is_precompiled(&head);
-        if !traits.is_elf && !traits.is_precompiled {
-            traits.mentions_time = traits.mentions_time || source::mentions_time(piece);
-            traits.mentions_stamp = traits.mentions_stamp || source::mentions_stamp(piece);
+        if traits.is_precompiled {
+            traits.time_words = TimeWords::HIDDEN;
+        } else if !traits.is_elf {
+            traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.includes_once = traits.includes_once || source::may_include_once(piece);
             traits.own_path = traits.own_path || source::may_use_own_path(piece);
             traits.unmapped_path = traits.unmapped_path || source::may_use_unmapped_path(piece);

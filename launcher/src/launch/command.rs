@@ -4,7 +4,8 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::environment::variable;
-use crate::program::{Program, base_name, is_ourselves};
+use crate::mark::is_launcher;
+use crate::program::{Program, base_name};
 
 /// Our own name; under any other we stand for the compiler of that name.
 const OWN_NAME: &[u8] = b"zccache-launch";
@@ -58,11 +59,11 @@ impl Command {
         Typed::Command(Self::new(typed))
     }
 
-    /// A path that leads to ourselves, such as that of a masquerading link, means
+    /// A path that leads to a launcher, such as that of a masquerading link, means
     /// the compiler of its name along `PATH`.
     fn new(mut arguments: Vec<CString>) -> Self {
         let name = &arguments[0];
-        if name.to_bytes().contains(&b'/') && is_ourselves(name) {
+        if name.to_bytes().contains(&b'/') && is_launcher(name) {
             let base = base_name(name).to_vec();
             arguments[0] = CString::new(base).unwrap_or_default();
         }

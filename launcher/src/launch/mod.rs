@@ -5,6 +5,7 @@ mod input;
 mod replay;
 pub mod surroundings;
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use zccache_core::protocol::{Own, Reply, Request, Verdict};
 use zccache_core::report::Ended;
-use zccache_core::{OsBytes, limits, settings};
+use zccache_core::{OsBytes, Reason, limits, settings};
 
 use crate::daemon_link::{self, Connection, LinkError};
 use crate::environment::variable;
@@ -38,7 +39,12 @@ pub fn launch() -> i32 {
             return 2;
         }
     };
-    if settings::is_on(variable(c"ZCCACHE_DISABLE")) || !surroundings::streams_are_open() {
+    if settings::is_on(variable(c"ZCCACHE_DISABLE")) {
+        return replace(&command.program);
+    }
+    if !surroundings::streams_are_open() {
+        // Whether it is counted does not concern the build.
+        let _ = say_bypassed(Reason::ClosedStream);
         return replace(&command.program);
     }
     serve(&command).unwrap_or_else(|_| replace(&command.program))
@@ -51,6 +57,20 @@ impl From<LinkError> for Unserved {
     fn from(_: LinkError) -> Self {
         Self
     }
+}
+
+/// Tells a daemon that runs, if one does. The connection, which may have the number
+/// of a stream, is closed again.
+fn say_bypassed(reason: Reason) -> Result<(), Unserved> {
+    let value = |name: &str| {
+        let name = CString::new(name).ok()?;
+        Some(PathBuf::from(OsBytes::from(variable(&name)?).as_os_str()))
+    };
+    let store = settings::store_directory(value).map_err(|_| Unserved)?;
+    let session = variable(c"ZCCACHE_SESSION").map(OsBytes::from);
+    let mut connection = Connection::open(&store)?;
+    connection.set_patience(limits::REPORT_WITHIN)?;
+    Ok(connection.send(&Request::Bypassed { session, reason }, &[])?)
 }
 
 fn serve(command: &Command) -> Result<i32, Unserved> {

@@ -22,6 +22,7 @@ use zccache_core::protocol::Own;
 use zccache_core::report::{Ended, Report};
 
 use process::child::Child;
+use process::inherited;
 use process::signals::HeldSignals;
 pub(crate) use process::signals::die_by;
 use record::{Outputs, Settled};
@@ -60,6 +61,7 @@ pub(crate) struct Observed {
 /// # Errors
 /// As `fork(2)` and `signalfd(2)`; then nothing ran.
 pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Observed> {
+    let inherits = inherited::some_are_handed_on();
     let signals = HeldSignals::hold()?;
     let started = Instant::now();
     let (child, listener) = Child::start(program, &mut seccomp::Filter::new(), &signals)?;
@@ -71,8 +73,8 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
     let failed = ended != Ended::Exit(0);
     let settled =
         record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views, failed)?, streams)));
-    let (report, outputs) =
-        conclude(ended, cost, settled.map(|(s, streams)| (s, streams.into_chunks())));
+    let settled = settled.map(|(settled, streams)| (settled, streams.into_chunks()));
+    let (report, outputs) = conclude(ended, cost, inherits, settled);
     Ok(Observed { report, outputs, not_executed })
 }
 
@@ -90,11 +92,12 @@ pub fn is_permitted() -> bool {
 fn conclude(
     ended: Ended,
     cost: u64,
+    inherits: bool,
     settled: Result<(Settled, Vec<Chunk>), Reason>,
 ) -> (Report, Outputs) {
     let unobservable = settled.as_ref().err().copied();
     let (Settled { sightings, outputs }, streams) = settled.unwrap_or_default();
     let files = outputs.files.clone();
-    let report = Report { ended, streams, sightings, outputs: files, unobservable, cost };
+    let report = Report { ended, streams, sightings, outputs: files, unobservable, cost, inherits };
     (report, outputs)
 }

@@ -156,7 +156,7 @@ fn a_socket_with_a_long_path_is_reached() {
     fs::create_dir(&long).unwrap();
     let short = bench.store().join("s");
     symlink(&long, &short).unwrap();
-    let daemon = crate::daemon::serve(&short, vec![Verdict::Bypass(Reason::UnknownTool).into()]);
+    let daemon = daemon::serve(&short, vec![Verdict::Bypass(Reason::UnknownTool).into()]);
     let mut command = bench.launcher(&["true"]);
     command.env("ZCCACHE_DIR", &long);
     assert!(command.status().unwrap().success());

@@ -94,7 +94,6 @@ fn large_outputs_are_attached() {
 #[test]
 fn files_on_a_view_are_not_attached() {
     use std::os::unix::fs::MetadataExt;
-    use zccache_core::protocol::Verdict;
     let bench = Bench::new();
     bench.script("tool", "head -c 65537 /dev/zero > out");
     let device = fs::metadata(bench.path("")).unwrap().dev();

@@ -166,7 +166,7 @@ fn a_reader_that_went_away_ends_the_replay_as_it_ends_the_compiler() {
     drop(reader);
     let mut command = bench.launcher(&["sh"]);
     command.stdout(writer).stderr(Stdio::null());
-    let daemon = crate::daemon::serve(&bench.store(), vec![hit.into()]);
+    let daemon = daemon::serve(&bench.store(), vec![hit.into()]);
     assert_eq!(command.status().unwrap().signal(), Some(libc::SIGPIPE));
     daemon.join().unwrap();
 }

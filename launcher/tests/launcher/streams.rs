@@ -81,7 +81,7 @@ fn streams_that_are_one_file_are_told_apart_by_number_or_not_kept() {
         command.stderr(log.try_clone().unwrap()).stdout(log);
         let socket = bench.store().join("daemon.sock");
         let run = daemon::run(Vec::new());
-        let daemon = crate::daemon::serve(&bench.store(), vec![run.into()]);
+        let daemon = daemon::serve(&bench.store(), vec![run.into()]);
         assert!(command.status().unwrap().success());
         let heard = daemon.join().unwrap();
         std::fs::remove_file(socket).unwrap();
@@ -122,7 +122,7 @@ fn a_stream_that_does_not_block_is_not_kept() {
     let mut command = bench.launcher(&["./tool"]);
     command.stdout(writer).stderr(Stdio::null());
     let run = daemon::run(Vec::new());
-    let daemon = crate::daemon::serve(&bench.store(), vec![run.into()]);
+    let daemon = daemon::serve(&bench.store(), vec![run.into()]);
     assert!(command.status().unwrap().success());
     assert_eq!(daemon.join().unwrap().report().unobservable, Some(Reason::StreamHandedOn));
 }

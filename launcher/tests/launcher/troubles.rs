@@ -88,7 +88,7 @@ fn where_observing_is_not_possible_the_compiler_runs_all_the_same() {
     bench.write("a.c", "#warning seen\nint a;\n");
     let inner = Bench::new();
     let run = daemon::run(Vec::new());
-    let daemon = crate::daemon::serve(&inner.store(), vec![run.into()]);
+    let daemon = daemon::serve(&inner.store(), vec![run.into()]);
     let mut command = bench.launcher(&["env", &format!("ZCCACHE_DIR={}", inner.store().display())]);
     command.args([crate::bench::LAUNCHER, "gcc", "-c", "a.c"]);
     let done = bench.observe_command(command);

@@ -1,6 +1,7 @@
 //! The compiler as a process: starting it, reading from it, signals, its end.
 
 pub(crate) mod child;
+pub(crate) mod inherited;
 pub(crate) mod keeper;
 pub(crate) mod signals;
 pub(crate) mod tracee;

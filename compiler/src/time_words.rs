@@ -1,0 +1,178 @@
+//! Words of a text that are, or can be put together to, a macro which expands to
+//! a time.
+
+use std::borrow::Cow;
+use std::ops::BitOr;
+
+use crate::clock::contains;
+
+/// Macros that expand to the time of the compile (C17 6.10.8.1).
+const OF_NOW: [&[u8]; 2] = [b"__DATE__", b"__TIME__"];
+
+/// The macro that expands to the time stamp of the file it is used in (GCC manual
+/// of cpp, "Common Predefined Macros").
+pub(crate) const OF_THE_FILE: &[u8] = b"__TIMESTAMP__";
+
+/// The words of some texts that matter for times.
+///
+/// A name may be put together of pieces, by pasting (`##`) or across spliced
+/// lines. Of two pieces one is so long that it means nothing else. Of more, the
+/// first or the last is so long, or a word of underscores (an **edge**) that is
+/// pasted to something, with pieces between (**middles**). Pieces of one letter are
+/// not told from other words, so a name made of nothing else passes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TimeWords(u8);
+
+/// One kind of word.
+mod kind {
+    pub(super) const NOW: u8 = 1;
+    pub(super) const STAMP: u8 = 1 << 1;
+    pub(super) const PIECE_OF_NOW: u8 = 1 << 2;
+    pub(super) const PIECE_OF_STAMP: u8 = 1 << 3;
+    pub(super) const MIDDLE_OF_NOW: u8 = 1 << 4;
+    pub(super) const MIDDLE_OF_STAMP: u8 = 1 << 5;
+    pub(super) const EDGE: u8 = 1 << 6;
+}
+
+/// Letters of a name that only its beginning or end has.
+const FEWEST_FIRST: usize = 4;
+const FEWEST_LAST: usize = 3;
+
+impl TimeWords {
+    /// Those of a text that cannot be searched, put together from texts that had no
+    /// beginning or end of a name ([`TimeWords::may_tell_others`]).
+    pub const HIDDEN: Self = Self(kind::MIDDLE_OF_NOW | kind::MIDDLE_OF_STAMP);
+
+    /// The words of a piece of a source text, also of those that go on in the
+    /// next line.
+    #[must_use]
+    pub fn of(piece: &[u8]) -> Self {
+        let whole = Self::in_lines(piece);
+        match spliced(piece) {
+            Cow::Borrowed(_) => whole,
+            Cow::Owned(text) => whole | Self::in_lines(&text),
+        }
+    }
+
+    fn in_lines(text: &[u8]) -> Self {
+        let mut found = 0;
+        if OF_NOW.iter().any(|name| contains(text, name)) {
+            found |= kind::NOW;
+        }
+        if contains(text, OF_THE_FILE) {
+            found |= kind::STAMP;
+        }
+        let mut at = 0;
+        while let Some(start) = text[at..].iter().position(joins).map(|offset| at + offset) {
+            let rest = &text[start..];
+            at = start + rest.iter().position(|byte| !joins(byte)).unwrap_or(rest.len());
+            let word = &text[start..at];
+            found |= kind_of(word);
+            if is_edge(word, &text[..start], &text[at..]) {
+                found |= kind::EDGE;
+            }
+        }
+        Self(found)
+    }
+
+    /// Those of them that are a name as they stand. Headers of the operating
+    /// system have pieces in comments and as names of their own, and paste none.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self(self.0 & (kind::NOW | kind::STAMP))
+    }
+
+    /// Whether a macro that expands to the time of the compile may be among them.
+    #[must_use]
+    pub fn tell_now(self) -> bool {
+        self.has(kind::NOW | kind::PIECE_OF_NOW) || self.puts_together(kind::MIDDLE_OF_NOW)
+    }
+
+    /// Whether the macro that expands to the time stamp of a file may be among them.
+    #[must_use]
+    pub fn tell_stamp(self) -> bool {
+        self.has(kind::STAMP | kind::PIECE_OF_STAMP) || self.puts_together(kind::MIDDLE_OF_STAMP)
+    }
+
+    /// Whether a text made of these may tell a time together with other texts.
+    #[must_use]
+    pub fn may_tell_others(self) -> bool {
+        self.tell_now() || self.tell_stamp() || self.has(kind::EDGE)
+    }
+
+    fn puts_together(self, middle: u8) -> bool {
+        self.has(middle) && self.has(kind::EDGE)
+    }
+
+    fn has(self, kinds: u8) -> bool {
+        self.0 & kinds != 0
+    }
+}
+
+impl BitOr for TimeWords {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a word can be a piece of. A piece that both macros have counts for the
+/// shorter: the other cannot be made without one that only it has.
+fn kind_of(word: &[u8]) -> u8 {
+    if !(2..OF_THE_FILE.len()).contains(&word.len()) || !b"_ADEIMPST".contains(&word[0]) {
+        return 0;
+    }
+    let is_end_of = |name: &[u8]| {
+        (word.len() >= FEWEST_FIRST && name.starts_with(word))
+            || (word.len() >= FEWEST_LAST && name.ends_with(word))
+    };
+    let is_within = |name: &[u8]| contains(&name[1..name.len() - 1], word);
+    if OF_NOW.iter().any(|name| is_end_of(name)) {
+        kind::PIECE_OF_NOW
+    } else if is_end_of(OF_THE_FILE) {
+        kind::PIECE_OF_STAMP
+    } else if matches!(word, b"_" | b"__") {
+        0
+    } else if OF_NOW.iter().any(|name| is_within(name)) {
+        kind::MIDDLE_OF_NOW
+    } else if is_within(OF_THE_FILE) {
+        kind::MIDDLE_OF_STAMP
+    } else {
+        0
+    }
+}
+
+/// Whether a word between these texts may be the beginning or end of another: two
+/// underscores, which mean nothing else, or one that is beside `##`, or cut by a
+/// spliced line, on one side. Between two names, or as an argument, it is common.
+fn is_edge(word: &[u8], before: &[u8], after: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    let follows = [&b"#"[..], b"%:", b"\\", b"??/"].iter().any(|end| before.ends_with(end));
+    let goes_on = after.trim_ascii_start().first().is_some_and(|next| b"#%\\?".contains(next));
+    word == b"__" || (word == b"_" && follows != goes_on)
+}
+
+/// The text with every line that ends in a backslash, or its trigraph, joined to
+/// the next (C17 5.1.1.2). gcc and clang allow blanks behind the backslash.
+fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut joined = Vec::new();
+    let mut copied = 0;
+    for end in memchr::memchr_iter(b'\n', text) {
+        let line = text[copied..end].trim_ascii_end();
+        let kept = line.strip_suffix(b"\\").or_else(|| line.strip_suffix(b"??/"));
+        if let Some(kept) = kept {
+            joined.extend_from_slice(kept);
+            copied = end + 1;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    joined.extend_from_slice(&text[copied..]);
+    Cow::Owned(joined)
+}
+
+fn joins(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || *byte == b'_'
+}

@@ -1,0 +1,184 @@
+//! What somebody found who tried to be given something wrong.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use zccache_core::Reason;
+use zccache_tests::{Command, Compiler, Place, Step, Trial};
+
+use crate::trials;
+
+const PASTE: &str = "#define JOIN(a, b) a##b\n#define P(a, b) JOIN(a, b)\n";
+
+/// Runs a command that asks for the time, without comparing it with bare.
+fn not_kept(trial: &Trial, command: &Command) {
+    trial.age();
+    let before = trial.sandbox().counters();
+    let _ = trial.sandbox().launch(trial.tree(), command).succeeded();
+    trial.sandbox().settle();
+    let counted = trial.sandbox().counters().since(&before);
+    let reason = counted.reasons.get(Reason::TimeMacro.slug());
+    assert_eq!((counted.misses, reason), (1, Some(&1)), "{command}: {counted:?}");
+}
+
+/// No text of the time reaches these objects, only what is computed from it.
+fn a_time_macro_in_pieces_that_leaves_no_text(trial: &Trial) {
+    let second = |name: &str| format!("{PASTE}int f(void) {{ return {name}[7]; }}\n");
+    trial.file("pasted.c", second("P(__TI, ME__)"));
+    trial.file("spliced.c", second("__TI\\\nME__"));
+    trial.file("cut.c", second("_\\\n_T\\\nI\\\nME_\\\n_"));
+    trial.file("trigraph.c", second("_??/\n_TIM??/\nE__"));
+    trial.file("edges.h", "#define MAKE(name) __ ## name ## __\n");
+    trial.file("edges.c", format!("#include \"edges.h\"\n{}", second("MAKE(TIME)")));
+    trial.file("stamp.c", second("P(__TIMEST, AMP__)"));
+    for source in ["pasted", "spliced", "cut", "trigraph", "edges", "stamp"] {
+        not_kept(trial, &trial.line(&format!("$CC -O2 -trigraphs -c {source}.c -o ../a.o")));
+    }
+}
+
+fn a_time_macro_in_an_argument(trial: &Trial) {
+    trial.file("a.c", format!("{PASTE}int f(void) {{ return NOW[7]; }}\n"));
+    not_kept(trial, &trial.line("$CC -O2 -DNOW=__TIME__ -c a.c -o ../a.o"));
+    not_kept(trial, &trial.line("$CC -O2 -DNOW=P(__DA,TE__) -c a.c -o ../a.o"));
+    trial.file("options", "-O2 '-DNOW=P(__TI,ME__)'\n");
+    not_kept(trial, &trial.line("$CC @options -c a.c -o ../a.o"));
+}
+
+/// The text is there, but not in ASCII.
+fn a_pasted_time_in_another_alphabet(trial: &Trial) {
+    trial.file("a.c", format!("{PASTE}const char *t = P(__TI, ME__);\n"));
+    if trial.compiler() == Compiler::Clang {
+        return not_kept(trial, &trial.line("$CC -emit-llvm -c a.c -o ../a.bc"));
+    }
+    for option in ["-fexec-charset=UTF-16", "-fexec-charset=IBM037", "-flto"] {
+        not_kept(trial, &trial.line(&format!("$CC {option} -c a.c -o ../a.o")));
+    }
+    let source = "int f(void) { return __TIME__[7]; }\n".encode_utf16();
+    trial.file("w.c", source.flat_map(u16::to_be_bytes).collect::<Vec<u8>>());
+    let before = trial.sandbox().counters();
+    let wide = trial.line("$CC -finput-charset=UTF-16BE -c w.c -o ../a.o");
+    let _ = trial.sandbox().launch(trial.tree(), &wide);
+    let counted = trial.sandbox().counters().since(&before);
+    assert_eq!(counted.bypassed, 1, "{counted:?}");
+}
+
+fn headers_of_the_system_and_plain_words_tell_no_time(trial: &Trial) {
+    let headers = ["complex.h", "expat.h", "immintrin.h", "linux/perf_event.h", "math.h"]
+        .map(|header| format!("#if __has_include(<{header}>)\n#include <{header}>\n#endif\n"));
+    let words = "#define _(x) x\nenum { DATE, TIME };\nint TIMER(int _) { return _; }\n";
+    trial.file("a.c", headers.concat() + words);
+    trial.line_misses_then_hits("$CC -finput-charset=utf-8 -c a.c -o a.o");
+    let headers = ["cmath", "codecvt", "iostream", "random", "regex"]
+        .map(|header| format!("#include <{header}>\n"));
+    trial.file("a.cc", headers.concat());
+    trial.line_misses_then_hits("$CXX -c a.cc -o a.o");
+}
+
+/// A compiler that is a script, which runs `text` before the real one.
+fn script(trial: &Trial, text: &str) {
+    let cc = trial.compiler().c();
+    trial.file("cc", format!("#!/bin/sh\n{text}\nexec /usr/bin/{cc} -DV=$v \"$@\"\n"));
+    trial.edit(|root| {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(root.join("cc"), mode).expect("a mode");
+    });
+}
+
+/// Runs a line of a shell in which `LAUNCH` stands before the compiler.
+fn shell(trial: &Trial, line: &str) -> Step {
+    let launcher = trial.sandbox().programs().launcher();
+    let command = |line: &str| Command::new(["sh", "-c", line]);
+    let cached = line.replace("LAUNCH", launcher.to_str().expect("a plain name"));
+    trial.run_pair(command(&line.replace("LAUNCH ", "")), command(&cached))
+}
+
+fn a_script_with_a_descriptor_of_its_caller(trial: &Trial) {
+    trial.file("a.c", "int v = V;\n");
+    trial.file("one", "1\n");
+    trial.file("two", "2\n");
+    script(trial, "read v <&5");
+    for input in ["one", "two", "one"] {
+        let _ = shell(trial, &format!("LAUNCH ./cc -c a.c -o a.o 5<{input}")).not_hit();
+    }
+    script(trial, "v=1; echo hello >&5");
+    for log in ["log1", "log2"] {
+        shell(trial, &format!("LAUNCH ./cc -c a.c -o a.o 5>{log}"))
+            .abandoned(Reason::InheritedDescriptor);
+    }
+    shell(trial, "LAUNCH ./cc -c a.c -o a.o 5>&1").abandoned(Reason::InheritedDescriptor);
+}
+
+fn a_job_server_and_what_a_real_compiler_inherits_do_not_matter(trial: &Trial) {
+    trial.file("a.c", "int v = V;\n");
+    script(trial, "v=1");
+    let flags = "MAKEFLAGS=' -j4 --jobserver-auth=5,6'";
+    let line = format!("{flags} LAUNCH ./cc -c a.c -o a.o 5<a.c 6<a.c");
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
+    let line = format!("CARGO_{flags} LAUNCH ./cc -c a.c -o a.o 5<a.c 6<a.c");
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
+    shell(trial, &format!("{flags} LAUNCH ./cc -DX -c a.c -o a.o 5<a.c 6<a.c 7<a.c"))
+        .abandoned(Reason::InheritedDescriptor);
+    shell(trial, "LAUNCH ./cc -DY -c a.c -o a.o 5</dev/null").kept();
+    let line = format!("LAUNCH {} -DV=1 -c a.c -o a.o 5<a.c 7>&1", trial.compiler().c());
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
+}
+
+/// Two versions may be installed, both as links, and one of them be a copy.
+fn other_launchers_along_the_path_are_no_compilers(trial: &Trial) {
+    trial.file("a.c", "int v;\n");
+    let programs = trial.sandbox().programs();
+    let name = trial.compiler().c();
+    let mut path = String::new();
+    for directory in ["one", "two", "three"] {
+        let directory = trial.sandbox().path(directory);
+        fs::create_dir(&directory).expect("a directory");
+        fs::copy(programs.launcher(), directory.join("zccache-launch")).expect("a copy");
+        if directory.ends_with("three") {
+            fs::copy(programs.launcher(), directory.join(name)).expect("a copy");
+        } else {
+            symlink("zccache-launch", directory.join(name)).expect("a link");
+        }
+        path += &format!("{}:", directory.display());
+    }
+    path += "/usr/bin:/bin";
+    let bare = trial.line("$CC -c a.c -o a.o");
+    let cached = bare.clone().env("PATH", &path);
+    let disabled = cached.clone().env("ZCCACHE_DISABLE", "1");
+    assert_eq!(trial.run_pair(&bare, disabled).counted.lookups(), 0);
+    trial.run_pair(&bare, &cached).kept();
+    trial.run_pair(&bare, &cached).hit();
+    let named = trial.line("$PWD/../two/$CC -c a.c -o a.o").env("PATH", &path);
+    trial.run_pair(&bare, named).hit();
+    let launched = trial.sandbox().launched(cached);
+    trial.run_pair(&bare, launched).hit();
+}
+
+fn closed_streams_are_counted(trial: &Trial) {
+    trial.file("a.c", "int f(void) { int unused; return 1; }\n");
+    let compile = format!("LAUNCH {} -Wall -c a.c -o a.o", trial.compiler().c());
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        shell(trial, &format!("{compile} {closed}")).bypassed(Reason::ClosedStream);
+    }
+    if trial.place() == Place::View {
+        return;
+    }
+    let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+    let launcher = trial.sandbox().programs().launcher();
+    let line = compile.replace("LAUNCH", launcher.to_str().expect("a plain name")) + " >&-";
+    let _ = trial.sandbox().bare(trial.tree(), Command::new(["sh", "-c", &line])).succeeded();
+    assert!(trial.sandbox().daemons().is_empty(), "it has started a daemon to be counted");
+}
+
+trials!(
+    closed_streams_are_counted,
+    other_launchers_along_the_path_are_no_compilers,
+    a_script_with_a_descriptor_of_its_caller,
+    a_job_server_and_what_a_real_compiler_inherits_do_not_matter,
+    a_time_macro_in_pieces_that_leaves_no_text,
+    a_time_macro_in_an_argument,
+    a_pasted_time_in_another_alphabet,
+    headers_of_the_system_and_plain_words_tell_no_time,
+);
