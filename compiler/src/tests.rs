@@ -31,6 +31,7 @@ fn invocation(command: &str) -> Invocation {
         place: Place { namespace: 1, root_device: 1, root_inode: 1 },
         terminals: [None, None],
         console: None,
+        jobserver_is_broken: false,
     }
 }
 

@@ -57,6 +57,8 @@ reasons! {
     ForeignPlace = 109, "foreign_place";
     /// An output is a link, a device or a read-only file, which only the compiler treats right.
     OddOutput = 110, "odd_output";
+    /// The environment names a job server that cannot be reached, of which rustc complains.
+    BrokenJobserver = 120, "broken_jobserver";
 
     /// The kernel or the container does not permit observing (seccomp user notification).
     ObserverUnavailable = 200, "observer_unavailable";

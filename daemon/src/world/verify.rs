@@ -46,11 +46,13 @@ impl Verifier {
         for (index, observation) in trace.observations.iter().enumerate() {
             if observation.expected == Expected::Absent {
                 if !self.is_absent(observation, &mut parents, namespace) {
+                    tracing::debug!(path = ?observation.path, "something is there now");
                     return false;
                 }
                 continue;
             }
             let Some(seen) = matches(trace, observation, namespace, contents) else {
+                tracing::debug!(path = ?observation.path, was = ?observation.expected, "differs");
                 return false;
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);

@@ -9,6 +9,7 @@ use zccache_core::Invocation;
 use zccache_core::invocation::{Place, Terminal};
 
 use crate::environment;
+use crate::observe::Jobserver;
 
 /// The terminals among standard output and standard error.
 pub(super) struct Streams([Option<Terminal>; 2]);
@@ -39,6 +40,7 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
         place: place()?,
         terminals: streams.0,
         console: console(),
+        jobserver_is_broken: Jobserver::of_process().is_broken(),
     })
 }
 

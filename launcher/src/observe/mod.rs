@@ -24,6 +24,7 @@ use zccache_core::report::{Ended, Report};
 use process::child::Child;
 use process::signals::HeldSignals;
 pub(crate) use process::signals::die_by;
+pub(crate) use record::Jobserver;
 use record::{Outputs, Settled};
 
 use crate::program::Program;
@@ -60,7 +61,8 @@ pub(crate) struct Observed {
 pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Observed> {
     let signals = HeldSignals::hold()?;
     let started = Instant::now();
-    let (child, listener) = Child::start(program, &mut seccomp::Filter::new(), &signals)?;
+    let (child, listener) =
+        Child::start(program, &mut seccomp::Filter::new(setting.own.probes_links), &signals)?;
     let Run { ended, not_executed, record } = match listener {
         Some(listener) => Observer::new(listener, setting).run(&child, &signals),
         None => observer::wait_unobserved(&child, &signals),
