@@ -1,5 +1,6 @@
 //! rustc: every crate type, every kind of input, every kind of output.
 
+mod cargo;
 mod crates;
 mod environment;
 mod files;
