@@ -97,6 +97,9 @@ pub(crate) fn examine(
     invocation: &Invocation,
     files: &dyn ResponseFiles,
 ) -> Result<Traits, Reason> {
+    if invocation.jobserver_is_broken {
+        return Err(Reason::BrokenJobserver);
+    }
     let arguments = expand(&invocation.argv, files);
     for argument in &arguments {
         refuse_private(argument.as_bytes())?;
@@ -196,7 +199,8 @@ pub fn own_paths(invocation: &Invocation) -> Own {
     };
     let caches = parse(&invocation.argv).into_iter().filter_map(cache);
     let caches = caches.map(|path| absolute(path, invocation.cwd.as_bytes())).collect();
-    Own { ignored: vec!["/dev/tty".into()], caches }
+    // clippy looks for its configuration in this way.
+    Own { ignored: vec!["/dev/tty".into()], caches, probes_links: true }
 }
 
 fn absolute(path: &[u8], cwd: &[u8]) -> OsBytes {

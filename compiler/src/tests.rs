@@ -35,6 +35,7 @@ fn invocation(command: &str) -> Invocation {
         terminals: [None, None],
         input: Input::Null,
         console: None,
+        jobserver_is_broken: false,
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Invocation {
     pub input: Input,
     /// The controlling terminal (`tty(4)`), which some tools ask for its width.
     pub console: Option<Terminal>,
+    /// Whether the environment names a job server that cannot be reached, of which
+    /// some tools complain.
+    pub jobserver_is_broken: bool,
 }
 
 impl Invocation {

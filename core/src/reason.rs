@@ -59,6 +59,8 @@ reasons! {
     OddOutput = 110, "odd_output";
     /// Standard input, output or error was closed.
     ClosedStream = 111, "closed_stream";
+    /// The environment names a job server that cannot be reached, of which rustc complains.
+    BrokenJobserver = 120, "broken_jobserver";
 
     /// The kernel or the container does not permit observing (seccomp user notification).
     ObserverUnavailable = 200, "observer_unavailable";

@@ -120,7 +120,8 @@ pub enum Verdict {
     ReadInput,
 }
 
-/// Absolute paths that are neither input nor output of a command.
+/// What the observer has to know of a command: absolute paths that are neither
+/// input nor output, and how the tool looks for what is.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Own {
     /// Files that no result depends on.
@@ -128,6 +129,9 @@ pub struct Own {
     /// Directories in which the tool keeps a cache for each of its products. A
     /// run counts only if it found none for its own, and leaves one behind.
     pub caches: Vec<OsBytes>,
+    /// Whether it may ask by `readlink(2)` whether something is there, as the C
+    /// library's `realpath(3)` does, and do without if not.
+    pub probes_links: bool,
 }
 
 impl Own {

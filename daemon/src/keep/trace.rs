@@ -35,6 +35,17 @@ pub(crate) struct Remarks {
     pub(crate) link_below_root: bool,
 }
 
+impl Remarks {
+    /// Takes notice of an input, which may belong to the operating system.
+    fn note(&mut self, traits: Traits, of_system: bool) {
+        self.is_precompiled |= traits.is_precompiled;
+        let words = traits.time_words;
+        self.time_words = self.time_words | if of_system { words.whole() } else { words };
+        self.own_path |= traits.own_path && !of_system;
+        self.unmapped_path |= traits.unmapped_path && !of_system;
+    }
+}
+
 /// Turns what a launcher reported into what a later invocation is compared with.
 pub(crate) struct Sealer<'a> {
     pub(crate) scene: Scene<'a>,
@@ -57,27 +68,17 @@ impl Sealer<'_> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
         let rust = RustRun::of(invocation, sightings, dep_info);
         let root = self.scene.root;
-        let mut remarks = Remarks::default();
+        let mut remarks = Remarks { time_words: of_given_text(invocation), ..Remarks::default() };
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        let mut time_words = of_given_text(invocation);
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
-                    let of_system = is_of_the_system(path, root);
-                    let whole = traits.time_words.whole();
-                    if rust.is_none() {
-                        time_words = time_words | if of_system { whole } else { traits.time_words };
-                    }
-                    remarks.is_precompiled |= traits.is_precompiled;
+                    remarks.note(traits, is_of_the_system(path, root));
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
-                    if !of_system {
-                        remarks.own_path |= traits.own_path;
-                        remarks.unmapped_path |= traits.unmapped_path;
-                    }
                     if traits.includes_once && rust.is_none() {
                         files.push((observations.len(), *identity, digest));
                     }
@@ -98,8 +99,9 @@ impl Sealer<'_> {
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
-        remarks.time_words = time_words;
         let fixed = || self.has_fixed_clock(invocation, sightings);
+        // Of rustc's inputs no word stands for the time.
+        let time_words = if rust.is_some() { TimeWords::default() } else { remarks.time_words };
         if time_words.tell_stamp() || (time_words.tell_now() && !fixed()) {
             return Err(Reason::TimeMacro);
         }

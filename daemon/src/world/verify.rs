@@ -67,11 +67,13 @@ impl Verifier {
             let query = Query { path: path.as_path(), follow: observation.follow };
             if observation.expected == Expected::Absent {
                 if !self.is_absent(query, &mut parents, namespace) {
+                    tracing::debug!(path = ?observation.path, "something is there now");
                     return false;
                 }
                 continue;
             }
             let Some(seen) = matches(trace, observation, query, scene, contents) else {
+                tracing::debug!(path = ?observation.path, was = ?observation.expected, "differs");
                 return false;
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);

@@ -10,6 +10,7 @@ use zccache_core::invocation::{Place, Terminal};
 
 use super::input;
 use crate::environment;
+use crate::observe::Jobserver;
 
 /// The terminals among standard output and standard error.
 #[derive(Clone, Copy)]
@@ -42,6 +43,7 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
         terminals: streams.0,
         input: input::kind(),
         console: console(),
+        jobserver_is_broken: Jobserver::of_process().is_broken(),
     })
 }
 

@@ -91,6 +91,7 @@ impl Dispatcher {
                     ledger.look(path, follow, Purpose::Status);
                 })
             }
+            Call::Probe(at) => self.with_path(call, at, Access::Look, Ledger::probe),
             Call::Execute(at, follow) => self.execute(call, at, follow),
             Call::Remove(at) => self.with_path(call, at, Access::Open, Ledger::remove),
             Call::Make(at) => self.with_path(call, at, Access::Open, Ledger::make),

@@ -25,6 +25,7 @@ use process::child::Child;
 use process::inherited;
 use process::signals::HeldSignals;
 pub(crate) use process::signals::die_by;
+pub(crate) use record::Jobserver;
 use record::{Outputs, Settled};
 
 use crate::program::Program;
@@ -64,7 +65,8 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
     let inherits = inherited::some_are_handed_on();
     let signals = HeldSignals::hold()?;
     let started = Instant::now();
-    let (child, listener) = Child::start(program, &mut seccomp::Filter::new(), &signals)?;
+    let (child, listener) =
+        Child::start(program, &mut seccomp::Filter::new(setting.own.probes_links), &signals)?;
     let Run { ended, not_executed, record } = match listener {
         Some(listener) => Observer::new(listener, setting).run(&child, &signals),
         None => observer::wait_unobserved(&child, &signals),

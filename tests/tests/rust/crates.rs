@@ -5,7 +5,7 @@ use std::fs;
 use zccache_core::Reason;
 use zccache_tests::{Command, Trial};
 
-use super::{command, misses_then_hits, run};
+use super::{command, link, misses_then_hits, run};
 use crate::places;
 
 const LIB: &str = "pub fn seven() -> u32 { 7 }\n#[unsafe(no_mangle)] pub extern \"C\" fn c() {}\n";
@@ -14,12 +14,15 @@ fn every_crate_type(trial: &Trial) {
     trial.file("a.rs", LIB);
     trial.file("main.rs", "fn main() { println!(\"{}\", 7); }\n");
     for kind in ["lib", "rlib", "staticlib", "cdylib", "dylib"] {
-        misses_then_hits(trial, &format!("$RUSTC --crate-type {kind} a.rs"));
+        misses_then_hits(trial, &format!("$RUSTC --crate-type {kind} a.rs -o of_{kind}"));
     }
     misses_then_hits(trial, "$RUSTC main.rs");
     let ran = trial.run_pair("./main", "./main").outcome;
     assert_eq!(ran.out(), "7\n");
-    misses_then_hits(trial, "$RUSTC -O -C lto=fat -C panic=abort -C strip=symbols main.rs");
+    misses_then_hits(
+        trial,
+        "$RUSTC -O -C lto=fat -C panic=abort -C strip=symbols main.rs -o small",
+    );
 }
 
 fn a_test_program(trial: &Trial) {
@@ -31,7 +34,7 @@ fn a_test_program(trial: &Trial) {
 const MACRO: &str = "use proc_macro::TokenStream;\n\
     #[proc_macro]\npub fn seven(_: TokenStream) -> TokenStream { \"7u32\".parse().unwrap() }\n";
 
-const BUILD_MACRO: &str = "$RUSTC --crate-type proc-macro --edition 2021 m.rs";
+const BUILD_MACRO: &str = "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs";
 
 fn a_proc_macro_and_its_user(trial: &Trial) {
     trial.file("m.rs", MACRO);
@@ -40,7 +43,7 @@ fn a_proc_macro_and_its_user(trial: &Trial) {
     let user = "$RUSTC --crate-type lib --edition 2021 a.rs --extern m=libm.so";
     misses_then_hits(trial, user);
     trial.file("m.rs", MACRO.replace('7', "8"));
-    run(trial, BUILD_MACRO).kept();
+    link(trial, "libm.so", BUILD_MACRO).kept();
     run(trial, user).kept();
 }
 
@@ -112,15 +115,16 @@ fn a_transitive_crate_changes(trial: &Trial) {
 fn a_program_is_linked_with_what_is_there_now(trial: &Trial) {
     chain(trial);
     trial.file("main.rs", "fn main() { println!(\"{}\", two::two()); }\n");
-    let link = "$RUSTC --edition 2021 main.rs -L dependency=deps --extern two=deps/libtwo-2.rlib";
-    misses_then_hits(trial, link);
+    let program =
+        "$RUSTC --edition 2021 main.rs -L dependency=deps --extern two=deps/libtwo-2.rlib";
+    misses_then_hits(trial, program);
     trial.file("one.rs", "pub fn one() -> u32 { 20 }\n");
     run(trial, ONE).kept();
     run(trial, TWO).kept();
-    run(trial, link).kept();
+    link(trial, "main", program).kept();
     assert_eq!(trial.run_pair("./main", "./main").outcome.out(), "21\n");
     trial.remove("deps/libone-1.rlib");
-    run(trial, link).not_hit();
+    run(trial, program).not_hit();
 }
 
 fn native_libraries(trial: &Trial) {
@@ -141,20 +145,20 @@ fn native_libraries(trial: &Trial) {
         "$RUSTC main.rs -o p -L first -L second -l n",
         "$RUSTC attribute.rs -o p -L native=first -L all=second",
         "$RUSTC main.rs -o p -C link-arg=second/libn.a",
-        "$RUSTC main.rs -o p -C link-args=-Lsecond\u{20}-ln",
     ];
-    for way in &ways[..4] {
-        misses_then_hits(trial, way);
+    for way in ways {
+        link(trial, "p", way).kept();
+        link(trial, "p", way).hit();
     }
     trial.file("n.c", "int n(void) { return 4; }\n");
     make(trial, "second");
-    for way in &ways[..4] {
-        run(trial, way).kept();
+    for way in ways {
+        link(trial, "p", way).kept();
     }
     assert_eq!(trial.run_pair("./p", "./p").outcome.out(), "4\n");
     trial.file("n.c", "int n(void) { return 5; }\n");
     make(trial, "first");
-    run(trial, ways[0]).kept();
+    link(trial, "p", ways[0]).kept();
     assert_eq!(trial.run_pair("./p", "./p").outcome.out(), "5\n");
 }
 

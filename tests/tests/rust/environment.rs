@@ -1,5 +1,7 @@
 //! Variables that reach a result, and those that do not.
 
+use std::fs;
+
 use zccache_core::Reason;
 use zccache_tests::{Command, Trial};
 
@@ -49,7 +51,7 @@ const NOSY: &str = "use proc_macro::TokenStream;\n\
 
 fn a_variable_that_a_macro_reads_and_nobody_declares(trial: &Trial) {
     trial.file("m.rs", NOSY);
-    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 m.rs").kept();
+    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
     trial.file("a.rs", "pub const A: &str = m::told!();\n");
     let user = format!("{WITH_DEP_INFO} --extern m=libm.so");
     let with = |value| command(trial, &user).env("UNDECLARED", value);
@@ -57,7 +59,7 @@ fn a_variable_that_a_macro_reads_and_nobody_declares(trial: &Trial) {
     trial.run(with("two")).kept();
     trial.run(with("one")).hit();
     trial.run(command(trial, &user)).kept();
-    trial.run(with("two").env("CARGO_MAKEFLAGS", "-j --jobserver-auth=3,4")).hit();
+    trial.run(with("two").env("CARGO_MAKEFLAGS", "-j9")).hit();
 }
 
 /// What a crate reexports may be a macro as well.
@@ -66,8 +68,8 @@ fn such_a_macro_behind_another_crate(trial: &Trial) {
     trial.file("between.rs", "pub use m::told;\n");
     trial.file("a.rs", "pub const A: &str = between::told!();\n");
     let there = "--edition 2021 --out-dir deps -L dependency=deps";
-    trial.edit(|root| std::fs::create_dir(root.join("deps")).expect("a directory"));
-    run(trial, &format!("$RUSTC --crate-type proc-macro m.rs {there}")).kept();
+    trial.edit(|root| fs::create_dir(root.join("deps")).expect("a directory"));
+    run(trial, &format!("$RUSTC --crate-type proc-macro --extern proc_macro m.rs {there}")).kept();
     run(trial, &format!("$RUSTC --crate-type lib between.rs {there} --extern m=deps/libm.so"))
         .kept();
     let user = format!("{WITH_DEP_INFO} -L dependency=deps --extern between=deps/libbetween.rlib");
@@ -87,16 +89,20 @@ fn features_of_the_next_compiler(trial: &Trial) {
 
 fn the_linker_along_the_path(trial: &Trial) {
     trial.file("a.rs", "fn main() {}\n");
-    let link = "$RUSTC a.rs --emit=dep-info,link";
-    run(trial, link).kept();
-    run(trial, link).hit();
+    let line = "$RUSTC a.rs --emit=dep-info,link";
+    run(trial, line).kept();
+    run(trial, line).hit();
     let script = |text: &str| {
         trial.file("bin/cc", format!("#!/bin/sh\n{text}exec /usr/bin/cc \"$@\"\n"));
         let allow = Command::from("chmod +x bin/cc");
         let _ = trial.run_pair(&allow, &allow);
     };
     let path = format!("{}/bin:/usr/bin:/bin", trial.tree().display());
-    let with = || command(trial, link).env("PATH", &path);
+    let clean = || trial.edit(|root| fs::remove_file(root.join("a")).expect("removed"));
+    let with = || {
+        clean();
+        command(trial, line).env("PATH", &path)
+    };
     script("");
     trial.run(with()).kept();
     trial.run(with()).hit();
@@ -113,12 +119,14 @@ fn where_the_linker_looks(trial: &Trial) {
     let make = Command::new(["sh", "-c", make]);
     let _ = trial.run_pair(&make, &make);
     trial.file("a.rs", "unsafe extern \"C\" { fn n() -> i32; }\nfn main() { unsafe { n(); } }\n");
-    let link = "$RUSTC a.rs --emit=dep-info,link -C link-arg=-ln";
-    run(trial, link).abandoned(Reason::CompilerFailed);
+    let line = "$RUSTC a.rs --emit=dep-info,link -C link-arg=-ln";
     let path = format!("{}/lib", trial.tree().display());
-    trial.run(command(trial, link).env("LIBRARY_PATH", &path)).kept();
-    trial.run(command(trial, link).env("LIBRARY_PATH", &path)).hit();
-    run(trial, link).not_hit();
+    trial.run(command(trial, line).env("LIBRARY_PATH", &path)).kept();
+    trial.run(command(trial, line).env("LIBRARY_PATH", &path)).hit();
+    // What rustc says of a failed link names its temporary files.
+    let failed = trial.sandbox().launch(trial.tree(), command(trial, line));
+    assert!(failed.err().contains("unable to find library -ln"), "{failed:?}");
+    let _ = trial.bare(&command(trial, line));
 }
 
 places!(

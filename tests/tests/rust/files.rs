@@ -110,7 +110,7 @@ const READER: &str = "use proc_macro::TokenStream;\n\
 
 fn what_macros_read_and_list(trial: &Trial) {
     trial.file("m.rs", READER);
-    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 m.rs").kept();
+    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
     trial.file("in/told.txt", "one");
     trial.file("a.rs", "pub const A: &str = m::read!();\n");
     let user = format!("{LIB} --extern m=libm.so");
@@ -130,15 +130,20 @@ fn what_macros_read_and_list(trial: &Trial) {
 fn files_of_the_linker(trial: &Trial) {
     trial.file("a.rs", "#[unsafe(no_mangle)] pub extern \"C\" fn f() {}\n#[unsafe(no_mangle)] pub extern \"C\" fn g() {}\n");
     trial.file("map", "{ global: f; local: *; };\n");
-    let link = "$RUSTC --crate-type cdylib a.rs -C link-arg=-Wl,--dynamic-list=map";
-    let other = || trial.file("map", "{ f; g; };\n");
-    there_and_back(trial, link, &|| trial.file("map", "{ f; };\n"), &other);
+    let write = |name: &str, text: &str| {
+        trial.edit(|root| {
+            fs::remove_file(root.join("liba.so")).ok();
+        });
+        trial.file(name, text);
+    };
+    let line = "$RUSTC --crate-type cdylib a.rs -C link-arg=-Wl,--dynamic-list=map";
+    there_and_back(trial, line, &|| write("map", "{ f; };\n"), &|| write("map", "{ f; g; };\n"));
     trial.file("options", "-Wl,--defsym=one=1\n");
     there_and_back(
         trial,
         "$RUSTC --crate-type cdylib a.rs -C link-arg=@options",
-        &|| trial.file("options", "-Wl,--defsym=one=1\n"),
-        &|| trial.file("options", "-Wl,--defsym=one=2\n"),
+        &|| write("options", "-Wl,--defsym=one=1\n"),
+        &|| write("options", "-Wl,--defsym=one=2\n"),
     );
 }
 

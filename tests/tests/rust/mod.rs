@@ -1,5 +1,6 @@
 //! rustc: every crate type, every kind of input, every kind of output.
 
+mod cargo;
 mod crates;
 mod environment;
 mod files;
@@ -14,6 +15,15 @@ fn command(trial: &Trial, line: &str) -> Command {
 
 fn run(trial: &Trial, line: &str) -> Step {
     trial.run(command(trial, line))
+}
+
+/// As `run`, where nothing is at the place of the output: lld opens what is there
+/// before it replaces it, and such a run is not kept.
+fn link(trial: &Trial, output: &str, line: &str) -> Step {
+    trial.edit(|root| {
+        std::fs::remove_file(root.join(output)).ok();
+    });
+    run(trial, line)
 }
 
 fn misses_then_hits(trial: &Trial, line: &str) {

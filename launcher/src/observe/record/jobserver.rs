@@ -3,7 +3,9 @@
 //! the crate `jobserver`, whose clients open the pipe anew).
 
 use std::ffi::CStr;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use nix::sys::stat::{FileStat, fstat, stat};
 
 use crate::environment::variable;
 use crate::observe::process::tracee::Tracee;
@@ -42,6 +44,19 @@ impl Jobserver {
         Some(Self { pipe: Some(pipe), fifo: None })
     }
 
+    /// Whether one is named that is not there.
+    pub(crate) fn is_broken(&self) -> bool {
+        let is_pipe = |fd: RawFd| {
+            fd >= 0 && {
+                // SAFETY: only looks at the descriptor, whatever it is.
+                fstat(unsafe { BorrowedFd::borrow_raw(fd) }).is_ok_and(|stat| is_fifo(&stat))
+            }
+        };
+        let pipe = self.pipe.is_none_or(|ends| ends.into_iter().all(is_pipe));
+        let is_there = |path: &Vec<u8>| stat(path.as_slice()).is_ok_and(|stat| is_fifo(&stat));
+        !pipe || !self.fifo.as_ref().is_none_or(is_there)
+    }
+
     /// Whether `path`, opened by `tracee`, is the job server.
     pub(crate) fn is_at(&self, path: &[u8], tracee: Tracee) -> bool {
         if self.fifo.as_deref() == Some(path) {
@@ -52,6 +67,10 @@ impl Jobserver {
         let ours = number.filter(|fd| self.pipe.is_some_and(|pipe| pipe.contains(fd)));
         ours.is_some_and(|fd| tracee.shares(fd, fd) == Ok(true))
     }
+}
+
+fn is_fifo(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFIFO
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlink};
 use nix::sys::stat::fstatat;
 use nix::time::{ClockId, clock_gettime};
+use zccache_core::entry::Manner;
 use zccache_core::report::Seen;
 use zccache_core::{Identity, Reason, Stamp, limits};
 
@@ -90,8 +91,10 @@ impl Ledger {
         let bytes = path.to_bytes();
         if let Some(record) = self.paths.get_mut(bytes) {
             if let Some(change) = &mut record.change {
-                if purpose == Purpose::Read && change.absence == Absence::Indifferent {
+                let whole = change.manner == Manner::Renamed;
+                if purpose == Purpose::Read && change.absence == Absence::Indifferent && !whole {
                     // An archiver looks for its archive, makes it, and then adds to it.
+                    // What came by a rename came whole, whatever was there before.
                     change.absence = Absence::Needed;
                 }
                 return;
@@ -105,6 +108,14 @@ impl Ledger {
             }
         }
         self.first_look(path, follow, purpose);
+    }
+
+    /// Notes that a run asks for the target of `path`. If there is nothing it may do
+    /// without; if there is, the use that it makes of it will be seen.
+    pub(crate) fn probe(&mut self, path: &CStr) {
+        if matches!(seen(path, AtFlags::AT_SYMLINK_NOFOLLOW), Seen::Absent) {
+            self.look(path, false, Purpose::Status);
+        }
     }
 
     fn first_look(&mut self, path: &CStr, follow: bool, purpose: Purpose) {

@@ -29,8 +29,9 @@ pub(crate) const FOREIGN_NUMBERS: u32 = 0x4000_0000;
 pub(crate) struct Filter(Vec<sock_filter>);
 
 impl Filter {
-    /// A filter that stops what the table says and every call of a foreign ABI.
-    pub(crate) fn new() -> Self {
+    /// A filter that stops what the table says and every call of a foreign ABI;
+    /// with `probes` also questions that are mostly idle.
+    pub(crate) fn new(probes: bool) -> Self {
         let mut filter = Self(Vec::with_capacity(320));
         filter.load(ARCHITECTURE);
         filter.skip_if(EQUAL, ABI, 1);
@@ -39,6 +40,9 @@ impl Filter {
         filter.skip_unless(AT_LEAST, FOREIGN_NUMBERS, 1);
         filter.stop();
         table::rules().for_each(|rule| filter.rule(rule));
+        if probes {
+            table::PROBES.iter().for_each(|rule| filter.rule(rule));
+        }
         filter.allow();
         filter
     }

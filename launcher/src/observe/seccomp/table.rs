@@ -1,8 +1,9 @@
 //! The system calls that are observed, as data: when one stops, and what it does.
 //!
-//! `readlink` is not among them. A compiler makes hundreds of such calls to
-//! find the canonical names of what it opens anyway, and each symbolic link on
-//! the way to a sighted file is sighted with it (`record::links`).
+//! `readlink` is among them only where it is asked for. A compiler makes hundreds
+//! of such calls to find the canonical names of what it opens anyway, and each
+//! symbolic link on the way to a sighted file is sighted with it
+//! (`record::links`).
 
 use libc::c_long;
 use zccache_core::Reason;
@@ -84,6 +85,8 @@ pub(crate) enum Call {
     Open(At, OpenFlags),
     /// Asks about a path.
     Look(At, Follow),
+    /// Asks whether something is there; of a link, where it leads.
+    Probe(At),
     /// Executes a file.
     Execute(At, Follow),
     /// Removes a name, of a file or a directory.
@@ -160,6 +163,14 @@ const fn pass(number: c_long, from: u8, to: u8) -> Rule {
 const fn duplicate(number: c_long, call: Call) -> Rule {
     Rule { number, when: When::Duplicates, call }
 }
+
+/// Calls that ask whether something is there and, if it is no link, tell nothing
+/// else; stopped for tools that do so.
+pub(crate) const PROBES: &[Rule] = &[
+    always(libc::SYS_readlinkat, Call::Probe(at(0))),
+    #[cfg(target_arch = "x86_64")]
+    always(libc::SYS_readlink, Call::Probe(cwd(0))),
+];
 
 /// Calls that every architecture has.
 const COMMON: &[Rule] = &[
@@ -285,5 +296,5 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
 
 /// The rule for a system call number.
 pub(crate) fn rule(number: c_long) -> Option<&'static Rule> {
-    rules().find(|rule| rule.number == number)
+    rules().chain(PROBES).find(|rule| rule.number == number)
 }
