@@ -3,4 +3,5 @@
 mod clocks;
 mod failing;
 mod input;
+mod memory;
 mod precompiled;
