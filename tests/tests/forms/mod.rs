@@ -5,3 +5,4 @@ mod failing;
 mod input;
 mod memory;
 mod precompiled;
+mod table;
