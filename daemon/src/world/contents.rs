@@ -14,7 +14,7 @@ use zccache_compiler::{TimeWords, source};
 use zccache_core::{Digest, Identity, Reason, Root, Stamp};
 use zccache_store::Store;
 
-use super::grain::Grains;
+use super::grain::{Grains, stamps_mapped_stores};
 use super::{FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
@@ -194,7 +194,9 @@ impl Contents {
         }
         let (digest, traits) = hash(&mut file).map_err(|_| Reason::InputUnreadable)?;
         unchanged(&file)?;
-        if !self.grains.is_racy(identity, began, || Ok(OwnedFd::from(file.try_clone()?))) {
+        let stamped = stamps_mapped_stores(file.as_fd());
+        if stamped && !self.grains.is_racy(identity, began, || Ok(OwnedFd::from(file.try_clone()?)))
+        {
             self.store.remember_digest(*identity, digest);
         }
         self.remember(digest, traits);

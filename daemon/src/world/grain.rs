@@ -5,7 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use dashmap::DashMap;
 use nix::sys::statfs::{
-    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
+    fstatfs,
 };
 use zccache_core::{Identity, Stamp, limits};
 
@@ -23,6 +24,9 @@ enum Grain {
     /// Changes within this many nanoseconds may get the same stamp.
     Coarse(i64),
 }
+
+/// From `include/uapi/linux/magic.h`.
+const RAMFS_MAGIC: libc::c_long = 0x8584_58f6;
 
 /// FAT keeps two seconds; others without nanoseconds keep one.
 const WHOLE_SECONDS: i64 = 2_000_000_000;
@@ -67,6 +71,14 @@ impl Grains {
         }
         Some(Grain::Coarse(i64::try_from(limits::COARSE_TICK.as_nanos()).unwrap_or(i64::MAX)))
     }
+}
+
+/// Whether a store through a mapping stamps the file, as on file systems on disks.
+/// Those in memory have no `page_mkwrite` (`mm/shmem.c`, `fs/ramfs`): a page that was
+/// read before is stored to without a fault, and the file keeps its identity.
+pub(crate) fn stamps_mapped_stores(file: BorrowedFd<'_>) -> bool {
+    const IN_MEMORY: [FsType; 3] = [TMPFS_MAGIC, FsType(RAMFS_MAGIC), HUGETLBFS_MAGIC];
+    fstatfs(file).is_ok_and(|file_system| !IN_MEMORY.contains(&file_system.filesystem_type()))
 }
 
 /// Major and minor number of the running kernel (`uname(2)`).

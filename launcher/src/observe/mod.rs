@@ -72,9 +72,7 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
         None => observer::wait_unobserved(&child, &signals),
     };
     let cost = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let failed = ended != Ended::Exit(0);
-    let settled =
-        record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views, failed)?, streams)));
+    let settled = record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views)?, streams)));
     let settled = settled.map(|(settled, streams)| (settled, streams.into_chunks()));
     let (report, outputs) = conclude(ended, cost, inherits, settled);
     Ok(Observed { report, outputs, not_executed })

@@ -10,6 +10,7 @@ mod launching;
 mod outputs;
 mod placing;
 mod processes;
+mod standard_input;
 mod starting;
 mod streams;
 mod troubles;

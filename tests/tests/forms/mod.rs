@@ -3,4 +3,6 @@
 mod clocks;
 mod failing;
 mod input;
+mod memory;
 mod precompiled;
+mod table;

@@ -34,12 +34,12 @@ pub(crate) struct Outputs {
 }
 
 impl Ledger {
-    /// Compares what the run, which `failed` or not, changed with what is there now.
-    /// Files on the devices `views` are not attached.
+    /// Compares what the run changed with what is there now. Files on the devices
+    /// `views` are not attached.
     ///
     /// # Errors
     /// The reason for which the run cannot be kept.
-    pub(crate) fn settle(self, views: &[u64], failed: bool) -> Result<Settled, Reason> {
+    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Reason> {
         if let Some(reason) = self.trouble() {
             return Err(reason);
         }
@@ -49,7 +49,7 @@ impl Ledger {
             let path = OsBytes::from(path.into_vec());
             if let Some(change) = record.change.take() {
                 record.forget_what_was_made(needs_absence(&path, change.absence));
-                if failed && change.before == Before::Absent {
+                if came_and_went(&path, &change) {
                     record.insist_on_absence();
                 }
                 changes.push((path.clone(), change, record.read));
@@ -80,8 +80,7 @@ impl PathRecord {
         }
     }
 
-    /// A failing tool removes what it has not finished: also a file that was there
-    /// before, had there been one.
+    /// Notes that nothing was there before.
     fn insist_on_absence(&mut self) {
         let look = Look { seen: Seen::Absent, at: now(), order: u32::MAX };
         self.unfollowed.get_or_insert(look);
@@ -94,6 +93,15 @@ impl PathRecord {
         let followed = self.followed.map(sighting(true, path.clone()));
         followed.into_iter().chain(self.unfollowed.map(sighting(false, path)))
     }
+}
+
+/// Whether the run made a file and removed it, and would have removed as well what
+/// had been there. So do compilers that fail with what they have not finished. A
+/// name that was to be new (`O_EXCL`) would have been another one.
+fn came_and_went(path: &OsBytes, change: &Change) -> bool {
+    change.before == Before::Absent
+        && change.absence != Absence::NeededIfKept
+        && CString::new(path.as_bytes()).is_ok_and(|path| state(&path) == Before::Absent)
 }
 
 fn needs_absence(path: &OsBytes, absence: Absence) -> bool {
