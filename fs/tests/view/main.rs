@@ -15,6 +15,7 @@ mod conformance;
 mod copying_up;
 mod listings;
 mod lower_files;
+mod model;
 mod names;
 mod projecting;
 mod remembering;

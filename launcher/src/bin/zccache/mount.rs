@@ -241,16 +241,29 @@ pub(crate) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
 
 /// Removes all dead views of this store: those whose keeper has died as well.
 pub(crate) fn bury_all() {
-    let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
-    let ours = OsBytes::from(source());
-    for line in mounts.split(|&byte| byte == b'\n') {
-        let mut fields = line.split(|&byte| byte == b' ');
-        if let (Some(source), Some(point), Some(kind)) =
-            (fields.next(), fields.next(), fields.next())
-            && kind == KIND.as_bytes()
-            && OsBytes::of_mount_table(source) == ours
-        {
-            keeper::bury(OsBytes::of_mount_table(point).as_path());
+    for (point, ours) in mounts() {
+        if ours {
+            keeper::bury(point.as_path());
         }
     }
+}
+
+/// Whether what a directory shows is a view of this store.
+pub(crate) fn is_view(directory: &Path) -> bool {
+    let shown = mounts().into_iter().rfind(|(point, _)| point.as_path() == directory);
+    shown.is_some_and(|(_, ours)| ours)
+}
+
+/// Everything that is mounted, in order, and whether it is a view of this store
+/// (`proc_pid_mounts(5)`).
+fn mounts() -> Vec<(OsBytes, bool)> {
+    let table = std::fs::read("/proc/self/mounts").unwrap_or_default();
+    let ours = OsBytes::from(source());
+    let mount = |line: &[u8]| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let source = OsBytes::of_mount_table(fields.next()?);
+        let point = OsBytes::of_mount_table(fields.next()?);
+        Some((point, source == ours && fields.next()? == KIND.as_bytes()))
+    };
+    table.split(|&byte| byte == b'\n').filter_map(mount).collect()
 }
