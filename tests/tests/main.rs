@@ -9,12 +9,9 @@ mod failures;
 mod fallback;
 mod house;
 mod inputs;
-mod links;
 mod outputs;
 mod projects;
-mod survival;
-mod users;
-mod view;
+mod views;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
 /// one, with gcc and with clang.

@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(ViewJournal::open(&path, &of).unwrap().replay(), expected);
         }
         assert_eq!(needs(&path), [Digest::of(b"b")]);
-        journal.begin_anew(&[small.clone()]);
+        journal.begin_anew(std::slice::from_ref(&small));
         assert_eq!(ViewJournal::open(&path, &of).unwrap().replay(), [small]);
         assert!(ViewJournal::open(&path, &"/other".into()).unwrap().replay().is_empty());
         assert!(needs(&path).is_empty() && !path.exists());

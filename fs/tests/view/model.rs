@@ -250,7 +250,7 @@ fn seen(root: &Path) -> BTreeMap<PathBuf, Seen> {
             let seen = Seen {
                 mode: metadata.mode(),
                 links: metadata.nlink(),
-                size: metadata.is_file().then(|| metadata.len()),
+                size: metadata.is_file().then_some(metadata.len()),
                 content,
                 first_name,
                 time: Some(metadata.mtime()).filter(|seconds| *seconds < 2_000_000_000 / 2),

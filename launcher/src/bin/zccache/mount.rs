@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -55,7 +56,7 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
     let directory = absolute(directory)?;
     let mut client = Client::connect()?.ok_or(CommandError::NoDaemon)?;
     let settled = settle(&mut client, Some(OsBytes::from(directory.as_path())), discard)?;
-    detach(&directory, MntFlags::empty()).map_err(|error| match error.raw_os_error() {
+    detach_patiently(&directory).map_err(|error| match error.raw_os_error() {
         Some(libc::EBUSY) => CommandError::Busy(directory.clone()),
         _ => CommandError::Unmount(directory.clone(), error),
     })?;
@@ -69,6 +70,22 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
         }
     }
     Ok(())
+}
+
+/// Unmounts what may still be in use for a moment: by a process that has just
+/// ended, or by a view within that has just been unmounted.
+fn detach_patiently(directory: &Path) -> io::Result<()> {
+    let patience = Instant::now() + Duration::from_millis(500);
+    loop {
+        match detach(directory, MntFlags::empty()) {
+            Err(error)
+                if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < patience =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Makes the files of a view real, or drops them.
