@@ -13,13 +13,10 @@ mod forms;
 mod hazards;
 mod house;
 mod inputs;
-mod links;
 mod outputs;
 mod projects;
 mod rust;
-mod survival;
-mod users;
-mod view;
+mod views;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
 /// one, with gcc and with clang.

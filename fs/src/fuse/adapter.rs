@@ -235,12 +235,8 @@ impl Filesystem for Adapter {
         let append = open.0 & libc::O_APPEND != 0 && !cached;
         let unprivileged = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let data = Data { bytes: data, offset, append, unprivileged };
-        answer::written(
-            self.overlay.write(fh.0, &data),
-            data.bytes.len(),
-            self.workers.notices(),
-            reply,
-        );
+        let (written, notices) = (self.overlay.write(fh.0, &data), self.workers.notices());
+        answer::written(written, data.bytes.len(), notices, reply);
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {

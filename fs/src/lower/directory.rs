@@ -114,6 +114,13 @@ impl Directory {
         utimensat(self, ".", &now, &now, UtimensatFlags::NoFollowSymlink)
     }
 
+    /// Gives the directory the modification time that it had.
+    pub(crate) fn set_modified(&self, before: &FileStat) -> nix::Result<()> {
+        let modified = TimeSpec::new(before.st_mtime, before.st_mtime_nsec);
+        let omitted = TimeSpec::UTIME_OMIT;
+        utimensat(self, ".", &omitted, &modified, UtimensatFlags::NoFollowSymlink)
+    }
+
     /// Whether this process may do `access` in the directory (`faccessat(2)`,
     /// effective ids).
     pub(crate) fn permits(&self, access: AccessFlags) -> nix::Result<()> {

@@ -35,7 +35,7 @@ impl Overlay {
             metadata.mtime = self.clock.now();
         }
         staged.set(&metadata)?;
-        link_all(&staged, &names)?;
+        link_unnoticed(&staged, &names)?;
         for name in &names {
             tree.remove(&name.directory, &name.name);
         }
@@ -78,6 +78,23 @@ impl Overlay {
         }
         stale
     }
+}
+
+/// Gives a file its names in directories that show them already, and so do not
+/// change.
+fn link_unnoticed(staged: &StagedFile, names: &[Name]) -> nix::Result<()> {
+    let mut before = Vec::new();
+    for Name { directory, .. } in names {
+        before.push((directory, directory.stat()?));
+    }
+    let linked = link_all(staged, names);
+    // In the order in which they were read, the first of each is the last to be set.
+    for (directory, stat) in before.iter().rev() {
+        if let Err(errno) = directory.set_modified(stat) {
+            tracing::debug!(%errno, ?directory, "a directory shows the time of a copy");
+        }
+    }
+    linked
 }
 
 fn link_all(staged: &StagedFile, names: &[Name]) -> nix::Result<()> {

@@ -12,13 +12,12 @@ mod support;
 
 mod concurrency;
 mod conformance;
-mod copying_up;
+mod limits;
 mod listings;
 mod lower_files;
+mod model;
 mod names;
-mod projecting;
-mod remembering;
-mod settling;
+mod projected;
 mod surveying;
 mod tools;
 mod users;

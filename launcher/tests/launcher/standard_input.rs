@@ -9,8 +9,7 @@ use zccache_core::invocation::Input;
 use zccache_core::protocol::{Request, Verdict};
 
 use crate::bench::{Bench, Done};
-
-const RUN: Verdict = Verdict::Run { views: Vec::new() };
+use crate::daemon::run;
 
 /// The source of a program that does `body` with descriptor 0.
 fn source(body: &str) -> String {
@@ -112,7 +111,7 @@ fn the_daemon_is_told_what_it_is() {
 /// The compiler finds all that was read, whatever the second answer is.
 #[test]
 fn it_is_read_ahead_when_the_daemon_asks_for_it() {
-    for second in [RUN, Verdict::Bypass(Reason::UnknownTool), Verdict::ReadInput] {
+    for second in [run(Vec::new()), Verdict::Bypass(Reason::UnknownTool), Verdict::ReadInput] {
         let bench = Bench::new();
         bench.script("tool", "cat; cat > copy < in.c");
         bench.write("in.c", "int a;\n");

@@ -148,12 +148,22 @@ impl Mount {
     /// does, lets `meanwhile` change the plain directory, and mounts again.
     pub(crate) fn die_and_come_back(&mut self, meanwhile: impl FnOnce(&Path)) {
         let passthrough = self.view.passthrough();
-        self.unmount();
+        self.abort();
         meanwhile(&self.root);
         let mode = if passthrough { Mode::Passthrough } else { Mode::Cached };
         let view = serve((mode, false), &self.root, &self.blobs.0, &self.notes);
         self.view = view.unwrap();
         self.mounted = true;
+    }
+
+    /// Ends the session at once, even where other mount namespaces have copies of
+    /// the mount (`MNT_FORCE` in `umount(2)`); the paths lead to the lower directory
+    /// from then on.
+    pub(crate) fn abort(&mut self) {
+        let _busy = umount2(&self.root, MntFlags::MNT_FORCE);
+        let _unmounted = umount2(&self.root, MntFlags::MNT_DETACH);
+        self.mounted = false;
+        self.view.wait();
     }
 
     /// What the journal remembers is what the view shows.

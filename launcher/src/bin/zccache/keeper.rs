@@ -12,7 +12,7 @@ use nix::unistd::{ForkResult, fork, setsid};
 use zccache_core::limits;
 
 use crate::client::CommandError;
-use crate::mount::{Mounted, again, detach};
+use crate::mount::{Mounted, again, detach, is_view};
 
 /// Leaves a process behind that waits for the end of the view.
 pub(crate) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
@@ -33,8 +33,7 @@ fn keep(mut mounted: Mounted) -> Result<(), CommandError> {
     detach_from_terminal().map_err(CommandError::System)?;
     let mut deaths = VecDeque::new();
     loop {
-        let left = mounted.client.takes_leave().map_err(CommandError::System)?;
-        if !bury(&mounted.directory) || left {
+        if end(&mut mounted).map_err(CommandError::System)? != End::Death {
             return Ok(());
         }
         deaths.push_back(Instant::now());
@@ -48,15 +47,45 @@ fn keep(mut mounted: Mounted) -> Result<(), CommandError> {
     }
 }
 
+/// How a view has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// Somebody has unmounted it.
+    Unmounted,
+    /// Its daemon has left, and all its files are real.
+    Farewell,
+    /// Its daemon has died.
+    Death,
+}
+
+/// Waits for the end of a view; afterwards it is mounted no more.
+pub(crate) fn end(mounted: &mut Mounted) -> std::io::Result<End> {
+    if mounted.client.takes_leave()? {
+        // The daemon still serves it, for a moment.
+        take_down(&mounted.directory);
+        return Ok(End::Farewell);
+    }
+    Ok(if bury(&mounted.directory) { End::Death } else { End::Unmounted })
+}
+
 /// Removes the mount of a view that nobody serves any more; returns whether
 /// there was one. After an orderly unmount there is none.
 pub(crate) fn bury(directory: &Path) -> bool {
     // What the kernel has cached of a dead view it still tells; this it asks.
     let dead = matches!(statfs(directory), Err(Errno::ENOTCONN | Errno::ECONNABORTED));
-    if dead && let Err(error) = detach(directory, MntFlags::MNT_DETACH) {
-        eprintln!("zccache: cannot unmount {}: {error}", directory.display());
+    if dead {
+        take_down(directory);
     }
     dead
+}
+
+/// Unmounts a view, if it is one still, though it may be in use.
+fn take_down(directory: &Path) {
+    if is_view(directory)
+        && let Err(error) = detach(directory, MntFlags::MNT_DETACH)
+    {
+        eprintln!("zccache: cannot unmount {}: {error}", directory.display());
+    }
 }
 
 /// No session, no directory, no terminal: whoever mounted may go.

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -55,7 +56,7 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
     let directory = absolute(directory)?;
     let mut client = Client::connect()?.ok_or(CommandError::NoDaemon)?;
     let settled = settle(&mut client, Some(OsBytes::from(directory.as_path())), discard)?;
-    detach(&directory, MntFlags::empty()).map_err(|error| match error.raw_os_error() {
+    detach_patiently(&directory).map_err(|error| match error.raw_os_error() {
         Some(libc::EBUSY) => CommandError::Busy(directory.clone()),
         _ => CommandError::Unmount(directory.clone(), error),
     })?;
@@ -69,6 +70,22 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
         }
     }
     Ok(())
+}
+
+/// Unmounts what may still be in use for a moment: by a process that has just
+/// ended, or by a view within that has just been unmounted.
+fn detach_patiently(directory: &Path) -> io::Result<()> {
+    let patience = Instant::now() + Duration::from_millis(500);
+    loop {
+        match detach(directory, MntFlags::empty()) {
+            Err(error)
+                if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < patience =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Makes the files of a view real, or drops them.
@@ -241,16 +258,29 @@ pub(crate) fn detach(directory: &Path, flags: MntFlags) -> io::Result<()> {
 
 /// Removes all dead views of this store: those whose keeper has died as well.
 pub(crate) fn bury_all() {
-    let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
-    let ours = OsBytes::from(source());
-    for line in mounts.split(|&byte| byte == b'\n') {
-        let mut fields = line.split(|&byte| byte == b' ');
-        if let (Some(source), Some(point), Some(kind)) =
-            (fields.next(), fields.next(), fields.next())
-            && kind == KIND.as_bytes()
-            && OsBytes::of_mount_table(source) == ours
-        {
-            keeper::bury(OsBytes::of_mount_table(point).as_path());
+    for (point, ours) in mounts() {
+        if ours {
+            keeper::bury(point.as_path());
         }
     }
+}
+
+/// Whether what a directory shows is a view of this store.
+pub(crate) fn is_view(directory: &Path) -> bool {
+    let shown = mounts().into_iter().rfind(|(point, _)| point.as_path() == directory);
+    shown.is_some_and(|(_, ours)| ours)
+}
+
+/// Everything that is mounted, in order, and whether it is a view of this store
+/// (`proc_pid_mounts(5)`).
+fn mounts() -> Vec<(OsBytes, bool)> {
+    let table = std::fs::read("/proc/self/mounts").unwrap_or_default();
+    let ours = OsBytes::from(source());
+    let mount = |line: &[u8]| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let source = OsBytes::of_mount_table(fields.next()?);
+        let point = OsBytes::of_mount_table(fields.next()?);
+        Some((point, source == ours && fields.next()? == KIND.as_bytes()))
+    };
+    table.split(|&byte| byte == b'\n').filter_map(mount).collect()
 }

@@ -20,7 +20,7 @@ use zccache_core::protocol::{Reply, Request};
 use zccache_core::stats::Counters;
 
 use crate::client::{Client, CommandError};
-use crate::keeper::bury;
+use crate::keeper::{self, bury};
 use crate::mount::{Mounted, detach, mount, settle};
 use crate::obstacle::Obstacle;
 use crate::process::process_descriptor;
@@ -30,9 +30,9 @@ use crate::show;
 pub(crate) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, CommandError> {
     let session = format!("run-{}-{}", std::process::id(), seconds());
     let mut counters = Client::connect_or_start()?;
-    let views = mount_all(mounts)?;
+    let mut views = mount_all(mounts)?;
     let child = start(command, &session)?;
-    let status = wait(child, &views).map_err(CommandError::System)?;
+    let status = wait(child, &mut views).map_err(CommandError::System)?;
     for view in views {
         dismantle(view)?;
     }
@@ -150,13 +150,13 @@ fn beside_us(program: &str) -> io::Result<PathBuf> {
 
 /// Waits for the command. Signals of the terminal are the command's; a view
 /// whose daemon dies meanwhile is taken away at once.
-fn wait(mut child: Child, views: &[Mounted]) -> io::Result<ExitStatus> {
+fn wait(mut child: Child, views: &mut [Mounted]) -> io::Result<ExitStatus> {
     for terminal in [Signal::SIGINT, Signal::SIGQUIT] {
         // SAFETY: SIG_IGN runs no code.
         unsafe { signal(terminal, SigHandler::SigIgn) }?;
     }
     let pidfd = process_descriptor(child.id())?;
-    let mut watched: Vec<&Mounted> = views.iter().collect();
+    let mut watched: Vec<&mut Mounted> = views.iter_mut().collect();
     loop {
         let mut ends = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         ends.extend(watched.iter().map(|view| PollFd::new(view.client.as_fd(), PollFlags::POLLIN)));
@@ -164,15 +164,21 @@ fn wait(mut child: Child, views: &[Mounted]) -> io::Result<ExitStatus> {
             Err(nix::errno::Errno::EINTR) => continue,
             other => other?,
         };
-        let gone: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
-        if gone[0] {
+        let ended: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
+        if ended[0] {
             return child.wait();
         }
-        for (view, _) in watched.iter().zip(&gone[1..]).filter(|(_, gone)| **gone) {
-            bury(&view.directory);
+        let mut ended = ended[1..].iter();
+        let mut remaining = Vec::new();
+        for view in watched {
+            match ended.next() {
+                Some(true) => {
+                    let _ended = keeper::end(view)?;
+                }
+                _ => remaining.push(view),
+            }
         }
-        let mut gone = gone[1..].iter();
-        watched.retain(|_| gone.next() == Some(&false));
+        watched = remaining;
     }
 }
 

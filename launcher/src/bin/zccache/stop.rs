@@ -8,9 +8,11 @@ use zccache_core::protocol::{Request, Status};
 use crate::client::{Client, CommandError};
 use crate::{mount, process};
 
-/// How long to wait for a daemon to write what it has in flight, and for
-/// compilers to end.
+/// How long to wait for a daemon to write what it has in flight.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait for compilers: the longest compiles take minutes.
+const PATIENCE_WITH_COMPILERS: Duration = Duration::from_secs(600);
 
 /// How long to wait between two looks at running compilers.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -54,7 +56,7 @@ pub(crate) fn restart() -> Result<(), CommandError> {
 }
 
 fn wait_for_compilers(client: &mut Client) -> Result<Status, CommandError> {
-    let patience = Instant::now() + PATIENCE;
+    let patience = Instant::now() + PATIENCE_WITH_COMPILERS;
     let mut said = false;
     loop {
         let status = client.status()?;

@@ -282,6 +282,32 @@ fn restarting_leaves_a_view_that_is_in_use() {
     });
 }
 
+#[test]
+fn a_view_for_one_command_comes_back_with_the_next() {
+    let trial = Trial::new(Place::Plain, Compiler::Gcc);
+    trial.file("a.c", "int f(void) { return 1; }\n");
+    trial.run_line("$CC -g -c a.c -o a.o").kept();
+    trial.edit(|root| fs::remove_file(root.join("a.o")).expect("it is there"));
+    trial.age();
+    let run = |script: &str| {
+        let run = Command::new([trial.sandbox().programs().control()]).arg("run").arg("--mount");
+        let run = run.arg(trial.tree()).arg("--").arg("sh").arg("-euc").arg(script);
+        trial.sandbox().bare(trial.tree(), run).succeeded()
+    };
+    let pids = trial.sandbox().daemons();
+    let kills: Vec<_> = pids.iter().map(|pid| format!("kill -9 {pid}")).collect();
+    let _ = run(&format!(
+        "{} gcc -g -c a.c -o a.o; test -s a.o; here=$PWD; cd /; {}
+         while grep -q \" $here fuse\" /proc/self/mounts; do sleep 0.02; done
+         test -e $here/a.c; test ! -e $here/a.o",
+        trial.sandbox().programs().launcher().display(),
+        kills.join("; ")
+    ));
+    let _ = run("test -s a.o; grep -q \" $PWD fuse\" /proc/self/mounts");
+    let _ = trial.bare(&trial.line("$CC -g -c a.c -o a.o"));
+    trial.assert_same_trees("the second run");
+}
+
 /// A journal must not bring back what was dropped.
 #[test]
 fn what_was_discarded_stays_away() {

@@ -1,0 +1,7 @@
+//! Views: what they show, what survives, and who can have them.
+
+mod lifecycle;
+mod links;
+mod showing;
+mod survival;
+mod users;
