@@ -41,7 +41,9 @@ impl Sealer<'_> {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
-                    let (digest, traits) = self.file(sighting, identity)?;
+                    let (digest, traits) = self.file(sighting, identity).inspect_err(|reason| {
+                        tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
+                    })?;
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if traits.mentions_time && rust.is_none() {
                         return Err(Reason::TimeMacro);

@@ -115,7 +115,7 @@ fn what_macros_read_and_list(trial: &Trial) {
     trial.file("a.rs", "pub const A: &str = m::read!();\n");
     let user = format!("{LIB} --extern m=libm.so");
     there_and_back(trial, &user, &|| trial.file("in/told.txt", "one"), &|| {
-        trial.file("in/told.txt", "two")
+        trial.file("in/told.txt", "two");
     });
     trial.remove("in/told.txt");
     run(trial, &user).kept();
@@ -214,7 +214,7 @@ fn clippy_and_its_configuration(trial: &Trial) {
         .run(with(trial).env("CLIPPY_ARGS", "-Aclippy::too_many_arguments__CLIPPY_HACKERY__"))
         .not_hit();
     trial.edit(|root| {
-        fs::rename(root.join("clippy.toml"), root.join(".clippy.toml")).expect("renamed")
+        fs::rename(root.join("clippy.toml"), root.join(".clippy.toml")).expect("renamed");
     });
     trial.run(with(trial)).kept();
     trial.remove(".clippy.toml");

@@ -47,6 +47,7 @@ pub(super) enum Absence {
 
 /// What a run did at a path.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub(super) struct Change {
     /// What was there before the first change.
     pub before: Before,
