@@ -190,7 +190,7 @@ fn begins(argument: &[u8], prefixes: &[&str]) -> bool {
 
 /// What rustc has for itself: the controlling terminal, of which it asks the
 /// width, which is part of the key, and the cache of an incremental compile
-/// (`docs/decisions/0002-incremental-compiles.md`).
+/// (`docs/decisions/0003-incremental-compiles.md`).
 #[must_use]
 pub fn own_paths(invocation: &Invocation) -> Own {
     let cache = |argument| match argument {

@@ -9,7 +9,8 @@ use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::TimeWords;
 use crate::response::{ResponseFiles, expand};
-use crate::{clock, environment, plan, program, source};
+use crate::rust::Searched;
+use crate::{clock, environment, plan, program, rust, source};
 
 struct Files(HashMap<Vec<u8>, Vec<u8>>);
 
@@ -390,4 +391,77 @@ fn errors_of_the_program_are_told_from_troubles_of_the_machine() {
     };
     assert!(["LANG=en_GB.UTF-8", "LC_ALL=C.UTF-8", "X=1"].into_iter().all(speaks));
     assert!(!["LANG=de_DE.UTF-8", "LANGUAGE=fr:en"].into_iter().any(speaks));
+}
+
+#[test]
+fn rustc_commands_have_a_key_or_a_reason() {
+    for command in [
+        "rustc a.rs",
+        "/opt/rust/bin/rustc --crate-type lib -C opt-level=3 -L dependency=deps a.rs",
+        "clippy-driver /opt/rust/bin/rustc a.rs -o -",
+        "rustc -vV",
+    ] {
+        assert!(check(command).is_ok(), "{command}: {:?}", check(command));
+    }
+    for (command, reason) in [
+        ("rustc -", Reason::SourceFromStdin),
+        ("rustc --crate-type lib - --print=cfg", Reason::SourceFromStdin),
+        ("rustc a.rs -Zself-profile", Reason::UnsupportedOption),
+        ("rustc a.rs -Z time-passes", Reason::UnsupportedOption),
+        ("rustc /dev/fd/63", Reason::DescriptorPath),
+        ("rustdoc a.rs", Reason::UnknownTool),
+        ("my-rustc a.rs", Reason::UnknownTool),
+    ] {
+        assert_eq!(check(command), Err(reason), "{command}");
+    }
+}
+
+#[test]
+fn what_rustc_reads_of_the_environment_counts() {
+    let with = |variable: &str, command: &str| {
+        let mut invocation = invocation(command);
+        invocation.environment.push(variable.into());
+        plan(&invocation, &files(&[]), &Root::default()).map(|plan| plan.here)
+    };
+    for known in ["RUSTC_BOOTSTRAP=1", "CLIPPY_ARGS=-D", "LIBRARY_PATH=/l", "CARGO_CRATE_NAME=a"] {
+        assert_ne!(with(known, "rustc a.rs"), check("rustc a.rs"), "{known}");
+    }
+    assert_eq!(with("CARGO_HOME=/h", "rustc a.rs"), check("rustc a.rs"));
+    let plugin = "rustc a.rs -Z codegen-backend=/b.so";
+    assert_ne!(with("CARGO_HOME=/h", plugin), check(plugin));
+}
+
+#[test]
+fn rustc_searches_directories_for_what_their_kind_says() {
+    let searched = |arguments: &str, directory: &str| {
+        let arguments: Vec<OsBytes> = arguments.split(' ').map(OsBytes::from).collect();
+        rust::searched(&arguments, b"/b", directory.as_bytes())
+    };
+    assert_eq!(searched("-L dependency=deps", "/b/deps"), Searched::Crates);
+    assert_eq!(searched("-Ldependency=/x", "/x"), Searched::Crates);
+    assert_eq!(searched("-L native=n", "/b/n"), Searched::Nothing);
+    assert_eq!(searched("-L deps", "/b/deps"), Searched::Whole);
+    assert_eq!(searched("-L dependency=deps -L all=deps", "/b/deps"), Searched::Whole);
+    assert_eq!(searched("-L native=deps -L dependency=deps", "/b/deps"), Searched::Crates);
+    assert_eq!(searched("-L dependency=./deps", "/b/deps"), Searched::Whole);
+    assert_eq!(searched("a.rs", "/b/deps"), Searched::Whole);
+}
+
+#[test]
+fn dep_info_tells_the_variables() {
+    let told = b"a.d: a.rs\n\n# env-dep:A=x=y\n# env-dep:UNSET\n# env-dep:odd\\nname=1\n";
+    let names = [&b"A"[..], b"UNSET", b"odd\nname"].map(<[u8]>::to_vec);
+    assert_eq!(rust::tracked_variables(told), names);
+}
+
+#[test]
+fn libraries_with_macros_are_told_from_others() {
+    let loads = |path: &str, command: &str| {
+        rust::may_run_in_compiler(Path::new(path), &invocation(command))
+    };
+    assert!(loads("/b/deps/libm-1.so", "rustc a.rs"));
+    assert!(!loads("/b/deps/libm-1.rlib", "rustc a.rs"));
+    assert!(!loads("/usr/lib/x86_64-linux-gnu/libc.so", "rustc a.rs"));
+    assert!(loads("/usr/lib/m/libm.so", "rustc a.rs -L dependency=/usr/lib/m"));
+    assert!(!loads("/r/lib/rustlib/x/lib/libstd-1.so", "rustc a.rs"));
 }

@@ -68,8 +68,13 @@ impl<'a> RustRun<'a> {
         let read: HashSet<_> = self.files().filter_map(Path::file_name).collect();
         for name in selected.iter().filter(|name| !read.contains(name.as_os_str())) {
             match namespace.look(&path.join(name.as_os_str()), true) {
-                Found::File(file) if file.identity.ctime < directory.at => {}
-                _ => return Err(Reason::InputChanged),
+                // Within one tick of the clock before and after cannot be told; cargo links
+                // a library of the same compile at that time, which is no news.
+                Found::File(file) if file.identity.ctime <= directory.at => {}
+                found => {
+                    tracing::info!(?name, ?found, at = ?directory.at, "a crate has just appeared");
+                    return Err(Reason::InputChanged);
+                }
             }
         }
         Ok(selected)

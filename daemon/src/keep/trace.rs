@@ -76,7 +76,9 @@ impl Sealer<'_> {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
-                    let (digest, traits) = self.file(sighting, identity)?;
+                    let (digest, traits) = self.file(sighting, identity).inspect_err(|reason| {
+                        tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
+                    })?;
                     remarks.note(traits, is_of_the_system(path, root));
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if traits.includes_once && rust.is_none() {
