@@ -88,6 +88,10 @@ reasons! {
     TooManyOutputs = 213, "too_many_outputs";
     /// The tool wrote to or looked at something private to its process.
     PrivatePath = 214, "private_path";
+    /// An input is a pipe, a socket or a device, which cannot be read twice.
+    SpecialInput = 215, "special_input";
+    /// The tool read its standard input.
+    StandardInput = 216, "standard_input";
 
     /// The compiler failed; failures are not kept yet.
     CompilerFailed = 300, "compiler_failed";

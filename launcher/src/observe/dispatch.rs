@@ -126,6 +126,7 @@ impl Dispatcher {
         match meaning {
             Call::Write => self.streams.write(tracee, fd, address, length),
             Call::WriteVector => self.streams.write_vector(tracee, fd, address, length),
+            Call::Take => self.streams.take(tracee, fd),
             Call::HandOn(argument) => {
                 self.streams.hand_on(tracee, low(argument_of(call, argument)))
             }

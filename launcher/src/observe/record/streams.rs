@@ -6,6 +6,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::fstat;
 use zccache_core::entry::{Chunk, Stream};
 use zccache_core::{Reason, limits};
 
@@ -112,6 +113,18 @@ impl Streams {
         if lowest >= FIRST_SAVED { Ok(()) } else { Err(Reason::StreamHandedOn) }
     }
 
+    /// Judges a read from descriptor `fd`: what the caller's standard input holds
+    /// is not recorded.
+    ///
+    /// # Errors
+    /// [`Reason::StandardInput`] if it is that, and not the null device.
+    pub(crate) fn take(&mut self, tracee: Tracee, fd: RawFd) -> Result<(), Reason> {
+        if is_null(libc::STDIN_FILENO) || !tracee.shares(fd, libc::STDIN_FILENO)? {
+            return Ok(());
+        }
+        Err(Reason::StandardInput)
+    }
+
     /// The writes, neighbours on one stream merged.
     pub(crate) fn into_chunks(self) -> Vec<Chunk> {
         self.chunks
@@ -192,6 +205,15 @@ fn number_of(stream: Stream) -> RawFd {
         Stream::Stdout => libc::STDOUT_FILENO,
         Stream::Stderr => libc::STDERR_FILENO,
     }
+}
+
+/// Whether a descriptor of this process is the null device (`null(4)`).
+fn is_null(fd: RawFd) -> bool {
+    // SAFETY: the caller of the launcher has descriptor 0 open, which is checked at the start.
+    let ours = unsafe { BorrowedFd::borrow_raw(fd) };
+    fstat(ours).is_ok_and(|stat| {
+        stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3)
+    })
 }
 
 /// Whether a write may take fewer bytes than it is given, because the stream

@@ -55,6 +55,11 @@ impl Filter {
         match rule.when {
             When::Always => {}
             When::OnStream(argument) => self.on_stream(argument),
+            When::OnInput => {
+                self.load(argument_offset(0));
+                self.skip_if(EQUAL, libc::STDIN_FILENO as u32, 1);
+                self.allow();
+            }
             When::DuplicatesStream => self.duplicates_stream(),
             When::Names(flags) => self.names(flags),
             When::NotUnix => {

@@ -29,6 +29,8 @@ pub(crate) enum When {
     Always,
     /// When this argument is descriptor 1 or 2, or from [`FIRST_SAVED`] on.
     OnStream(u8),
+    /// When argument 0 is descriptor 0.
+    OnInput,
     /// When it is `fcntl` that duplicates such a descriptor.
     DuplicatesStream,
     /// When this argument, a word of flags, lacks `AT_EMPTY_PATH`, or argument 0 is `AT_FDCWD`.
@@ -104,6 +106,8 @@ pub(crate) enum Call {
     WriteVector,
     /// Writes to the stream in this argument, in a way that is not recorded.
     HandOn(u8),
+    /// Reads from the descriptor in argument 0.
+    Take,
     /// Duplicates the stream in argument 0 to the number in argument 1.
     Duplicate,
     /// Duplicates the stream in argument 0 to the first free number from argument 2 on.
@@ -174,6 +178,9 @@ const COMMON: &[Rule] = &[
     always(libc::SYS_fremovexattr, Call::TouchDescriptor),
     always(libc::SYS_chdir, Call::ChangeDirectory(cwd(0))),
     always(libc::SYS_fchdir, Call::Move),
+    Rule { number: libc::SYS_read, when: When::OnInput, call: Call::Take },
+    Rule { number: libc::SYS_readv, when: When::OnInput, call: Call::Take },
+    Rule { number: libc::SYS_pread64, when: When::OnInput, call: Call::Take },
     stream(libc::SYS_write, 0, Call::Write),
     stream(libc::SYS_writev, 0, Call::WriteVector),
     stream(libc::SYS_pwrite64, 0, Call::HandOn(0)),
