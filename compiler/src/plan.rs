@@ -7,7 +7,7 @@ use crate::{arguments, cpu, environment, program, response};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
-const KEY_VERSION: &[u8] = b"zccache key 1";
+const KEY_VERSION: &[u8] = b"zccache key 2";
 
 /// The tags of the fields of a key.
 mod tag {

@@ -1,5 +1,7 @@
 //! Programs by name: which are compilers, and whose environment is known.
 
+use crate::clock::contains;
+
 /// Drivers that are cached, without target prefix and version suffix.
 const DRIVERS: &[&str] = &["cc", "c++", "clang", "clang++", "g++", "gcc"];
 
@@ -21,6 +23,23 @@ pub fn is_driver(file_name: &[u8]) -> bool {
 #[must_use]
 pub fn has_known_environment(file_name: &[u8]) -> bool {
     names_one_of(file_name, DRIVERS) || names_one_of(file_name, HELPERS)
+}
+
+/// What programs of GCC, of the binutils and of LLVM hold: a variable by which
+/// GCC's parts find each other, the line on copyright that `--version` shows,
+/// the names of what is called in LLVM's libraries.
+const MAKERS: &[&[u8]] = &[b"COLLECT_GCC", b"Free Software Foundation", b"LLVM"];
+
+/// Bytes of one piece of a binary to be seen again with the next.
+pub const SEAM: usize = 24;
+
+const _: () = assert!(SEAM == MAKERS[1].len());
+
+/// Whether a piece of a binary says that it is of GCC, the binutils or LLVM. A
+/// wrapper that merely bears the name of a compiler does not.
+#[must_use]
+pub fn is_of_toolchain(piece: &[u8]) -> bool {
+    MAKERS.iter().any(|name| contains(piece, name))
 }
 
 fn names_one_of(file_name: &[u8], names: &[&str]) -> bool {

@@ -19,7 +19,7 @@ use zccache_store::{Staged, Store};
 
 use super::publication::{Backlog, Publication};
 use super::trace::Sealer;
-use crate::world::{Contents, Namespace, now};
+use crate::world::{Contents, Namespace, WHOLE_SECONDS, is_of_whole_seconds, now};
 
 /// A run to be kept.
 pub(crate) struct Job {
@@ -147,8 +147,12 @@ impl Worker {
 
     /// The entry of a run, its inputs and outputs unchanged since it ended.
     fn seal(&self, job: &Job) -> Result<(Entry, Vec<Staged>), Reason> {
-        let sealer =
-            Sealer { namespace: &job.namespace, contents: &self.contents, views: &job.views };
+        let sealer = Sealer {
+            namespace: &job.namespace,
+            contents: &self.contents,
+            views: &job.views,
+            outputs: &job.report.outputs,
+        };
         let made = now().map_err(|_| Reason::OutputChanged)?;
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         let mut blobs = Vec::new();
@@ -167,6 +171,12 @@ impl Worker {
             }
             let content = self.content(written, file, &mut blobs)?;
             unchanged(&sealer, written, file)?;
+            if is_of_whole_seconds(&written.identity)
+                && written.identity.is_racy_at(made, WHOLE_SECONDS)
+            {
+                // Somebody may have changed it since without its stamps telling.
+                return Err(Reason::OutputChanged);
+            }
             let (path, mode, manner) = (written.path.clone(), written.mode, written.manner);
             outputs.push(Output { path, mode, manner, content });
         }

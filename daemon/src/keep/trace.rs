@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use zccache_compiler::{environment, program};
-use zccache_core::entry::Twins;
-use zccache_core::report::{Seen, Sighting};
+use zccache_core::entry::{Kinship, Twins};
+use zccache_core::report::{Seen, Sighting, WrittenFile};
 use zccache_core::{Digest, Expected, Identity, Invocation, Observation, Reason, Trace};
 
-use crate::world::{Contents, Found, Namespace, Traits, digest_of_names, kinship};
+use crate::world::{Contents, Found, Namespace, Traits, agrees, digest_of_names, kinship};
 
 /// Turns what a launcher reported into what a later invocation is compared with.
 pub(crate) struct Sealer<'a> {
@@ -17,6 +17,8 @@ pub(crate) struct Sealer<'a> {
     pub(crate) contents: &'a Contents,
     /// Device numbers of views: their identities carry the device below.
     pub(crate) views: &'a [u64],
+    /// What the run left behind.
+    pub(crate) outputs: &'a [WrittenFile],
 }
 
 impl Sealer<'_> {
@@ -33,14 +35,23 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        for sighting in sightings {
+        let temporary = invocation.variable(b"TMPDIR");
+        let matters = |sighting: &&Sighting| {
+            // Which directory holds temporary files does not reach a result; that
+            // there is one is asked again at each look-up.
+            let is_directory = matches!(sighting.seen, Seen::Directory { listed: false, .. });
+            !(is_directory && Some(sighting.path.as_bytes()) == temporary)
+        };
+        for sighting in sightings.iter().filter(matters) {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let (digest, traits) = self.file(sighting, identity)?;
-                    unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
-                    if traits.includes_once {
-                        files.push((observations.len(), *identity, digest));
+                    unknown_program |= *executed && !(traits.is_elf && self.is_known(path, digest));
+                    if !traits.is_elf {
+                        let index = u32::try_from(observations.len()).unwrap_or(u32::MAX);
+                        let once = traits.includes_once;
+                        files.push(Text { index, identity: *identity, digest, once });
                     }
                     Expected::File { digest, executable: *executable }
                 }
@@ -52,10 +63,26 @@ impl Sealer<'_> {
                 &Seen::Unreachable(errno) => Expected::Unreachable(errno),
             };
             let path = sighting.path.clone();
-            observations.push(Observation { path, follow: sighting.follow, expected });
+            let observation = Observation { path, follow: sighting.follow, expected };
+            self.check_again(&observation)?;
+            observations.push(observation);
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
         Ok(Trace { observations, twins: twins(&files), environment })
+    }
+
+    /// What is no file has no identity by which a change during the run would
+    /// tell, so it is looked at again: a header that has appeared may have been
+    /// read by then. What the run made itself was not there before.
+    fn check_again(&self, observation: &Observation) -> Result<(), Reason> {
+        let path = observation.path.as_path();
+        let is_checked =
+            matches!(observation.expected, Expected::File { .. } | Expected::Listing(_));
+        let is_made = || self.outputs.iter().any(|output| output.path.as_path() == path);
+        if is_checked || agrees(observation, self.namespace, self.contents) || is_made() {
+            return Ok(());
+        }
+        Err(Reason::InputChanged)
     }
 
     /// The digest of an input that is still what it was just before it was read,
@@ -99,29 +126,48 @@ impl Sealer<'_> {
     }
 
     /// Whether the variables that a program reads are known: by the name it was
-    /// executed under, and by its own.
-    fn is_known(&self, path: &Path) -> bool {
+    /// executed under, by its own, and by what it says of itself.
+    fn is_known(&self, path: &Path, digest: Digest) -> bool {
         let named = |path: &Path| {
             let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
             program::has_known_environment(name)
         };
-        named(path) && self.namespace.real_path(path).is_ok_and(|real| named(&real))
+        named(path)
+            && self.namespace.real_path(path).is_ok_and(|real| named(&real))
+            && self.contents.is_of_toolchain(self.namespace, path, digest)
     }
 }
 
+/// An input that a compiler may include.
+struct Text {
+    /// Of its observation.
+    index: u32,
+    identity: Identity,
+    digest: Digest,
+    /// Whether it may ask to be included once.
+    once: bool,
+}
+
 /// Pairs of files with equal content that a compiler may take for one file.
-fn twins(files: &[(usize, Identity, Digest)]) -> Vec<Twins> {
-    let mut alike: HashMap<Digest, Vec<(u32, Identity)>> = HashMap::new();
+fn twins(files: &[Text]) -> Vec<Twins> {
+    let mut alike: HashMap<Digest, Vec<&Text>> = HashMap::new();
     let mut twins = Vec::new();
-    for &(index, identity, digest) in files {
-        let second = u32::try_from(index).unwrap_or(u32::MAX);
-        let others = alike.entry(digest).or_default();
-        twins.extend(others.iter().map(|(first, other)| Twins {
-            first: *first,
-            second,
-            relation: kinship(other, &identity),
+    for file in files {
+        let others = alike.entry(file.digest).or_default();
+        twins.extend(others.iter().map(|other| Twins {
+            first: other.index,
+            second: file.index,
+            relation: relation(other, file),
         }));
-        others.push((second, identity));
+        others.push(file);
     }
     twins
+}
+
+/// Equal contents ask alike to be included once.
+fn relation(one: &Text, other: &Text) -> Kinship {
+    match kinship(&one.identity, &other.identity) {
+        Kinship::SameTime | Kinship::Apart if !one.once => Kinship::Distinct,
+        relation => relation,
+    }
 }

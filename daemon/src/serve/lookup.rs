@@ -31,6 +31,15 @@ pub(crate) struct Case {
     owner: (u32, u32),
 }
 
+impl Case {
+    /// Whether `TMPDIR`, if set, is a directory: without one some compilers fail.
+    fn has_temporary_directory(&self) -> bool {
+        let Some(path) = self.invocation.variable(b"TMPDIR") else { return true };
+        let path = self.invocation.cwd.as_path().join(OsBytes::from(path).as_path());
+        matches!(self.namespace.look(&path, true), Found::Directory(_))
+    }
+}
+
 /// The permission to run, and to report.
 pub(crate) struct Ticket {
     case: Case,
@@ -150,7 +159,7 @@ impl Daemon {
 
     /// The first candidate that would be observed again now and can be delivered.
     fn find(&self, case: &Case, candidates: &[Arc<Entry>]) -> Option<(Hit, Vec<OwnedFd>)> {
-        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
+        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) || !case.has_temporary_directory() {
             return None;
         }
         let mut whole = None;

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
-use zccache_compiler::source;
+use zccache_compiler::{program, source};
 use zccache_core::{Digest, Identity, Reason, Stamp};
+use zccache_fs::ProjectedBytes;
 use zccache_store::Store;
 
 use super::grain::Grains;
@@ -37,6 +38,8 @@ pub(crate) struct Contents {
     store: Arc<Store>,
     grains: Grains,
     traits: Mutex<HashMap<Digest, Traits>>,
+    /// Whether programs say that they are of a toolchain.
+    programs: Mutex<HashMap<Digest, bool>>,
 }
 
 /// How many contents' traits are remembered: some 5 MiB.
@@ -47,7 +50,7 @@ const BUFFER: usize = 256 << 10;
 
 impl Contents {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, grains: Grains::new(), traits: Mutex::default() }
+        Self { store, grains: Grains::new(), traits: Mutex::default(), programs: Mutex::default() }
     }
 
     /// The digest of the file found at a path.
@@ -60,7 +63,7 @@ impl Contents {
         path: &Path,
         found: &FoundFile,
     ) -> Result<Digest, Reason> {
-        if let Some(known) = found.digest.or_else(|| self.store.known_digest(&found.identity)) {
+        if let Some(known) = self.known_digest(found) {
             return Ok(known);
         }
         self.read(namespace, path, &found.identity).map(|(digest, _)| digest)
@@ -76,19 +79,55 @@ impl Contents {
         path: &Path,
         found: &FoundFile,
     ) -> Result<(Digest, Traits), Reason> {
-        if let Some(known) = found.digest.or_else(|| self.store.known_digest(&found.identity)) {
+        if let Some(known) = self.known_digest(found) {
             let traits = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(traits) = traits.get(&known) {
                 return Ok((known, *traits));
             }
         }
-        if let Some(digest) = found.digest {
-            let blob = self.store.open_blob(&digest).map_err(|_| Reason::InputUnreadable)?;
-            let (_, traits) = hash(&mut blob.file.into()).map_err(|_| Reason::InputUnreadable)?;
+        if let Some(bytes) = &found.projected {
+            let (digest, traits) = self.hash_projected(bytes)?;
             self.remember(digest, traits);
             return Ok((digest, traits));
         }
         self.read(namespace, path, &found.identity)
+    }
+
+    /// The digest of a projected file, or of a file whose identity is known.
+    fn known_digest(&self, found: &FoundFile) -> Option<Digest> {
+        match &found.projected {
+            Some(ProjectedBytes::Blob { digest, .. }) => Some(*digest),
+            Some(ProjectedBytes::Inline(bytes)) => Some(Digest::of(bytes)),
+            None => self.store.known_digest(&found.identity),
+        }
+    }
+
+    fn hash_projected(&self, bytes: &ProjectedBytes) -> Result<(Digest, Traits), Reason> {
+        let hashed = match bytes {
+            ProjectedBytes::Inline(bytes) => hash(&mut &bytes[..]),
+            ProjectedBytes::Blob { digest, .. } => {
+                let blob = self.store.open_blob(digest).map_err(|_| Reason::InputUnreadable)?;
+                hash(&mut File::from(blob.file))
+            }
+        };
+        hashed.map_err(|_| Reason::InputUnreadable)
+    }
+
+    /// Whether the program at a path, which has this digest, says that it is of a
+    /// toolchain whose variables are known.
+    pub(crate) fn is_of_toolchain(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        digest: Digest,
+    ) -> bool {
+        let programs = || self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = programs().get(&digest) {
+            return *known;
+        }
+        let says = namespace.open(path).is_ok_and(|file| says_so(&mut File::from(file)));
+        programs().insert(digest, says);
+        says
     }
 
     /// Whether a file may have changed after it was seen without its identity telling.
@@ -122,7 +161,10 @@ impl Contents {
         }
         let (digest, traits) = hash(&mut file).map_err(|_| Reason::InputUnreadable)?;
         unchanged(&file)?;
-        if !self.grains.is_racy(identity, began, || Ok(OwnedFd::from(file.try_clone()?))) {
+        let again = || Ok(OwnedFd::from(file.try_clone()?));
+        let is_told = !self.grains.is_racy(identity, began, again)
+            && !self.grains.hides_mappings(identity, again);
+        if is_told {
             self.store.remember_digest(*identity, digest);
         }
         self.remember(digest, traits);
@@ -161,8 +203,11 @@ fn is_open_for_writing(file: &File) -> bool {
     refused
 }
 
+/// How ELF programs and libraries begin (`elf(5)`).
+const ELF: [u8; 4] = *b"\x7fELF";
+
 /// Reads to the end. Text is searched across the seams of the buffer.
-fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
+fn hash(file: &mut impl Read) -> io::Result<(Digest, Traits)> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; BUFFER];
     let mut head: Option<[u8; 4]> = None;
@@ -177,21 +222,39 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
         let filled = kept + read;
         hasher.update(&buffer[kept..filled]);
         let piece = &buffer[..filled];
-        head.get_or_insert_with(|| first_bytes(piece));
-        mentions_time = mentions_time || source::mentions_time(piece);
-        includes_once = includes_once || source::may_include_once(piece);
+        let is_text = *head.get_or_insert_with(|| first_bytes(piece)) != ELF;
+        mentions_time = mentions_time || (is_text && source::mentions_time(piece));
+        includes_once = includes_once || (is_text && source::may_include_once(piece));
         kept = filled.min(source::SEAM);
         buffer.copy_within(filled - kept..filled, 0);
     }
     let head = head.unwrap_or_default();
-    let is_elf = head == *b"\x7fELF";
     let traits = Traits {
-        mentions_time: mentions_time && !is_elf,
-        is_elf,
-        includes_once: includes_once && !is_elf,
+        mentions_time,
+        is_elf: head == ELF,
+        includes_once,
         holds_stamps: head == *b"CPCH",
     };
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
+}
+
+/// Whether a program names its makers; searched across the seams of the buffer.
+fn says_so(program: &mut File) -> bool {
+    let mut buffer = vec![0; BUFFER];
+    let mut kept = 0;
+    loop {
+        match program.read(&mut buffer[kept..]) {
+            Ok(0) | Err(_) => return false,
+            Ok(read) => {
+                let filled = kept + read;
+                if program::is_of_toolchain(&buffer[..filled]) {
+                    return true;
+                }
+                kept = filled.min(program::SEAM);
+                buffer.copy_within(filled - kept..filled, 0);
+            }
+        }
+    }
 }
 
 fn first_bytes(content: &[u8]) -> [u8; 4] {

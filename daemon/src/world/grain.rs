@@ -1,7 +1,7 @@
 //! How far apart two changes of a file must be for its time stamps to tell.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dashmap::DashMap;
 use nix::sys::statfs::{
@@ -12,7 +12,17 @@ use zccache_core::{Identity, Stamp, limits};
 /// What is known of the time stamps of each file system.
 pub(crate) struct Grains {
     multigrain_kernel: bool,
-    by_device: DashMap<u64, Grain>,
+    by_device: DashMap<u64, Stamps>,
+}
+
+/// How a file system stamps its files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stamps {
+    grain: Grain,
+    /// Whether a store to a mapping is stamped. In memory it is not: nothing waits
+    /// to be written, so that no page is ever read-only again (`mmap(2)` leaves
+    /// that open, `mm/shmem.c`).
+    of_mappings: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,8 +34,11 @@ enum Grain {
     Coarse(i64),
 }
 
+/// Files that live in memory (`linux/magic.h`).
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+
 /// FAT keeps two seconds; others without nanoseconds keep one.
-const WHOLE_SECONDS: i64 = 2_000_000_000;
+pub(crate) const WHOLE_SECONDS: i64 = 2_000_000_000;
 
 impl Grains {
     pub(crate) fn new() -> Self {
@@ -39,34 +52,60 @@ impl Grains {
         &self,
         identity: &Identity,
         seen: Stamp,
-        file: impl FnOnce() -> io::Result<std::os::fd::OwnedFd>,
+        file: impl FnOnce() -> io::Result<OwnedFd>,
     ) -> bool {
-        let known = self.by_device.get(&identity.device).map(|grain| *grain);
-        let grain = known.or_else(|| {
-            use std::os::fd::AsFd;
-            let grain = self.measure(file().ok()?.as_fd())?;
-            self.by_device.insert(identity.device, grain);
-            Some(grain)
-        });
-        match grain {
-            Some(Grain::Multigrain) => false,
-            Some(Grain::Coarse(nanos)) => {
-                let whole_seconds = identity.ctime.nanos == 0 && identity.mtime.nanos == 0;
-                identity.is_racy_at(seen, if whole_seconds { WHOLE_SECONDS } else { nanos })
-            }
-            None => true,
+        let Some(stamps) = self.stamps(identity, file) else { return true };
+        if is_of_whole_seconds(identity) {
+            // Whatever the kernel promises, the file system has no room for more:
+            // ext4 says the same of itself with inodes of 128 bytes.
+            return identity.is_racy_at(seen, WHOLE_SECONDS);
+        }
+        match stamps.grain {
+            Grain::Multigrain => false,
+            Grain::Coarse(nanos) => identity.is_racy_at(seen, nanos),
         }
     }
 
-    fn measure(&self, file: BorrowedFd<'_>) -> Option<Grain> {
+    /// Whether the file with this identity may have been changed through a mapping
+    /// without its identity telling.
+    pub(crate) fn hides_mappings(
+        &self,
+        identity: &Identity,
+        file: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> bool {
+        self.stamps(identity, file).is_none_or(|stamps| !stamps.of_mappings)
+    }
+
+    fn stamps(
+        &self,
+        identity: &Identity,
+        file: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> Option<Stamps> {
+        let known = self.by_device.get(&identity.device).map(|stamps| *stamps);
+        known.or_else(|| {
+            let stamps = self.measure(file().ok()?.as_fd())?;
+            self.by_device.insert(identity.device, stamps);
+            Some(stamps)
+        })
+    }
+
+    fn measure(&self, file: BorrowedFd<'_>) -> Option<Stamps> {
         const MULTIGRAIN: [FsType; 4] =
             [BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC];
         let kind = fstatfs(file).ok()?.filesystem_type();
-        if self.multigrain_kernel && MULTIGRAIN.contains(&kind) {
-            return Some(Grain::Multigrain);
-        }
-        Some(Grain::Coarse(i64::try_from(limits::COARSE_TICK.as_nanos()).unwrap_or(i64::MAX)))
+        let of_mappings = ![TMPFS_MAGIC, RAMFS_MAGIC].contains(&kind);
+        let grain = if self.multigrain_kernel && MULTIGRAIN.contains(&kind) {
+            Grain::Multigrain
+        } else {
+            Grain::Coarse(i64::try_from(limits::COARSE_TICK.as_nanos()).unwrap_or(i64::MAX))
+        };
+        Some(Stamps { grain, of_mappings })
     }
+}
+
+/// Whether the stamps of a file look as if nothing below a second were kept.
+pub(crate) fn is_of_whole_seconds(identity: &Identity) -> bool {
+    identity.ctime.nanos == 0 && identity.mtime.nanos == 0
 }
 
 /// Major and minor number of the running kernel (`uname(2)`).
@@ -78,8 +117,6 @@ fn kernel_release() -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::OwnedFd;
-
     use super::*;
 
     /// Where the kernel promises it: a change right after a look always shows.
@@ -92,7 +129,7 @@ mod tests {
         let open = || Ok(OwnedFd::from(std::fs::File::open(file.path())?));
         assert!(!grains.is_racy(&identity(), far_later, open));
         let device = identity().device;
-        if grains.by_device.get(&device).map(|grain| *grain) != Some(Grain::Multigrain) {
+        if grains.by_device.get(&device).map(|stamps| stamps.grain) != Some(Grain::Multigrain) {
             println!("SKIP: no multigrain time stamps on this kernel and file system");
             return;
         }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
-use zccache_core::{Digest, Identity, OsBytes};
-use zccache_fs::{Look, View};
+use zccache_core::{Identity, OsBytes};
+use zccache_fs::{Look, ProjectedBytes, View};
 
 use super::mounts::{Mount, MountTable, covering};
 
@@ -33,12 +33,12 @@ pub(crate) enum Found {
 }
 
 /// A regular file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FoundFile {
     pub(crate) identity: Identity,
     pub(crate) executable: bool,
-    /// Known without reading, for projected files.
-    pub(crate) digest: Option<Digest>,
+    /// The content of a projected file.
+    pub(crate) projected: Option<ProjectedBytes>,
 }
 
 /// Whom to ask about a path.
@@ -210,7 +210,7 @@ impl Namespace {
             libc::S_IFREG => Found::File(FoundFile {
                 identity: stat.into(),
                 executable: stat.st_mode & 0o111 != 0,
-                digest: None,
+                projected: None,
             }),
             libc::S_IFDIR => Found::Directory(stat.into()),
             libc::S_IFLNK => match self.read_link(path) {
@@ -262,12 +262,12 @@ impl Shown {
 }
 
 fn look_in_view(view: &View, below: &Path, follow: bool) -> Found {
-    let file = |identity, mode: u32, digest| {
-        Found::File(FoundFile { identity, executable: mode & 0o111 != 0, digest })
+    let file = |identity, mode: u32, projected| {
+        Found::File(FoundFile { identity, executable: mode & 0o111 != 0, projected })
     };
     match view.look(below, follow) {
         Ok(Look::Absent) => Found::Absent,
-        Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, digest),
+        Ok(Look::Projected { identity, mode, bytes }) => file(identity, mode, Some(bytes)),
         Ok(Look::Lower { identity, mode }) => file(identity, mode, None),
         Ok(Look::Directory { identity }) => Found::Directory(identity),
         Ok(Look::Symlink(target)) => Found::Symlink(target.into()),

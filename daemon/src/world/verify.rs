@@ -60,8 +60,11 @@ impl Verifier {
         }
         let related = |twins: &Twins| {
             let first = identities.get(&twins.first);
-            first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b))
-                == Some(twins.relation)
+            let now = first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b));
+            match twins.relation {
+                Kinship::Distinct => now.is_some_and(|now| now != Kinship::SameFile),
+                relation => now == Some(relation),
+            }
         };
         trace.twins.iter().all(related)
     }
@@ -133,6 +136,15 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
     }
 }
 
+/// Whether an observation would be made again now.
+pub(crate) fn agrees(
+    observation: &Observation,
+    namespace: &Namespace,
+    contents: &Contents,
+) -> bool {
+    matches(observation, namespace, contents).is_some()
+}
+
 /// None if the observation differs; else the identity of a file.
 #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
 fn matches(
@@ -148,7 +160,7 @@ fn matches(
                 && contents.digest(namespace, path, file).ok()? == *digest)
                 .then_some(Some(file.identity));
         }
-        (Expected::Directory, Found::Directory(_)) => true,
+        (Expected::Absent, Found::Absent) | (Expected::Directory, Found::Directory(_)) => true,
         (Expected::Listing(names), Found::Directory(_)) => {
             digest_of_names(&namespace.list(path).ok()?) == *names
         }

@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 use zccache_core::{Digest, Identity};
 
 use super::core::Overlay;
+use crate::content::ProjectedBytes;
 use crate::lower::{Directory, Name, Place};
 
 /// What is at a path of a view. Identities of lower files are those of the lower
@@ -25,8 +26,8 @@ pub enum Look {
     Projected {
         /// Which, and in which state.
         identity: Identity,
-        /// The digest of its content; none for a small file kept in memory.
-        digest: Option<Digest>,
+        /// Its content.
+        bytes: ProjectedBytes,
         /// Type and permissions.
         mode: u32,
     },
@@ -73,7 +74,7 @@ impl Overlay {
             let attributes = file.attributes();
             return Ok(Look::Projected {
                 identity: attributes.identity(name.directory.id().device),
-                digest: file.bytes().digest(),
+                bytes: file.bytes().clone(),
                 mode: attributes.mode,
             });
         }

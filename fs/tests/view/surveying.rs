@@ -42,11 +42,11 @@ fn a_look_tells_what_stat_tells(mount: &Mount) {
     let Look::Lower { identity, mode } = look(mount, "dir/lower") else { panic!("not lower") };
     assert_eq!(identity, stat(mount, "dir/lower"));
     assert_eq!(mode & libc::S_IFMT, libc::S_IFREG);
-    let Look::Projected { identity, digest, mode } = look(mount, "dir/projected") else {
+    let Look::Projected { identity, bytes, mode } = look(mount, "dir/projected") else {
         panic!("not projected")
     };
     assert_eq!(identity, stat(mount, "dir/projected"));
-    assert_eq!((digest, mode), (Some(Digest::of(b"projected")), libc::S_IFREG | 0o644));
+    assert_eq!((bytes.digest(), mode), (Some(Digest::of(b"projected")), libc::S_IFREG | 0o644));
     for path in ["dir", ""] {
         assert_eq!(look(mount, path), Look::Directory { identity: stat(mount, path) });
     }
