@@ -12,6 +12,7 @@ mod house;
 mod inputs;
 mod outputs;
 mod projects;
+mod random;
 mod view;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
