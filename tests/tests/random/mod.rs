@@ -23,7 +23,7 @@ fn number(variable: &str) -> Option<u64> {
 fn look_for_a_difference(place: Place, compiler: Compiler) {
     let length = Duration::from_secs(number("ZCCACHE_RANDOM_SECONDS").unwrap_or(15));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let first = number("ZCCACHE_RANDOM_SEED").unwrap_or_else(|| now.as_secs() << 20);
+    let first = number("ZCCACHE_RANDOM_SEED").unwrap_or(now.as_secs() << 20);
     let end = Instant::now() + length;
     for seed in first.. {
         play(place, compiler, seed);
