@@ -1,5 +1,6 @@
 //! Programs by name: which are compilers, and whose environment is known.
 
+use memchr::memmem;
 use zccache_core::Invocation;
 
 /// A kind of compilers that take the same arguments and read the same variables.
@@ -110,6 +111,23 @@ fn leading_number(text: &[u8]) -> Option<u32> {
 #[must_use]
 pub fn has_known_environment(file_name: &[u8]) -> bool {
     family(file_name).is_some() || names_one_of(file_name, HELPERS)
+}
+
+/// What programs of GCC, of the binutils, of LLVM and of Rust hold: a variable by
+/// which GCC's parts find each other, the line on copyright that `--version` shows,
+/// the names of what is called in libraries.
+const MAKERS: &[&[u8]] = &[b"COLLECT_GCC", b"Free Software Foundation", b"LLVM", b"rustc_driver"];
+
+/// Bytes of one piece of a binary to be seen again with the next.
+pub const SEAM: usize = 24;
+
+const _: () = assert!(SEAM == MAKERS[1].len());
+
+/// Whether a piece of a binary says whose it is. A wrapper that merely bears the
+/// name of a compiler does not.
+#[must_use]
+pub fn is_of_toolchain(piece: &[u8]) -> bool {
+    MAKERS.iter().any(|name| memmem::find(piece, name).is_some())
 }
 
 /// The name of a program without its directory.

@@ -9,8 +9,8 @@ use crate::{Digest, Invocation, OsBytes, Rooted, Stamp, Template};
 pub struct Trace {
     /// Each path at most twice: followed and not followed.
     pub observations: Vec<Observation>,
-    /// Pairs of files with equal content that may ask to be included once: whether
-    /// a compiler takes two for one depends on their inodes and mtimes.
+    /// Pairs of files with equal content: whether a compiler takes two for one
+    /// depends on their inodes and mtimes.
     pub twins: Vec<Twins>,
     /// Digest of the environment when a program without a list of the variables
     /// it reads took part in the run.
@@ -111,6 +111,9 @@ pub enum Kinship {
     SameTime,
     /// Two inodes with mtimes in different seconds.
     Apart,
+    /// Two inodes, neither of which asks to be included once: clang, which knows
+    /// files by inode, tells them apart, and nobody looks at their mtimes.
+    Distinct,
 }
 
 /// What a run produced.

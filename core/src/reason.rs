@@ -96,6 +96,8 @@ reasons! {
     InputRead = 215, "input_read";
     /// A script or an unknown program had descriptors of its caller besides the streams.
     InheritedDescriptor = 216, "inherited_descriptor";
+    /// An input is a pipe, a socket or a device, which cannot be read twice.
+    SpecialInput = 217, "special_input";
     /// The compiler went on from a cache of its own, which results may tell.
     OwnCache = 230, "own_cache";
 

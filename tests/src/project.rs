@@ -13,7 +13,7 @@ impl Project {
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         let sources = directory().join(name);
-        if sources.join("debian").is_dir() {
+        if sources.is_dir() {
             return Some(Self(sources));
         }
         skip(&format!("{name}: no sources in {}, see scripts/fetch-projects", sources.display()));

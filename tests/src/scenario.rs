@@ -13,7 +13,8 @@
 //! copies of the tree in the same way. See [`Verdict`] for the verdicts; `in DIR`
 //! behind one runs the command there, `@view`, `@plain`, `@gcc` and `@clang`
 //! restrict the line. Words `NAME=VALUE` in front of a command set its
-//! environment; single quotes group.
+//! environment, `(unset)` removes the variable, `STDIN=` and `UMASK=` are what
+//! they say; single quotes group.
 
 use std::path::Path;
 
@@ -60,15 +61,19 @@ pub fn play(trial: &Trial, text: &str) {
         if !line.applies_to(trial) {
             continue;
         }
-        apply(trial, &std::mem::take(&mut edits));
+        shell_in_both(trial, &std::mem::take(&mut edits));
         line.run(trial);
     }
-    apply(trial, &edits);
+    shell_in_both(trial, &edits);
     trial.assert_same_trees("the last edit");
 }
 
-/// Lets a shell change each copy, where the compiler is `$CC` and the copy `$PWD`.
-fn apply(trial: &Trial, edits: &str) {
+/// Lets a shell change each copy in turn, which is its working directory. The
+/// compilers are `$CC` and `$CXX`, the path that commands see is `$TREE`.
+///
+/// # Panics
+/// When the shell fails.
+pub fn shell_in_both(trial: &Trial, edits: &str) {
     if edits.is_empty() {
         return;
     }
@@ -151,6 +156,7 @@ impl<'a> Line<'a> {
         let compiler = trial.compiler();
         let expand = |word: String| {
             let word = word.replace("$CXX", compiler.cxx()).replace("$CC", compiler.c());
+            let word = word.replace("$EXTERNAL_AS", external_assembler(compiler));
             word.replace("$PWD", tree)
         };
         let words: Vec<_> = words(self.command).into_iter().map(expand).collect();
@@ -158,11 +164,22 @@ impl<'a> Line<'a> {
         let (variables, argv) = words.split_at(assigned);
         variables.iter().filter_map(|word| word.split_once('=')).fold(
             Command::new(argv),
-            |command, (name, value)| match value {
-                "(unset)" => command.env_remove(name),
+            |command, (name, value)| match (name, value) {
+                ("STDIN", text) => command.stdin(format!("{text}\n").as_bytes()),
+                ("UMASK", mask) => command.umask(u32::from_str_radix(mask, 8).expect("octal")),
+                (_, "(unset)") => command.env_remove(name),
                 _ => command.env(name, value),
             },
         )
+    }
+}
+
+/// An option with which the compiler runs an assembler of its own, or gcc, which
+/// always does, has nothing else to say.
+fn external_assembler(compiler: Compiler) -> &'static str {
+    match compiler {
+        Compiler::Gcc => "-fno-common",
+        Compiler::Clang => "-fno-integrated-as",
     }
 }
 

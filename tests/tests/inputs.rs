@@ -5,10 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use zccache_tests::sandbox::eventually;
+use zccache_core::Reason;
 use zccache_tests::{Compiler, Outcome, Place, Tree, Trial, trial};
 
-use crate::failures::SLOW;
 use crate::trials;
 
 const COMPILE: &str = "$CC -MD -Ifirst -Isecond -c src/a.c -o a.o";
@@ -287,28 +286,6 @@ fn a_fixed_date_is_obeyed(trial: &Trial) {
     }
     for epoch in ["1000000000", "1000000001", "1000000000"] {
         trial.run(compile.clone().env("SOURCE_DATE_EPOCH", epoch)).counted_once();
-    }
-}
-
-/// The compiler reads the header at once, and then works for a second.
-#[test]
-fn an_input_that_changes_while_the_compiler_runs() {
-    for place in [Place::Plain, Place::View] {
-        trial::once(place, Compiler::Gcc, |trial| {
-            trial.file("a.cpp", format!("#include \"a.h\"\nint a = A;\n{SLOW}"));
-            trial.file("a.h", "#define A 1\n");
-            trial.age();
-            let sandbox = trial.sandbox();
-            let line = "$CXX -O1 -c a.cpp -o a.o";
-            let running = sandbox.start_launch(trial.tree(), trial.line(line));
-            eventually("the compiler runs", || sandbox.status()["running"] == 1);
-            std::thread::sleep(Duration::from_millis(200));
-            trial.file("a.h", "#define A 2\n");
-            let _ = running.wait().succeeded();
-            trial.run_line(line).not_hit();
-            trial.file("a.h", "#define A 1\n");
-            trial.run_line(line).counted_once();
-        });
     }
 }
 

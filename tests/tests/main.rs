@@ -15,6 +15,7 @@ mod house;
 mod inputs;
 mod outputs;
 mod projects;
+mod random;
 mod rust;
 mod views;
 

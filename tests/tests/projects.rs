@@ -27,6 +27,49 @@ trait Build {
 
     /// The fewest compiles that this must be.
     fn compiles(&self) -> u64;
+
+    /// Files of the tree that a change touches, and what it adds to each.
+    fn change(&self) -> &[(&str, &str)] {
+        &[]
+    }
+}
+
+/// libpng and its test: make, C; everything in one directory.
+struct Png;
+
+impl Build for Png {
+    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
+        let make = Command::from("make -j2 -f scripts/makefile.gcc ZLIBINC=. ZLIBLIB=. pngtest");
+        vec![make.arg(format!("CC={launcher}{}", compiler.c()))]
+    }
+
+    fn dry_run(&self) -> Command {
+        Command::from("make -n -f scripts/makefile.gcc pngtest")
+    }
+
+    fn is_up_to_date(&self, outcome: &Outcome) -> bool {
+        outcome.status.success() && !outcome.out().contains(" -c ")
+    }
+
+    fn check(&self) -> Vec<Command> {
+        vec![Command::from("./pngtest"), Command::from("rm pngout.png")]
+    }
+
+    fn is_source(&self, path: &Path) -> bool {
+        path.components().count() > 1 || !(is_product(path) || path == Path::new("pngtest"))
+    }
+
+    fn compiles(&self) -> u64 {
+        16
+    }
+
+    fn change(&self) -> &[(&str, &str)] {
+        &[
+            ("pngstruct.h", "#define PNG_CHANGED 1\n"),
+            ("pngget.c", "int png_get_change(void) { return PNG_CHANGED; }\n"),
+            ("pngset.c", "/* a remark */\n"),
+        ]
+    }
 }
 
 /// zstd's library: make, C and assembly; the sources inside the view.
@@ -64,6 +107,14 @@ impl Build for Zstd {
 
     fn compiles(&self) -> u64 {
         60
+    }
+
+    fn change(&self) -> &[(&str, &str)] {
+        &[
+            ("lib/common/huf.h", "#define HUF_CHANGED 1\n"),
+            ("lib/decompress/huf_decompress.c", "int HUF_change(void) { return HUF_CHANGED; }\n"),
+            ("lib/dictBuilder/cover.c", "/* a remark */\n"),
+        ]
     }
 }
 
@@ -156,6 +207,34 @@ fn cold_and_warm(project: &impl Build, trial: &Trial, bare: &Truth) {
     assert_eq!((warm.hits, warm.misses), (compiles, 0), "{warm:?}");
 }
 
+/// A change comes, and is taken back: what is built follows, and nothing that
+/// was built before is compiled again.
+fn changed_and_back(project: &impl Build, trial: &Trial) {
+    let change = project.change();
+    let before: Vec<_> = change.iter().map(|(path, _)| read(trial, path)).collect();
+    for ((path, added), before) in change.iter().zip(&before) {
+        trial.file(path, [before, added.as_bytes()].concat());
+    }
+    let there = rebuild(project, trial, "changed");
+    assert!(there.misses > 0, "{there:?}");
+    for ((path, _), before) in change.iter().zip(&before) {
+        trial.file(path, before);
+    }
+    let back = rebuild(project, trial, "changed back");
+    assert!(back.hits > 0 && back.misses == 0, "{back:?}");
+}
+
+fn read(trial: &Trial, path: &str) -> Vec<u8> {
+    fs::read(trial.twin().join(path)).expect("the project has this file")
+}
+
+/// Builds what is left to build, bare and through the launcher.
+fn rebuild(project: &impl Build, trial: &Trial, name: &str) -> Counters {
+    let bare = Truth::of(project, trial);
+    trial.age();
+    build(project, trial, &bare, name)
+}
+
 /// Builds through the launcher and judges what was built.
 fn build(project: &impl Build, trial: &Trial, bare: &Truth, name: &str) -> Counters {
     let before = trial.sandbox().counters();
@@ -203,6 +282,9 @@ fn remove_products(project: &impl Build, root: &Path, directory: &Path) {
 fn everywhere(project: &impl Build, trial: Trial) {
     let bare = Truth::of(project, &trial);
     cold_and_warm(project, &trial, &bare);
+    if !project.change().is_empty() {
+        changed_and_back(project, &trial);
+    }
     trial.sandbox().mount(trial.tree());
     cold_and_warm(project, &trial, &bare);
     trial.sandbox().umount(trial.tree());
@@ -215,6 +297,14 @@ fn zstd(compiler: Compiler) {
     copy(project.sources(), trial.tree());
     copy(project.sources(), trial.twin());
     everywhere(&Zstd, trial);
+}
+
+fn png(compiler: Compiler) {
+    let Some(project) = Project::find("libpng") else { return };
+    let trial = Trial::new(Place::Plain, compiler);
+    copy(project.sources(), trial.tree());
+    copy(project.sources(), trial.twin());
+    everywhere(&Png, trial);
 }
 
 fn fmt(compiler: Compiler) {
@@ -252,4 +342,14 @@ fn fmt_with_gcc() {
 #[test]
 fn fmt_with_clang() {
     fmt(Compiler::Clang);
+}
+
+#[test]
+fn libpng_with_gcc() {
+    png(Compiler::Gcc);
+}
+
+#[test]
+fn libpng_with_clang() {
+    png(Compiler::Clang);
 }

@@ -18,7 +18,7 @@ use super::reach::Reach;
 use super::sift::sift;
 use super::timing::{clock, is_told_by_streams};
 use super::trace::Sealer;
-use crate::world::{Contents, now};
+use crate::world::{Contents, WHOLE_SECONDS, is_of_whole_seconds, now};
 
 /// A run ready to be published.
 pub(super) struct Sealed {
@@ -149,6 +149,12 @@ fn unchanged(
 ) -> Result<(), Reason> {
     if matches!(written.bytes, Bytes::Carried(_)) {
         return Ok(());
+    }
+    let racy = is_of_whole_seconds(&written.identity)
+        && written.identity.is_racy_at(now().map_err(|_| Reason::OutputChanged)?, WHOLE_SECONDS);
+    if racy && digest.is_none() {
+        // Somebody may have changed it since without its stamps telling.
+        return Err(Reason::OutputChanged);
     }
     let stat = fstat(file).map_err(|_| Reason::OutputChanged)?;
     let same = digest.is_some() || sealer.is_same(&written.identity, &Identity::from(&stat));

@@ -8,7 +8,7 @@ use std::path::Path;
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::rust::Searched;
 use zccache_compiler::{TimeWords, environment};
-use zccache_core::entry::Twins;
+use zccache_core::entry::{Kinship, Twins};
 use zccache_core::invocation::Input;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
@@ -17,7 +17,7 @@ use zccache_core::{
 
 use super::publisher::Job;
 use super::rustc::RustRun;
-use crate::world::{Contents, Found, FoundFile, Scene, Traits, digest_of_names, kinship};
+use crate::world::{Contents, Found, FoundFile, Scene, Traits, agrees, digest_of_names, kinship};
 
 /// What was remarkable in the inputs of a run.
 #[derive(Clone, Copy, Default, Debug)]
@@ -72,7 +72,14 @@ impl Sealer<'_> {
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        for sighting in sightings {
+        let temporary = invocation.variable(b"TMPDIR");
+        let matters = |sighting: &&Sighting| {
+            // Which directory holds temporary files does not reach a result; that
+            // there is one is asked again at each look-up.
+            let is_directory = matches!(sighting.seen, Seen::Directory { listed: false, .. });
+            !(is_directory && Some(sighting.path.as_bytes()) == temporary)
+        };
+        for sighting in sightings.iter().filter(matters) {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
@@ -80,9 +87,11 @@ impl Sealer<'_> {
                         tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
                     })?;
                     remarks.note(traits, is_of_the_system(path, root));
-                    unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
-                    if traits.includes_once && rust.is_none() {
-                        files.push((observations.len(), *identity, digest));
+                    unknown_program |= *executed && !self.is_known(path, traits);
+                    if !traits.is_elf && rust.is_none() {
+                        let index = u32::try_from(observations.len()).unwrap_or(u32::MAX);
+                        let once = traits.includes_once;
+                        files.push(Text { index, identity: *identity, digest, once });
                     }
                     Expected::File { digest, executable: *executable }
                 }
@@ -99,7 +108,9 @@ impl Sealer<'_> {
                 &Seen::Unreachable(errno) => Expected::Unreachable(errno),
             };
             let path = Rooted::new(&sighting.path, root);
-            observations.push(Observation { path, follow: sighting.follow, expected });
+            let observation = Observation { path, follow: sighting.follow, expected };
+            self.check_again(&observation, job)?;
+            observations.push(observation);
         }
         let fixed = || self.has_fixed_clock(invocation, sightings);
         // Of rustc's inputs no word stands for the time.
@@ -146,6 +157,22 @@ impl Sealer<'_> {
             }
             Some((_, Searched::Whole)) | None => self.listing(directory.path.as_path(), before),
         }
+    }
+
+    /// What is no file has no identity by which a change during the run would
+    /// tell, so it is looked at again: a header that has appeared may have been
+    /// read by then. What the run made itself was not there before.
+    fn check_again(&self, observation: &Observation, job: &Job) -> Result<(), Reason> {
+        let is_checked = matches!(
+            observation.expected,
+            Expected::File { .. } | Expected::Listing(_) | Expected::Crates { .. }
+        );
+        let path = observation.path.at(self.scene.root);
+        let is_made = || job.report.outputs.iter().any(|output| output.path == *path);
+        if is_checked || agrees(observation, self.scene, self.contents) || is_made() {
+            return Ok(());
+        }
+        Err(Reason::InputChanged)
     }
 
     /// The digest of an input that is still what it was just before it was read,
@@ -222,13 +249,16 @@ impl Sealer<'_> {
     }
 
     /// Whether the variables that a program reads are known: by the name it was
-    /// executed under, and by its own.
-    fn is_known(&self, path: &Path) -> bool {
+    /// executed under, by its own, and by what it says of itself.
+    fn is_known(&self, path: &Path, traits: Traits) -> bool {
         let named = |path: &Path| {
             let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
             program::has_known_environment(name)
         };
-        named(path) && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
+        named(path)
+            && traits.is_elf
+            && traits.names_toolchain
+            && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
 }
 
@@ -250,19 +280,36 @@ fn is_of_the_system(path: &Path, root: &Root) -> bool {
     of_system && root.strip(path.as_os_str().as_encoded_bytes()).is_none()
 }
 
+/// An input that a compiler may include.
+struct Text {
+    /// Of its observation.
+    index: u32,
+    identity: Identity,
+    digest: Digest,
+    /// Whether it may ask to be included once.
+    once: bool,
+}
+
 /// Pairs of files with equal content that a compiler may take for one file.
-fn twins(files: &[(usize, Identity, Digest)]) -> Vec<Twins> {
-    let mut alike: HashMap<Digest, Vec<(u32, Identity)>> = HashMap::new();
+fn twins(files: &[Text]) -> Vec<Twins> {
+    let mut alike: HashMap<Digest, Vec<&Text>> = HashMap::new();
     let mut twins = Vec::new();
-    for &(index, identity, digest) in files {
-        let second = u32::try_from(index).unwrap_or(u32::MAX);
-        let others = alike.entry(digest).or_default();
-        twins.extend(others.iter().map(|(first, other)| Twins {
-            first: *first,
-            second,
-            relation: kinship(other, &identity),
+    for file in files {
+        let others = alike.entry(file.digest).or_default();
+        twins.extend(others.iter().map(|other| Twins {
+            first: other.index,
+            second: file.index,
+            relation: relation(other, file),
         }));
-        others.push((second, identity));
+        others.push(file);
     }
     twins
+}
+
+/// Equal contents ask alike to be included once.
+fn relation(one: &Text, other: &Text) -> Kinship {
+    match kinship(&one.identity, &other.identity) {
+        Kinship::SameTime | Kinship::Apart if !one.once => Kinship::Distinct,
+        relation => relation,
+    }
 }

@@ -40,6 +40,15 @@ struct Candidate {
     entry: Arc<Entry>,
 }
 
+impl Case {
+    /// Whether `TMPDIR`, if set, is a directory: without one some compilers fail.
+    fn has_temporary_directory(&self) -> bool {
+        let Some(path) = self.invocation.variable(b"TMPDIR") else { return true };
+        let path = self.invocation.cwd.as_path().join(OsBytes::from(path).as_path());
+        matches!(self.namespace.look(&path, true), Found::Directory(_))
+    }
+}
+
 /// The permission to run, and to report.
 pub(crate) struct Ticket {
     case: Case,
@@ -194,7 +203,7 @@ impl Daemon {
 
     /// The first candidate that would be observed again now and can be delivered.
     fn find(&self, case: &Case, candidates: &[Candidate]) -> Option<(Hit, Vec<OwnedFd>)> {
-        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
+        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) || !case.has_temporary_directory() {
             return None;
         }
         let mut whole = None;

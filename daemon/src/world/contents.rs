@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
-use zccache_compiler::{TimeWords, source};
+use zccache_compiler::{TimeWords, program, source};
 use zccache_core::{Digest, Identity, Reason, Root, Stamp};
 use zccache_store::Store;
 
@@ -25,6 +25,8 @@ pub(crate) struct Traits {
     pub(crate) time_words: TimeWords,
     /// An ELF program or library.
     pub(crate) is_elf: bool,
+    /// A binary that says it is of GCC, the binutils, LLVM or Rust.
+    pub(crate) names_toolchain: bool,
     /// A text that may ask to be included only once, so that it matters whether
     /// two files are the same.
     pub(crate) includes_once: bool,
@@ -240,14 +242,16 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
     let mut hasher = blake3::Hasher::new();
     let mut head: Option<[u8; 4]> = None;
     let mut traits = Traits::default();
-    for_each_piece(file, source::SEAM, |piece, new| {
+    for_each_piece(file, source::SEAM.max(program::SEAM), |piece, new| {
         hasher.update(new);
         let head = *head.get_or_insert_with(|| first_bytes(piece));
         traits.is_elf = head == *b"\x7fELF";
         traits.is_precompiled = source::is_precompiled(&head);
         if traits.is_precompiled {
             traits.time_words = TimeWords::HIDDEN;
-        } else if !traits.is_elf {
+        } else if traits.is_elf {
+            traits.names_toolchain = traits.names_toolchain || program::is_of_toolchain(piece);
+        } else {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.includes_once = traits.includes_once || source::may_include_once(piece);
             traits.own_path = traits.own_path || source::may_use_own_path(piece);

@@ -29,7 +29,7 @@ enum Grain {
 const RAMFS_MAGIC: libc::c_long = 0x8584_58f6;
 
 /// FAT keeps two seconds; others without nanoseconds keep one.
-const WHOLE_SECONDS: i64 = 2_000_000_000;
+pub(crate) const WHOLE_SECONDS: i64 = 2_000_000_000;
 
 impl Grains {
     pub(crate) fn new() -> Self {
@@ -53,11 +53,11 @@ impl Grains {
             Some(grain)
         });
         match grain {
+            // Whatever the kernel promises, the file system has no room for more:
+            // ext4 says the same of itself with inodes of 128 bytes.
+            Some(_) if is_of_whole_seconds(identity) => identity.is_racy_at(seen, WHOLE_SECONDS),
             Some(Grain::Multigrain) => false,
-            Some(Grain::Coarse(nanos)) => {
-                let whole_seconds = identity.ctime.nanos == 0 && identity.mtime.nanos == 0;
-                identity.is_racy_at(seen, if whole_seconds { WHOLE_SECONDS } else { nanos })
-            }
+            Some(Grain::Coarse(nanos)) => identity.is_racy_at(seen, nanos),
             None => true,
         }
     }
@@ -71,6 +71,11 @@ impl Grains {
         }
         Some(Grain::Coarse(i64::try_from(limits::COARSE_TICK.as_nanos()).unwrap_or(i64::MAX)))
     }
+}
+
+/// Whether the stamps of a file look as if nothing below a second were kept.
+pub(crate) fn is_of_whole_seconds(identity: &Identity) -> bool {
+    identity.ctime.nanos == 0 && identity.mtime.nanos == 0
 }
 
 /// Whether a store through a mapping stamps the file, as on file systems on disks.

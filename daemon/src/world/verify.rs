@@ -72,7 +72,7 @@ impl Verifier {
                 }
                 continue;
             }
-            let Some(seen) = matches(trace, observation, query, scene, contents) else {
+            let Some(seen) = matches(Some(trace), observation, query, scene, contents) else {
                 tracing::debug!(path = ?observation.path, was = ?observation.expected, "differs");
                 return false;
             };
@@ -83,8 +83,11 @@ impl Verifier {
         }
         let related = |twins: &Twins| {
             let first = identities.get(&twins.first);
-            first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b))
-                == Some(twins.relation)
+            let now = first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b));
+            match twins.relation {
+                Kinship::Distinct => now.is_some_and(|now| now != Kinship::SameFile),
+                relation => now == Some(relation),
+            }
         };
         trace.twins.iter().all(related)
     }
@@ -156,10 +159,18 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
     }
 }
 
-/// None if the observation differs; else the identity of a file.
+/// Whether an observation would be made again now.
+pub(crate) fn agrees(observation: &Observation, scene: Scene<'_>, contents: &Contents) -> bool {
+    let path = observation.path.at(scene.root);
+    let query = Query { path: path.as_path(), follow: observation.follow };
+    matches(None, observation, query, scene, contents).is_some()
+}
+
+/// None if the observation differs; else the identity of a file. What is searched
+/// for crates is compared by what else the trace holds.
 #[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
 fn matches(
-    trace: &Trace,
+    trace: Option<&Trace>,
     observation: &Observation,
     query: Query<'_>,
     scene: Scene<'_>,
@@ -173,12 +184,12 @@ fn matches(
                 && contents.digest(namespace, path, file).ok()? == *digest)
                 .then_some(Some(file.identity));
         }
-        (Expected::Directory, Found::Directory(_)) => true,
+        (Expected::Absent, Found::Absent) | (Expected::Directory, Found::Directory(_)) => true,
         (Expected::Listing(names), Found::Directory(_)) => {
             digest_of_names(&namespace.list(path).ok()?) == *names
         }
         (&Expected::Crates { names, linked }, Found::Directory(_)) => {
-            CratesUsed::of(trace, linked).digest(namespace.list(path).ok()?) == names
+            CratesUsed::of(trace?, linked).digest(namespace.list(path).ok()?) == names
         }
         (Expected::Symlink(before), Found::Symlink(target)) => *before.at(root) == *target,
         (

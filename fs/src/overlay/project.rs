@@ -137,7 +137,8 @@ impl Overlay {
         let now = self.clock.now();
         for Placed { projection, name } in placed {
             let Projection { source, mode, uid, gid, .. } = projection;
-            let (mode, uid, gid) = (mode & 0o7777, *uid, *gid);
+            let (mode, uid) = (mode & 0o7777, *uid);
+            let gid = inherited_group(&name.directory).unwrap_or(*gid);
             let metadata = StagedMetadata { mode, uid, gid, atime: now, mtime: now };
             let file = Projected::new(self.next_projected(), source.clone(), metadata);
             if let Some(replaced) = tree.insert(name.clone(), Arc::new(file)) {
@@ -173,6 +174,12 @@ impl Overlay {
     fn stale_listings(&self, placed: &[Placed<'_>]) -> Vec<Invalidation> {
         directories(placed).filter_map(|directory| self.stale_listing(directory)).collect()
     }
+}
+
+/// The group of new files in a set-group-ID directory (`inode(7)`).
+fn inherited_group(directory: &Directory) -> Option<u32> {
+    let stat = directory.stat().ok()?;
+    (stat.st_mode & libc::S_ISGID != 0).then_some(stat.st_gid)
 }
 
 /// The lower file that a projected one replaces, if anything.

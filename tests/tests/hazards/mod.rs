@@ -1,4 +1,14 @@
 //! Ways in which compiler caches have been seen to be wrong, by class, each as
 //! a sequence of edits and commands whose every result equals the bare one.
 
+mod dependencies;
+mod environment;
+mod keys;
+mod machine;
+mod misses;
+mod named;
+mod outputs;
+mod races;
+mod replaced;
 mod search;
+mod tools;

@@ -126,6 +126,9 @@ impl Ledger {
             self.look(path, opening.follows(), purpose);
             return;
         }
+        if opening.writes() {
+            self.writers.write(path.to_bytes());
+        }
         let fresh_mode = creates.then_some(opening.mode & 0o7777 & !self.umask);
         let untouched = !self.is_changed(path);
         let absence = opening.absence();
@@ -152,6 +155,7 @@ impl Ledger {
         match state(path) {
             Before::Absent => self.look(path, false, Purpose::Status),
             state => {
+                self.writers.remove(path.to_bytes());
                 let change = self.change(path, state);
                 change.replaced = true;
                 change.marked = false;
@@ -176,6 +180,7 @@ impl Ledger {
         if flags & !libc::RENAME_NOREPLACE != 0 {
             return self.refuse(Reason::SideEffect);
         }
+        self.writers.rename(from.to_bytes(), to.to_bytes());
         let moved = self.change(from, source);
         let (marked, kept_content) = (moved.marked, moved.kept_content);
         moved.replaced = true;

@@ -13,6 +13,7 @@ use zccache_core::{Identity, Reason, Stamp, limits};
 
 use super::changes::{Absence, Change};
 use super::image;
+use super::writers::Writers;
 
 /// Why a run looks at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,7 @@ pub(crate) struct Ledger {
     pub(super) walked: HashSet<Box<[u8]>>,
     /// The file mode creation mask of the run.
     pub(super) umask: u32,
+    pub(super) writers: Writers,
     looks: u32,
     trouble: Option<Reason>,
 }
@@ -57,6 +59,24 @@ pub(super) struct Look {
     pub order: u32,
 }
 
+impl Look {
+    /// What keeps a run from being kept that looks again at `path`: it reads what
+    /// is no file, or finds there what was not there before. That the first
+    /// state is back at the end does not help what has been read meanwhile.
+    fn trouble(&self, path: &CStr, follow: bool, purpose: Purpose) -> Option<Reason> {
+        let flags = if follow { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
+        match self.seen {
+            Seen::Special { .. } if purpose == Purpose::Read => Some(Reason::SpecialInput),
+            Seen::Absent if seen(path, flags) != Seen::Absent => Some(Reason::InputChanged),
+            Seen::File { identity, .. } if purpose != Purpose::Status => {
+                let same = |now| matches!(now, Seen::File { identity: now, .. } if now == identity);
+                (!same(seen(path, flags))).then_some(Reason::InputChanged)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl PathRecord {
     pub(super) fn slot(&mut self, follow: bool) -> &mut Option<Look> {
         if follow { &mut self.followed } else { &mut self.unfollowed }
@@ -70,6 +90,7 @@ impl Ledger {
             paths: HashMap::with_capacity(256),
             walked: HashSet::with_capacity(64),
             umask,
+            writers: Writers::default(),
             looks: 0,
             trouble: None,
         }
@@ -101,7 +122,10 @@ impl Ledger {
             }
             record.read |= purpose != Purpose::Status;
             if let Some(look) = record.slot(follow) {
-                if upgrade(&mut look.seen, purpose) {
+                let executed = upgrade(&mut look.seen, purpose);
+                let trouble = look.trouble(path, follow, purpose);
+                self.trouble = self.trouble.or(trouble);
+                if executed {
                     self.look_at_interpreter(path);
                 }
                 return;
@@ -136,6 +160,9 @@ impl Ledger {
             seen = self::seen(path, AtFlags::empty());
         }
         let executed = upgrade(&mut seen, purpose);
+        if purpose == Purpose::Read && matches!(seen, Seen::Special { .. }) {
+            self.refuse(Reason::SpecialInput);
+        }
         self.note(path.to_bytes(), follow, Look { seen, at, order: 0 });
         if purpose != Purpose::Status
             && let Some(record) = self.paths.get_mut(path.to_bytes())

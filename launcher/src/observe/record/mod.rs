@@ -8,6 +8,7 @@ mod links;
 mod private;
 mod settle;
 mod streams;
+mod writers;
 
 pub(crate) use changes::Opening;
 pub(crate) use jobserver::Jobserver;

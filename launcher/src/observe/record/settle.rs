@@ -65,6 +65,9 @@ impl Ledger {
                 outputs.attach(path, manner, views, change.shared)?;
             }
         }
+        if self.writers.are_others() {
+            return Err(Reason::OutputChanged);
+        }
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
         Ok(Settled { sightings, outputs })
     }

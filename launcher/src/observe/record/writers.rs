@@ -1,0 +1,109 @@
+//! Who else writes where the run writes: another compile, `strip`, a person.
+//! What they leave must not be taken for what the run made.
+//!
+//! The kernel tells what happens to the names of a directory (`inotify(7)`), not
+//! who does it; more than the run itself was seen doing is somebody else's.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+/// What is done to one name, or is seen to be done.
+#[derive(Clone, Copy, Default)]
+struct Deeds {
+    written: u32,
+    arrived: u32,
+    left: u32,
+}
+
+/// Watches the directories of outputs, if the kernel permits another watch.
+#[derive(Default)]
+pub(super) struct Writers {
+    inotify: Option<Inotify>,
+    /// What the run itself does.
+    own: HashMap<(WatchDescriptor, OsString), Deeds>,
+}
+
+impl Writers {
+    /// Notes that the run is about to open the absolute `path` for writing.
+    pub(super) fn write(&mut self, path: &[u8]) {
+        if let Some(deeds) = self.deeds(path) {
+            deeds.written += 1;
+        }
+    }
+
+    /// Notes that the run is about to remove `path`.
+    pub(super) fn remove(&mut self, path: &[u8]) {
+        if let Some(deeds) = self.deeds(path) {
+            deeds.left += 1;
+        }
+    }
+
+    /// Notes that the run is about to rename. A file that is still open is closed
+    /// under its new name.
+    pub(super) fn rename(&mut self, from: &[u8], to: &[u8]) {
+        self.remove(from);
+        let written = self.deeds(from).map_or(0, |deeds| deeds.written);
+        if let Some(deeds) = self.deeds(to) {
+            deeds.arrived += 1;
+            deeds.written += written;
+        }
+    }
+
+    /// What the run does at a path, whose directory is watched from now on.
+    fn deeds(&mut self, path: &[u8]) -> Option<&mut Deeds> {
+        let path = Path::new(OsStr::from_bytes(path));
+        let (directory, name) = (path.parent()?, path.file_name()?);
+        if is_for_temporary_files(directory) {
+            return None;
+        }
+        let watch = self.watch(directory)?;
+        Some(self.own.entry((watch, name.to_owned())).or_default())
+    }
+
+    /// Watching a directory again gives the same watch.
+    fn watch(&mut self, directory: &Path) -> Option<WatchDescriptor> {
+        if self.inotify.is_none() {
+            self.inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
+        }
+        let deeds = AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_ONLYDIR;
+        self.inotify.as_ref()?.add_watch(directory, deeds).ok()
+    }
+
+    /// Whether somebody else has written, brought or taken away what the run
+    /// wrote, brought or took away; also when too much happened to tell.
+    pub(super) fn are_others(self) -> bool {
+        let Some(inotify) = &self.inotify else { return false };
+        let mut seen: HashMap<(WatchDescriptor, OsString), Deeds> = HashMap::new();
+        while let Ok(events) = inotify.read_events() {
+            for event in events {
+                if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                    return true;
+                }
+                let Some(name) = event.name else { continue };
+                let deeds = seen.entry((event.wd, name)).or_default();
+                deeds.written += u32::from(event.mask.contains(AddWatchFlags::IN_CLOSE_WRITE));
+                deeds.arrived += u32::from(event.mask.contains(AddWatchFlags::IN_MOVED_TO));
+                let left = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM;
+                deeds.left += u32::from(event.mask.intersects(left));
+            }
+        }
+        self.own.iter().any(|(place, own)| {
+            let seen = seen.get(place).copied().unwrap_or_default();
+            seen.written > own.written || seen.arrived > own.arrived || seen.left > own.left
+        })
+    }
+}
+
+/// Everybody's names come and go there; a tool's are random, and gone at the end.
+fn is_for_temporary_files(directory: &Path) -> bool {
+    let named = crate::environment::variable(c"TMPDIR").map(OsStr::from_bytes);
+    named == Some(directory.as_os_str()) || ["/tmp", "/var/tmp"].map(Path::new).contains(&directory)
+}
