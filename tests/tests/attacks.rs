@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zccache_core::Reason;
 use zccache_tests::{Command, Compiler, Place, Step, Trial};
@@ -287,3 +287,70 @@ trials!(
     a_pasted_time_in_another_alphabet,
     headers_of_the_system_and_plain_words_tell_no_time,
 );
+
+fn quiet() -> Trial {
+    Trial::new(Place::Plain, Compiler::Gcc)
+}
+
+#[test]
+fn a_store_that_others_can_write_is_named_as_the_trouble() {
+    let trial = quiet();
+    let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(trial.sandbox().store(), open).expect("a mode");
+    for command in ["stats", "start", "gc"] {
+        let outcome = trial.sandbox().zccache(&[command]);
+        assert!(!outcome.status.success(), "{outcome:?}");
+        assert!(outcome.err().contains("can be written by others"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn commands_that_cannot_be_started_end_as_in_a_shell() {
+    let trial = quiet();
+    trial.file("plain", "");
+    let plain = trial.tree().join("plain");
+    let plain = plain.to_str().expect("a plain name");
+    for (program, status) in [("no-such-program", 127), (plain, 126), ("true", 0)] {
+        let outcome = trial.sandbox().zccache(&["run", "--", program]);
+        assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_no_directory_is_not_mounted_over_and_nothing_else_is_blamed() {
+    let trial = quiet();
+    trial.file("file", "");
+    for name in ["missing", "file"] {
+        let path = trial.tree().join(name);
+        for command in ["mount", "umount"] {
+            let outcome = trial.sandbox().zccache(&[command.as_ref(), path.as_os_str()]);
+            assert!(!outcome.status.success(), "{outcome:?}");
+            assert!(!outcome.err().contains("doctor"), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_check_says_what_becomes_of_damage() {
+    let trial = quiet();
+    trial.file("a.c", format!("const char text[] = \"{}\";\n", "text".repeat(20_000)));
+    trial.line_misses_then_hits("$CC -c a.c -o a.o");
+    let sound = trial.sandbox().zccache(&["check"]).succeeded();
+    assert!(!sound.out().contains("--repair"), "{sound:?}");
+    for blob in files_below(&trial.sandbox().store().join("blobs")) {
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o600)).expect("a mode");
+        fs::write(blob, "damage").expect("a blob");
+    }
+    let damaged = trial.sandbox().zccache(&["check"]);
+    assert!(damaged.out().contains("next compile"), "{damaged:?}");
+    trial.run_line("$CC -c a.c -o a.o").kept();
+    let _ = trial.sandbox().zccache(&["check"]).succeeded();
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("one"));
+    let (directories, files): (Vec<_>, Vec<_>) =
+        entries.map(|entry| entry.path()).partition(|path| path.is_dir());
+    directories.iter().flat_map(|directory| files_below(directory)).chain(files).collect()
+}
