@@ -43,7 +43,7 @@ pub fn read_only(process: &mut Command, target: &Path) {
 /// `kibibytes`, alone in a mount namespace of its own.
 pub fn small_disk(process: &mut Command, target: &Path, kibibytes: u32) {
     let target: PathBuf = target.into();
-    let size = format!("size={kibibytes}k");
+    let size = format!("size={kibibytes}k,mode=700");
     before_exec(process, move || {
         private_mounts()?;
         mount(Some("none"), &target, Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))?;

@@ -1,7 +1,11 @@
 //! What somebody found who tried to be given something wrong.
 
+use std::cell::Cell;
+use std::ffi::CString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 
 use zccache_core::Reason;
 use zccache_tests::{Command, Compiler, Place, Step, Trial};
@@ -172,7 +176,108 @@ fn closed_streams_are_counted(trial: &Trial) {
     assert!(trial.sandbox().daemons().is_empty(), "it has started a daemon to be counted");
 }
 
+fn a_directory_hands_on_its_group(trial: &Trial) {
+    trial.file("a.c", "int v;\n");
+    trial.file("q/kept", "");
+    let given = Cell::new(true);
+    trial.edit(|root| {
+        given.set(chown(root.join("q"), None, Some(12)).is_ok() && given.get());
+        let mode = fs::Permissions::from_mode(0o2775);
+        fs::set_permissions(root.join("q"), mode).expect("a mode");
+    });
+    if !given.get() {
+        return println!("SKIP: only root gives a directory to another group");
+    }
+    let compile = trial.line("$CC -MD -c a.c -o q/a.o");
+    trial.run(&compile).kept();
+    trial.run(&compile).hit();
+    trial.edit(|root| fs::remove_file(root.join("q/a.o")).expect("a file"));
+    trial.run(&compile).hit();
+}
+
+/// An object of somebody else, written in place, stays theirs.
+fn a_file_keeps_its_group(trial: &Trial) {
+    trial.file("a.c", "int v;\n");
+    let compile = trial.line("$CC -c a.c -o a.o");
+    trial.miss_then_hit(&compile);
+    trial.remove("a.o");
+    trial.file("a.o", "old");
+    let given = Cell::new(true);
+    trial.edit(|root| {
+        given.set(chown(root.join("a.o"), None, Some(12)).is_ok() && given.get());
+    });
+    if !given.get() {
+        return println!("SKIP: only root gives a file to another group");
+    }
+    trial.run(&compile).not_bypassed();
+}
+
+/// `u::rwx u:65534:rwx g::r-x m::rwx o::---` (`linux/posix_acl_xattr.h`).
+fn access_list() -> Vec<u8> {
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 7, !0), (2, 7, 65534), (4, 5, !0), (16, 7, !0), (32, 0, !0)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
+fn set_default_access_list(directory: &Path) -> bool {
+    let path = CString::new(directory.as_os_str().as_bytes()).expect("a plain name");
+    let (name, list) = (c"system.posix_acl_default", access_list());
+    // SAFETY: both strings end in NUL, and the list has the length it is given.
+    let set = unsafe {
+        libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0)
+    };
+    set == 0
+}
+
+/// A view cannot imitate the list, so the file is written.
+fn a_directory_hands_on_its_access_list(trial: &Trial) {
+    trial.file("a.c", "int v;\n");
+    let (below, plain) = (trial.tree().join("q"), trial.sandbox().path("plain"));
+    fs::create_dir(&below).expect("a directory");
+    fs::create_dir(&plain).expect("a directory");
+    if !set_default_access_list(&plain) {
+        return println!("SKIP: no access control lists here");
+    }
+    let in_view = trial.place() == Place::View;
+    if !set_default_access_list(&below) {
+        return assert!(in_view, "only a view has none");
+    }
+    let seen = || {
+        let object = below.join("a.o");
+        let mode = fs::metadata(&object).expect("an object").mode();
+        let path = CString::new(object.as_os_str().as_bytes()).expect("a plain name");
+        let mut list = vec![0_u8; 256];
+        // SAFETY: both strings end in NUL, and the buffer has the length it is given.
+        let length = unsafe {
+            let name = c"system.posix_acl_access";
+            libc::getxattr(path.as_ptr(), name.as_ptr(), list.as_mut_ptr().cast(), list.len())
+        };
+        fs::remove_file(object).expect("it can be removed");
+        list.truncate(usize::try_from(length).unwrap_or(0));
+        (mode, list)
+    };
+    let compile = trial.line("$CC -c a.c -o q/a.o");
+    trial.age();
+    let _ = trial.sandbox().bare(trial.tree(), &compile).succeeded();
+    let expected = seen();
+    for _ in 0..2 {
+        let _ = trial.sandbox().launch(trial.tree(), &compile).succeeded();
+        trial.sandbox().settle();
+        assert_eq!(seen(), expected);
+    }
+    assert_eq!(trial.sandbox().counters().hits, 1);
+    fs::remove_dir(&below).expect("it is empty");
+}
+
 trials!(
+    a_directory_hands_on_its_group,
+    a_file_keeps_its_group,
+    a_directory_hands_on_its_access_list,
     closed_streams_are_counted,
     other_launchers_along_the_path_are_no_compilers,
     a_script_with_a_descriptor_of_its_caller,
@@ -182,3 +287,70 @@ trials!(
     a_pasted_time_in_another_alphabet,
     headers_of_the_system_and_plain_words_tell_no_time,
 );
+
+fn quiet() -> Trial {
+    Trial::new(Place::Plain, Compiler::Gcc)
+}
+
+#[test]
+fn a_store_that_others_can_write_is_named_as_the_trouble() {
+    let trial = quiet();
+    let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(trial.sandbox().store(), open).expect("a mode");
+    for command in ["stats", "start", "gc"] {
+        let outcome = trial.sandbox().zccache(&[command]);
+        assert!(!outcome.status.success(), "{outcome:?}");
+        assert!(outcome.err().contains("can be written by others"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn commands_that_cannot_be_started_end_as_in_a_shell() {
+    let trial = quiet();
+    trial.file("plain", "");
+    let plain = trial.tree().join("plain");
+    let plain = plain.to_str().expect("a plain name");
+    for (program, status) in [("no-such-program", 127), (plain, 126), ("true", 0)] {
+        let outcome = trial.sandbox().zccache(&["run", "--", program]);
+        assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_no_directory_is_not_mounted_over_and_nothing_else_is_blamed() {
+    let trial = quiet();
+    trial.file("file", "");
+    for name in ["missing", "file"] {
+        let path = trial.tree().join(name);
+        for command in ["mount", "umount"] {
+            let outcome = trial.sandbox().zccache(&[command.as_ref(), path.as_os_str()]);
+            assert!(!outcome.status.success(), "{outcome:?}");
+            assert!(!outcome.err().contains("doctor"), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_check_says_what_becomes_of_damage() {
+    let trial = quiet();
+    trial.file("a.c", format!("const char text[] = \"{}\";\n", "text".repeat(20_000)));
+    trial.line_misses_then_hits("$CC -c a.c -o a.o");
+    let sound = trial.sandbox().zccache(&["check"]).succeeded();
+    assert!(!sound.out().contains("--repair"), "{sound:?}");
+    for blob in files_below(&trial.sandbox().store().join("blobs")) {
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o600)).expect("a mode");
+        fs::write(blob, "damage").expect("a blob");
+    }
+    let damaged = trial.sandbox().zccache(&["check"]);
+    assert!(damaged.out().contains("next compile"), "{damaged:?}");
+    trial.run_line("$CC -c a.c -o a.o").kept();
+    let _ = trial.sandbox().zccache(&["check"]).succeeded();
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("one"));
+    let (directories, files): (Vec<_>, Vec<_>) =
+        entries.map(|entry| entry.path()).partition(|path| path.is_dir());
+    directories.iter().flat_map(|directory| files_below(directory)).chain(files).collect()
+}

@@ -90,7 +90,10 @@ fn a_store_that_is_read_only() {
 
 #[test]
 fn a_store_on_a_full_disk() {
-    let _ = unwell(stop_mut, |process, sandbox| confine::small_disk(process, &sandbox.store(), 64));
+    let confine = |process: &mut std::process::Command, sandbox: &Sandbox| {
+        confine::small_disk(process, &sandbox.store(), 64);
+    };
+    unwell_and_told(stop_mut, confine, "full");
 }
 
 fn stop_mut(trial: &mut Trial) {

@@ -5,7 +5,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use zccache_core::Reason;
 use zccache_tests::{Compiler, Outcome, Place, Tree, Trial, trial};
 
 use crate::trials;

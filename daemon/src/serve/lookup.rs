@@ -227,7 +227,8 @@ impl Daemon {
         Some(delivered)
     }
 
-    /// Shows the outputs in their view, or hands them over to be put in place.
+    /// Shows the outputs in their view, or hands them over to be put in place: also
+    /// where a view cannot show them as the compiler would have made them.
     fn deliver(&self, case: &Case, result: &CompileResult) -> Option<(Hit, Vec<OwnedFd>)> {
         let chunk = |message: &Message| Chunk {
             stream: message.stream,
@@ -235,8 +236,9 @@ impl Daemon {
         };
         let streams = result.streams.iter().map(chunk).collect();
         let hit = |files| Hit { status: result.status, streams, files };
-        if let Some((view, paths)) = common_view(case, &result.outputs) {
-            self.project(case, &view, paths, &result.outputs)?;
+        if let Some((view, paths)) = common_view(case, &result.outputs)
+            && self.project(case, &view, paths, &result.outputs).is_some()
+        {
             return Some((hit(Vec::new()), Vec::new()));
         }
         let mut descriptors = Vec::new();
@@ -281,8 +283,8 @@ impl Daemon {
                     ProjectedBytes::Blob { digest, length }
                 }
             };
-            may_replace(view, &path, output)?;
             let (uid, gid) = case.owner;
+            may_replace(view, &path, output, (uid, gid))?;
             set.push(Projection { path, source, mode: output.mode, uid, gid });
         }
         view.project(&set).ok()?;
@@ -324,14 +326,15 @@ fn own_paths(invocation: &Invocation) -> Own {
 }
 
 /// Whether showing an output in the place of what is there equals what the tool
-/// would do: a file that it writes in place keeps its other names and its mode.
-fn may_replace(view: &View, path: &Path, output: &Output) -> Option<()> {
+/// would do: a file that it writes in place keeps its other names, its owner and its mode.
+fn may_replace(view: &View, path: &Path, output: &Output, owner: (u32, u32)) -> Option<()> {
     let plain = match view.look(path, false).ok()? {
         Look::Absent => true,
         Look::Projected { mode, .. } => writable(mode) && mode & 0o7777 == output.mode,
         Look::Lower { mode, .. } => {
             let stat = nix::sys::stat::fstat(view.open_lower(path).ok()?).ok()?;
-            let alone = stat.st_nlink == 1 && mode & 0o7777 == output.mode;
+            let same = (stat.st_uid, stat.st_gid) == owner && mode & 0o7777 == output.mode;
+            let alone = stat.st_nlink == 1 && same;
             writable(mode) && (alone || output.manner == Manner::Renamed)
         }
         _ => false,

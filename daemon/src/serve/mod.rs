@@ -60,6 +60,15 @@ const WORKERS: usize = 4;
 /// # Errors
 /// [`DaemonError`] when it cannot begin to.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let mut ready = options.says_ready.then(ready_pipe);
+    let served = serve(options, &mut ready);
+    if let (Err(error), Some(pipe)) = (&served, ready) {
+        say(pipe, &error.to_string());
+    }
+    served
+}
+
+fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError> {
     ignore_lease_signals().map_err(io::Error::from)?;
     raise_descriptor_limit();
     return_large_buffers();
@@ -71,7 +80,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         .thread_name("connections")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(listen(&daemon, options));
+    let served = runtime.block_on(listen(&daemon, options, ready));
     runtime.shutdown_timeout(HEARTBEAT);
     daemon.store.save_counters(&daemon.ledger.read(None, false));
     Ok(served?)
@@ -126,13 +135,17 @@ pub fn log_file(options: &Options) -> std::sync::Mutex<Box<dyn Write + Send>> {
     std::sync::Mutex::new(log)
 }
 
-async fn listen(daemon: &Arc<Daemon>, options: &Options) -> io::Result<()> {
+async fn listen(
+    daemon: &Arc<Daemon>,
+    options: &Options,
+    ready: &mut Option<File>,
+) -> io::Result<()> {
     let store = options.store.as_path();
     let socket = settings::socket_path(store);
     let listener = bind(store)?;
     let bound = std::fs::symlink_metadata(&socket)?.ino();
-    if options.says_ready {
-        say_ready();
+    if let Some(pipe) = ready.take() {
+        say(pipe, LISTENING);
     }
     let stop = Arc::new(Notify::new());
     let accept = accept(Arc::clone(daemon), listener, Arc::clone(&stop));
@@ -163,13 +176,19 @@ fn bind(store: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(socket)
 }
 
-/// Tells the launcher that started us, through the pipe it left as descriptor 3.
-fn say_ready() {
+/// What a daemon that listens says; one that cannot says why.
+const LISTENING: &str = "1";
+
+/// The pipe that the launcher who started us left as descriptor 3.
+fn ready_pipe() -> File {
     const READY: i32 = 3;
     // SAFETY: who starts us with `--ready-pipe` leaves descriptor 3 to us, and
     // nothing else here names it.
-    let mut pipe = unsafe { File::from_raw_fd(READY) };
-    if let Err(error) = pipe.write_all(b"1") {
+    unsafe { File::from_raw_fd(READY) }
+}
+
+fn say(mut pipe: File, text: &str) {
+    if let Err(error) = pipe.write_all(text.as_bytes()) {
         tracing::info!(%error, "nobody waits for this daemon");
     }
 }

@@ -40,6 +40,10 @@ pub enum ProjectError {
         /// Why.
         source: io::Error,
     },
+    /// The directory gives its files an access control list, which projected ones
+    /// have not.
+    #[error("the directory of '{0}' has a default access control list; write the file")]
+    HasAccessList(PathBuf),
     /// The session is over.
     #[error("the view is not mounted any more")]
     Ended,
@@ -61,6 +65,8 @@ impl ProjectError {
 struct Placed<'a> {
     projection: &'a Projection,
     name: Name,
+    /// The group that a new file there has.
+    gid: u32,
 }
 
 impl Placed<'_> {
@@ -115,7 +121,8 @@ impl Overlay {
             if !taken.insert((directory, name.name.clone())) {
                 return Err(ProjectError::Twice(path.clone()));
             }
-            placed.push(Placed { projection, name });
+            let gid = group_of_new_file(&name.directory, projection)?;
+            placed.push(Placed { projection, name, gid });
         }
         Ok(placed)
     }
@@ -135,10 +142,9 @@ impl Overlay {
         let mut stale = Vec::new();
         self.remove_lower(placed, &lower, &mut stale)?;
         let now = self.clock.now();
-        for Placed { projection, name } in placed {
-            let Projection { source, mode, uid, gid, .. } = projection;
+        for &Placed { projection, ref name, gid } in placed {
+            let Projection { source, mode, uid, .. } = projection;
             let (mode, uid) = (mode & 0o7777, *uid);
-            let gid = inherited_group(&name.directory).unwrap_or(*gid);
             let metadata = StagedMetadata { mode, uid, gid, atime: now, mtime: now };
             let file = Projected::new(self.next_projected(), source.clone(), metadata);
             if let Some(replaced) = tree.insert(name.clone(), Arc::new(file)) {
@@ -176,10 +182,14 @@ impl Overlay {
     }
 }
 
-/// The group of new files in a set-group-ID directory (`inode(7)`).
-fn inherited_group(directory: &Directory) -> Option<u32> {
-    let stat = directory.stat().ok()?;
-    (stat.st_mode & libc::S_ISGID != 0).then_some(stat.st_gid)
+/// The group of a file made in a directory, which may give it its own (`S_ISGID` in
+/// `inode(7)`).
+fn group_of_new_file(directory: &Directory, file: &Projection) -> Result<u32, ProjectError> {
+    if directory.has_default_access_list() {
+        return Err(ProjectError::HasAccessList(file.path.clone()));
+    }
+    let stat = directory.stat().map_err(|errno| ProjectError::from_errno(&file.path, errno))?;
+    Ok(if stat.st_mode & libc::S_ISGID == 0 { file.gid } else { stat.st_gid })
 }
 
 /// The lower file that a projected one replaces, if anything.

@@ -25,6 +25,10 @@ const PROGRAM: &str = "zccache-daemon";
 /// Where the daemon finds the pipe on which it says that it listens.
 const READINESS: i32 = 3;
 
+/// How much of the reason why a daemon cannot listen is read, in bytes. Less than
+/// `PIPE_BUF` arrives at once (`pipe(7)`).
+const REASON: usize = 4096;
+
 /// How long to wait between attempts while another launcher starts the daemon.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -101,9 +105,11 @@ fn wait_until_ready(ready: &OwnedFd, deadline: Instant) -> io::Result<()> {
             Ok(_) => break,
         }
     }
-    match nix::unistd::read(ready, &mut [0])? {
+    let mut said = [0; REASON];
+    match nix::unistd::read(ready, &mut said)? {
         0 => Err(io::Error::other("it ended before it listened")),
-        _ => Ok(()),
+        1 => Ok(()),
+        length => Err(io::Error::other(String::from_utf8_lossy(&said[..length]).into_owned())),
     }
 }
 

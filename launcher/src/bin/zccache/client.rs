@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -34,6 +35,9 @@ pub(crate) enum CommandError {
     /// A directory cannot be mounted over.
     #[error("cannot mount over {0}: {1}")]
     Mount(PathBuf, Obstacle),
+    /// What is named is no directory.
+    #[error("{0}: {1}")]
+    Directory(PathBuf, io::Error),
     /// A view cannot be unmounted.
     #[error("cannot unmount {0}: {1}")]
     Unmount(PathBuf, io::Error),
@@ -52,6 +56,17 @@ pub(crate) enum CommandError {
     /// The system refuses something else.
     #[error(transparent)]
     System(io::Error),
+}
+
+impl CommandError {
+    /// The status to exit with: for a command that cannot be started, that of a shell.
+    pub(crate) fn status(&self) -> ExitCode {
+        match self {
+            Self::Start(_, error) if error.kind() == io::ErrorKind::NotFound => ExitCode::from(127),
+            Self::Start(..) => ExitCode::from(126),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 /// How long a person waits for an answer: a check of a large store reads all of it.

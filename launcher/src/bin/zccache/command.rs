@@ -132,5 +132,11 @@ fn check(repair: bool) -> Result<ExitCode, CommandError> {
         "{} entries and {} blobs checked, {} damaged, {} removed",
         checked.entries, checked.blobs, checked.damaged, checked.removed
     );
+    if checked.damaged > checked.removed {
+        println!(
+            "what is damaged counts as a miss, and the next compile puts it right; \
+             --repair removes it now"
+        );
+    }
     Ok(if checked.damaged > checked.removed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

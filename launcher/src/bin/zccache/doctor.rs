@@ -64,6 +64,10 @@ fn store() -> Finding {
         Err(error) => return Finding::Bad(error.to_string(), REMEDY),
     };
     match writable(&directory) {
+        Ok(()) if is_full(&directory) => Finding::Bad(
+            format!("the disk of the store {} is full: no result can be kept", directory.display()),
+            "Make room, run `zccache gc` with a smaller ZCCACHE_MAX_SIZE, or set ZCCACHE_DIR.",
+        ),
         Ok(()) => Finding::Good(format!("the store is {}", directory.display())),
         Err(error) => Finding::Bad(
             format!("the store {} cannot be used: {error}", directory.display()),
@@ -83,6 +87,15 @@ fn writable(directory: &Path) -> io::Result<()> {
     fs::remove_file(probe)
 }
 
+/// Whether less than a mebibyte, or no inode, is left for this user (`statvfs(3)`;
+/// file systems without a fixed number of inodes say that they have none).
+fn is_full(directory: &Path) -> bool {
+    nix::sys::statvfs::statvfs(directory).is_ok_and(|disk| {
+        let room = disk.blocks_available().saturating_mul(disk.fragment_size());
+        room < 1 << 20 || (disk.files() > 0 && disk.files_available() == 0)
+    })
+}
+
 fn daemon() -> Finding {
     match Client::connect_or_start().and_then(|mut client| client.status()) {
         Ok(status) => Finding::Good(format!("the daemon answers (process {})", status.pid)),
@@ -90,7 +103,7 @@ fn daemon() -> Finding {
             error.to_string(),
             "Run zccache-daemon by hand and read its message; daemon.log in the store may say more.",
         ),
-        Err(error) => Finding::Bad(error.to_string(), "Run `zccache restart`."),
+        Err(error) => Finding::Bad(error.to_string(), "Do what it says, or run `zccache restart`."),
     }
 }
 

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("zccache: {error}");
-            ExitCode::FAILURE
+            error.status()
         }
     }
 }

@@ -109,7 +109,8 @@ pub(crate) fn mount(
 ) -> Result<Mounted, CommandError> {
     let directory = absolute(directory)?;
     let failed = |obstacle: Obstacle| CommandError::Mount(directory.clone(), obstacle);
-    let lower = open_path(&directory).map_err(|errno| failed(errno.into()))?;
+    let no_directory = |errno: Errno| CommandError::Directory(directory.clone(), errno.into());
+    let lower = open_path(&directory).map_err(no_directory)?;
     let fuse = mount_fuse(&directory, shared).map_err(failed)?;
     let root = open_path(Path::new("/")).map_err(|errno| failed(errno.into()))?;
     let mountinfo = File::open("/proc/self/mountinfo").map_err(|error| failed(error.into()))?;
@@ -144,7 +145,7 @@ pub(crate) fn try_out() -> Result<(), Obstacle> {
 }
 
 fn absolute(directory: &Path) -> Result<PathBuf, CommandError> {
-    let failed = |error: io::Error| CommandError::Mount(directory.to_owned(), error.into());
+    let failed = |error| CommandError::Directory(directory.to_owned(), error);
     // A view whose daemon is gone cannot be looked at, but still be named.
     match std::fs::canonicalize(directory) {
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
