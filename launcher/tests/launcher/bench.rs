@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use zccache_core::entry::{Chunk, Stream};
-use zccache_core::protocol::Verdict;
+use zccache_core::protocol::{Own, Verdict};
 use zccache_core::report::{Report, Seen, Sighting};
 
 use crate::daemon::{self, Answer, Heard};

@@ -80,7 +80,7 @@ fn side_files_are_outputs() {
 #[test]
 fn files_on_a_view_are_not_attached() {
     use std::os::unix::fs::MetadataExt;
-    use zccache_core::protocol::Verdict;
+    use zccache_core::protocol::{Own, Verdict};
     let bench = Bench::new();
     bench.script("tool", "echo x > out");
     let device = fs::metadata(bench.path("")).unwrap().dev();

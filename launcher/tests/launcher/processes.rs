@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use zccache_core::Reason;
-use zccache_core::protocol::Verdict;
+use zccache_core::protocol::{Own, Verdict};
 use zccache_core::report::Ended;
 
 use crate::bench::Bench;

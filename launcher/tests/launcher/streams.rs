@@ -79,7 +79,10 @@ fn streams_that_are_one_file_are_told_apart_by_number_or_not_kept() {
         let mut command = bench.launcher(&["./tool"]);
         command.stderr(log.try_clone().unwrap()).stdout(log);
         let socket = bench.store().join("daemon.sock");
-        let run = zccache_core::protocol::Verdict::Run { views: Vec::new(), own: Own::default() };
+        let run = zccache_core::protocol::Verdict::Run {
+            views: Vec::new(),
+            own: zccache_core::protocol::Own::default(),
+        };
         let daemon = crate::daemon::serve(&bench.store(), vec![run.into()]);
         assert!(command.status().unwrap().success());
         let heard = daemon.join().unwrap();
@@ -120,7 +123,10 @@ fn a_stream_that_does_not_block_is_not_kept() {
     fcntl(writer.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let mut command = bench.launcher(&["./tool"]);
     command.stdout(writer).stderr(Stdio::null());
-    let run = zccache_core::protocol::Verdict::Run { views: Vec::new(), own: Own::default() };
+    let run = zccache_core::protocol::Verdict::Run {
+        views: Vec::new(),
+        own: zccache_core::protocol::Own::default(),
+    };
     let daemon = crate::daemon::serve(&bench.store(), vec![run.into()]);
     assert!(command.status().unwrap().success());
     assert_eq!(daemon.join().unwrap().report().unobservable, Some(Reason::StreamHandedOn));

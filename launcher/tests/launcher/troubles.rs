@@ -86,7 +86,10 @@ fn where_observing_is_not_possible_the_compiler_runs_all_the_same() {
     let bench = Bench::new();
     bench.write("a.c", "#warning seen\nint a;\n");
     let inner = Bench::new();
-    let run = zccache_core::protocol::Verdict::Run { views: Vec::new(), own: Own::default() };
+    let run = zccache_core::protocol::Verdict::Run {
+        views: Vec::new(),
+        own: zccache_core::protocol::Own::default(),
+    };
     let daemon = crate::daemon::serve(&inner.store(), vec![run.into()]);
     let mut command = bench.launcher(&["env", &format!("ZCCACHE_DIR={}", inner.store().display())]);
     command.args([crate::bench::LAUNCHER, "gcc", "-c", "a.c"]);
@@ -96,7 +99,8 @@ fn where_observing_is_not_possible_the_compiler_runs_all_the_same() {
     assert!(String::from_utf8_lossy(&done.output.stderr).contains("seen"));
     let report = daemon.join().unwrap().report().clone();
     assert_eq!(report.unobservable, Some(Reason::ObserverUnavailable));
-    assert_eq!(done.report().unobservable, Some(Reason::Network));
+    // The inner launcher asks for its terminal, and then for its daemon.
+    assert_eq!(done.report().unobservable, Some(Reason::PrivatePath));
 }
 
 /// A program that runs another where the system call `number` is refused, as
