@@ -68,7 +68,7 @@ fn products(root: &Path) -> Tree {
     let own = [".fingerprint", "incremental", ".rustc_info.json", ".cargo-lock", "output"];
     Tree::of(root).files(|path| {
         let names = |name: &&str| path.components().any(|part| part.as_os_str() == *name);
-        path.starts_with("target") && !own.iter().any(|name| names(name))
+        path.starts_with("target") && !own.iter().any(names)
     })
 }
 
