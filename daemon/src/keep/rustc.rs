@@ -7,7 +7,7 @@ use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::rust::{self, Searched};
 use zccache_core::entry::Variable;
 use zccache_core::report::{Seen, Sighting};
-use zccache_core::{Invocation, OsBytes, Reason};
+use zccache_core::{Invocation, OsBytes, Reason, limits};
 
 use crate::world::{CratesUsed, Found, Namespace};
 
@@ -65,12 +65,14 @@ impl<'a> RustRun<'a> {
         let path = directory.path.as_path();
         let names = namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
         let selected = CratesUsed::among(self.files(), self.linked()).select(names);
+        let looked_at = directory.at.as_nanos() + limits::COARSE_TICK.as_nanos() as i64;
         let read: HashSet<_> = self.files().filter_map(Path::file_name).collect();
         for name in selected.iter().filter(|name| !read.contains(name.as_os_str())) {
             match namespace.look(&path.join(name.as_os_str()), true) {
-                // Within one tick of the clock before and after cannot be told; cargo links
-                // a library of the same compile at that time, which is no news.
-                Found::File(file) if file.identity.ctime <= directory.at => {}
+                // Within a tick of the clock before and after cannot be told. The loader
+                // looks at the directory before rustc lists it, and just then cargo gives
+                // second names to what the last compile has made, which is no news.
+                Found::File(file) if file.identity.ctime.as_nanos() <= looked_at => {}
                 found => {
                     tracing::info!(?name, ?found, at = ?directory.at, "a crate has just appeared");
                     return Err(Reason::InputChanged);
