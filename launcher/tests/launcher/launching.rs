@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use zccache_core::Reason;
-use zccache_core::protocol::{Own, Reply, Request, Verdict};
+use zccache_core::protocol::{Reply, Request, Verdict};
 
 use crate::bench::{Bench, LAUNCHER};
 use crate::daemon;

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use zccache_core::Reason;
 use zccache_core::entry::{Chunk, Manner, Stream};
-use zccache_core::protocol::{Delivery, Hit, Own, Reply, Request, Source, Verdict};
+use zccache_core::protocol::{Delivery, Hit, Reply, Request, Source, Verdict};
 
 use crate::bench::{Bench, Done};
 use crate::daemon;
