@@ -4,16 +4,14 @@
 mod attacks;
 mod bypasses;
 mod checkouts;
-mod compile;
+mod compiles;
 mod daemon;
-mod depfiles;
 mod failures;
 mod fallback;
 mod forms;
 mod hazards;
 mod house;
 mod inputs;
-mod outputs;
 mod projects;
 mod random;
 mod rust;

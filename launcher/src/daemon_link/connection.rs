@@ -49,7 +49,7 @@ impl Connection {
         }
         let patience = limits::ANSWER_WITHIN;
         let (pending, descriptors) = (Vec::new(), Vec::new());
-        let mut connection = Self { socket, pending, descriptors, patience };
+        let mut connection = Self { socket, pending, descriptors, patience: Duration::ZERO };
         connection.set_patience(patience)?;
         Ok(connection)
     }
@@ -60,9 +60,11 @@ impl Connection {
     /// # Errors
     /// [`LinkError::Io`] when the duration is zero.
     pub fn set_patience(&mut self, patience: Duration) -> Result<(), LinkError> {
-        self.patience = patience;
-        self.socket.set_read_timeout(Some(patience))?;
-        self.socket.set_write_timeout(Some(patience))?;
+        if self.patience != patience {
+            self.socket.set_read_timeout(Some(patience))?;
+            self.socket.set_write_timeout(Some(patience))?;
+            self.patience = patience;
+        }
         Ok(())
     }
 

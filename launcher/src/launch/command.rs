@@ -14,8 +14,6 @@ const OWN_NAME: &[u8] = b"zccache-launch";
 pub(super) struct Command {
     /// The compiler as the user named it, and its arguments.
     pub arguments: Vec<CString>,
-    /// The compiler to run.
-    pub program: Program,
 }
 
 /// What the user asked for.
@@ -67,8 +65,13 @@ impl Command {
             let base = base_name(name).to_vec();
             arguments[0] = CString::new(base).unwrap_or_default();
         }
-        let program = Program::new(arguments.clone(), variable(c"PATH"));
-        Self { arguments, program }
+        Self { arguments }
+    }
+
+    /// The compiler to run. Looking for it takes a few system calls for each
+    /// directory along `PATH`, which a hit does without.
+    pub(super) fn program(&self) -> Program {
+        Program::new(self.arguments.clone(), variable(c"PATH"))
     }
 }
 

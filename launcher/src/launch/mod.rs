@@ -40,14 +40,14 @@ pub fn launch() -> i32 {
         }
     };
     if settings::is_on(variable(c"ZCCACHE_DISABLE")) {
-        return replace(&command.program);
+        return replace(&command.program());
     }
     if !surroundings::streams_are_open() {
         // Whether it is counted does not concern the build.
         let _ = say_bypassed(Reason::ClosedStream);
-        return replace(&command.program);
+        return replace(&command.program());
     }
-    serve(&command).unwrap_or_else(|_| replace(&command.program))
+    serve(&command).unwrap_or_else(|_| replace(&command.program()))
 }
 
 /// The cache is of no use for this command; the compiler runs as if it were not there.
@@ -100,7 +100,7 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
         Served::Run { views, own, awaited } => {
             let directory = directory.as_bytes();
             let setting = Setting { directory, umask, views: &views, own: &own, knows_input };
-            run(&mut connection, &command.program, setting, awaited)
+            run(&mut connection, &command.program(), setting, awaited)
         }
     }
 }

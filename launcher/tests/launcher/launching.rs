@@ -126,7 +126,7 @@ fn a_wait_is_followed_by_another_verdict() {
 #[test]
 fn a_report_and_its_descriptors_outlive_the_launcher() {
     let bench = Bench::new();
-    bench.script("tool", "echo text > made; echo said");
+    bench.script("tool", "head -c 70000 /dev/zero > made; echo said");
     let (allow, listen) = std::sync::mpsc::channel();
     let daemon = daemon::serve_late(&bench.store(), listen);
     let output = bench.launcher(&["./tool"]).output().unwrap();
@@ -134,7 +134,7 @@ fn a_report_and_its_descriptors_outlive_the_launcher() {
     allow.send(()).unwrap();
     let mut heard = daemon.join().unwrap();
     assert_eq!(heard.report().unobservable, None);
-    assert_eq!(heard.contents(), [b"text\n"]);
+    assert_eq!(heard.contents(), [vec![0; 70000]]);
 }
 
 /// A report of some megabytes does not fit into the buffer of a socket.
