@@ -98,6 +98,8 @@ reasons! {
     InheritedDescriptor = 216, "inherited_descriptor";
     /// An input is a pipe, a socket or a device, which cannot be read twice.
     SpecialInput = 217, "special_input";
+    /// A file could not be created where the tool wanted it.
+    OutputRefused = 218, "output_refused";
     /// The compiler went on from a cache of its own, which results may tell.
     OwnCache = 230, "own_cache";
 

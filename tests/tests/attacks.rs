@@ -120,7 +120,6 @@ fn a_job_server_and_what_a_real_compiler_inherits_do_not_matter(trial: &Trial) {
     shell(trial, &line).kept();
     shell(trial, &line).hit();
     let line = format!("CARGO_{flags} LAUNCH ./cc -c a.c -o a.o 5<a.c 6<a.c");
-    shell(trial, &line).kept();
     shell(trial, &line).hit();
     shell(trial, &format!("{flags} LAUNCH ./cc -DX -c a.c -o a.o 5<a.c 6<a.c 7<a.c"))
         .abandoned(Reason::InheritedDescriptor);

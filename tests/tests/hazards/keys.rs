@@ -122,7 +122,7 @@ scenarios! {
         kept in one: $CC -g -c a.c -o a.o
         kept in two: $CC -g -c a.c -o a.o
         miss in one: $CC -g -fdebug-prefix-map=$PWD/one=/x -c a.c -o a.o
-        miss in two: $CC -g -fdebug-prefix-map=$PWD/two=/x -c a.c -o a.o
+        hit in two: $CC -g -fdebug-prefix-map=$PWD/two=/x -c a.c -o a.o
         hit in one: $CC -g -c a.c -o a.o
     "#
     a_directory_by_two_names r#"

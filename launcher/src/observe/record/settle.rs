@@ -145,6 +145,8 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
         (Before::File { .. }, Before::File { .. }) if change.replaced && change.before == now => {
             Err(Reason::SideEffect)
         }
+        // It was to be created, and could not be, for whatever reason.
+        (Before::Absent, Before::Absent) if !change.replaced => Err(Reason::OutputRefused),
         (Before::Absent, Before::Absent) | (Before::Directory, Before::Directory) => Ok(None),
         (Before::Absent | Before::File { .. }, Before::File { .. }) if change.marked => {
             Err(Reason::SideEffect)
