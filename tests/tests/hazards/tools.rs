@@ -5,7 +5,7 @@ use crate::scenarios;
 scenarios! {
     a_wrapper_that_reads_a_file r#"
         mkdir bin; echo 1 >value; echo 'int f = A;' >a.c
-        printf '#!/bin/sh\nread v <value\nexec /usr/bin/%s -DA=$v "$@"\n' $CC >bin/$CC; chmod +x bin/$CC
+        printf '#!/bin/sh\nv=$(cat value)\nexec /usr/bin/%s -DA=$v "$@"\n' $CC >bin/$CC; chmod +x bin/$CC
         any: bin/$CC -c a.c -o a.o
         hit: bin/$CC -c a.c -o a.o
         echo 2 >value

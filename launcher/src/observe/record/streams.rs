@@ -117,11 +117,8 @@ impl Streams {
     }
 
     /// Notes a duplicate of descriptor `from` at a free number not below `lowest`.
-    /// Shells save standard input as well while they redirect a command of their
-    /// own, and read it again only when it is back at its number.
     ///
     /// # Errors
-    /// [`Reason::InputRead`] if standard input, and
     /// [`Reason::StreamHandedOn`] if a stream of the caller may come to be where
     /// writes are not recorded.
     pub(crate) fn save(
@@ -130,9 +127,7 @@ impl Streams {
         from: RawFd,
         lowest: RawFd,
     ) -> Result<(), Reason> {
-        if lowest < FIRST_SAVED {
-            self.take_in(tracee, from)?;
-        }
+        self.take_in(tracee, from)?;
         let Some(stream) = self.stream_of(tracee, from)? else { return Ok(()) };
         self.saved[stream as usize] = true;
         if lowest >= FIRST_SAVED { Ok(()) } else { Err(Reason::StreamHandedOn) }
