@@ -265,8 +265,10 @@ impl Trial {
     /// When it does not.
     pub fn end(self) {
         if self.place == Place::View && sandbox::is_view(&self.tree) {
+            let shown = Tree::of(&self.tree);
             self.sandbox.umount(&self.tree);
-            self.assert_same_trees("unmounting");
+            let difference = shown.difference(&Tree::of(&self.tree));
+            assert!(difference.is_empty(), "unmounting has changed files:\n{difference}");
         }
     }
 }

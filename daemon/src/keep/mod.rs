@@ -14,3 +14,4 @@ mod trace;
 pub(crate) use flights::{Boarding, Flight, Flights, landed};
 pub(crate) use publication::Publication;
 pub(crate) use publisher::{Job, Publisher};
+pub(crate) use rustc::own_paths;

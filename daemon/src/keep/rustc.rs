@@ -6,10 +6,19 @@ use std::path::Path;
 use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::rust::{self, Searched};
 use zccache_core::entry::Variable;
+use zccache_core::protocol::Own;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{Invocation, OsBytes, Reason, limits};
 
 use crate::world::{CratesUsed, Found, Namespace};
+
+/// What a command has for itself, so that no result depends on it.
+pub(crate) fn own_paths(invocation: &Invocation) -> Own {
+    match family_of(invocation) {
+        Some(Family::Rust) => rust::own_paths(invocation),
+        Some(Family::C) | None => Own::default(),
+    }
+}
 
 /// A run of rustc, as it was reported.
 pub(crate) struct RustRun<'a> {

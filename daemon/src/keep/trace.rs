@@ -16,7 +16,7 @@ use zccache_core::{
 };
 
 use super::publisher::Job;
-use super::rustc::RustRun;
+use super::rustc::{RustRun, own_paths};
 use crate::world::{Contents, Found, FoundFile, Scene, Traits, agrees, digest_of_names, kinship};
 
 /// What was remarkable in the inputs of a run.
@@ -168,10 +168,16 @@ impl Sealer<'_> {
             Expected::File { .. } | Expected::Listing(_) | Expected::Crates { .. }
         );
         let path = observation.path.at(self.scene.root);
-        let is_made = || job.report.outputs.iter().any(|output| output.path == *path);
+        let is_made = || {
+            let own = own_paths(&job.invocation);
+            let in_own_cache = |cache: &OsBytes| path.as_path().starts_with(cache.as_path());
+            job.report.outputs.iter().any(|output| output.path == *path)
+                || own.caches.iter().any(in_own_cache)
+        };
         if is_checked || agrees(observation, self.scene, self.contents) || is_made() {
             return Ok(());
         }
+        tracing::info!(?path, was = ?observation.expected, "an input does not count");
         Err(Reason::InputChanged)
     }
 

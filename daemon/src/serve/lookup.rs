@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout_at};
 use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::relocation::depfile;
 use zccache_compiler::response::ResponseFiles;
-use zccache_compiler::{Plan, environment, plan, rust};
+use zccache_compiler::{Plan, environment, plan};
 use zccache_core::entry::{Chunk, Manner, Message};
-use zccache_core::protocol::{Delivery, Hit, Own, Reply, Source, Verdict};
+use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
 use zccache_core::settings::is_on;
 use zccache_core::{
     CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, Root, limits,
@@ -20,7 +20,7 @@ use zccache_fs::{Look, ProjectedBytes, Projection, View};
 
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
-use crate::keep::{Boarding, Job, Publication, landed};
+use crate::keep::{Boarding, Job, Publication, landed, own_paths};
 use crate::ledger::Session;
 use crate::world::{Found, Located, Namespace, Scene};
 
@@ -314,14 +314,6 @@ impl Daemon {
             views,
             publication,
         });
-    }
-}
-
-/// What a command has for itself, so that no result depends on it.
-fn own_paths(invocation: &Invocation) -> Own {
-    match family_of(invocation) {
-        Some(Family::Rust) => rust::own_paths(invocation),
-        Some(Family::C) | None => Own::default(),
     }
 }
 

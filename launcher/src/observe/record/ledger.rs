@@ -69,7 +69,11 @@ impl Look {
             Seen::Special { .. } if purpose == Purpose::Read => Some(Reason::SpecialInput),
             Seen::Absent if seen(path, flags) != Seen::Absent => Some(Reason::InputChanged),
             Seen::File { identity, .. } if purpose != Purpose::Status => {
-                let same = |now| matches!(now, Seen::File { identity: now, .. } if now == identity);
+                // What is done to the file itself shows in its stamps at the end.
+                let same = |now| {
+                    matches!(now, Seen::File { identity: now, .. }
+                    if (now.device, now.inode) == (identity.device, identity.inode))
+                };
                 (!same(seen(path, flags))).then_some(Reason::InputChanged)
             }
             _ => None,
