@@ -17,6 +17,15 @@ use zccache_launcher::daemon_link::{Connection, LinkError, connect_or_start};
 /// A command cannot do what it should.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
+    /// Files that a view showed are not in its directory.
+    #[error(
+        "files are missing in {0}: {1}; the next 'zccache mount' or 'zccache run --mount' of it \
+         shows them"
+    )]
+    Missing(PathBuf, Box<CommandError>),
+    /// The daemon that served a view was killed.
+    #[error("the daemon has died")]
+    Died,
     /// The settings do not say where the store is.
     #[error(transparent)]
     Settings(#[from] SettingsError),

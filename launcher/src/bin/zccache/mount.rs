@@ -144,7 +144,7 @@ pub(crate) fn try_out() -> Result<(), Obstacle> {
     tried
 }
 
-fn absolute(directory: &Path) -> Result<PathBuf, CommandError> {
+pub(crate) fn absolute(directory: &Path) -> Result<PathBuf, CommandError> {
     let failed = |error| CommandError::Directory(directory.to_owned(), error);
     // A view whose daemon is gone cannot be looked at, but still be named.
     match std::fs::canonicalize(directory) {
