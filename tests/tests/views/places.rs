@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use zccache_tests::sandbox::eventually;
+use zccache_tests::sandbox::{eventually, is_view};
 use zccache_tests::{Command, Outcome, Sandbox};
 
 /// Runs a script in `work`, with our programs in the path.
@@ -100,4 +100,22 @@ fn a_command_whose_files_are_lost_has_failed() {
     let missing = format!("files are missing in {}: 1 files", place.display());
     assert_eq!(said.matches(&missing).count(), 2, "{outcome:?}");
     assert!(said.contains("q/b.o: No space left on device"), "{outcome:?}");
+}
+
+#[test]
+fn a_view_that_another_covers_is_named_with_it() {
+    let sandbox = with_kept_results();
+    let work = sandbox.path("work").canonicalize().expect("it is there");
+    let (inner, outer) = (work.join("s/q"), work.join("s"));
+    sandbox.mount(&inner);
+    sandbox.mount(&outer);
+    let refused = sandbox.zccache(&[Path::new("umount"), &inner]);
+    let expected = format!("{} is covered by {}", inner.display(), outer.display());
+    assert!(!refused.status.success() && refused.err().contains(&expected), "{refused:?}");
+    let _ = shell(&sandbox, COMPILE).succeeded();
+    let _ = sandbox.zccache(&["restart"]).succeeded();
+    assert!(is_view(&inner) && is_view(&outer));
+    let _ = sandbox.zccache(&["stop"]).succeeded();
+    assert!(!is_view(&inner) && !is_view(&outer) && sandbox.daemons().is_empty());
+    let _ = shell(&sandbox, "cmp s/a.o a.bare && cmp s/q/b.o b.bare").succeeded();
 }

@@ -50,6 +50,9 @@ pub(crate) enum CommandError {
     /// A view cannot be unmounted.
     #[error("cannot unmount {0}: {1}")]
     Unmount(PathBuf, io::Error),
+    /// A view cannot be reached below another mount.
+    #[error("{0} is covered by {1}, which was mounted later: unmount that first")]
+    Covered(PathBuf, PathBuf),
     /// A view is in use.
     #[error("{0} is in use: leave it in every shell and close its files, then try again")]
     Busy(PathBuf),
