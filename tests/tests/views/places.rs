@@ -119,3 +119,33 @@ fn a_view_that_another_covers_is_named_with_it() {
     assert!(!is_view(&inner) && !is_view(&outer) && sandbox.daemons().is_empty());
     let _ = shell(&sandbox, "cmp s/a.o a.bare && cmp s/q/b.o b.bare").succeeded();
 }
+
+#[test]
+fn what_the_system_or_the_store_needs_is_not_mounted_over() {
+    let sandbox = Sandbox::new();
+    let within = sandbox.store().join("within");
+    fs::create_dir_all(&within).expect("a directory");
+    let (store, above) = (sandbox.store(), sandbox.path(""));
+    let refused = ["/", "/proc", "/proc/self", "/sys", "/dev", "/dev/pts"].map(Path::new);
+    for directory in refused.into_iter().chain([&*store, &*within, &*above]) {
+        if !directory.is_dir() {
+            println!("SKIP: no {}", directory.display());
+            continue;
+        }
+        let outcome = sandbox.zccache(&[Path::new("mount"), directory]);
+        let said = outcome.err();
+        assert!(!outcome.status.success(), "{outcome:?}");
+        assert!(
+            ["another directory", "a build directory"].iter().any(|advice| said.contains(advice)),
+            "{said}"
+        );
+        assert!(
+            said.starts_with("zccache: cannot mount over") && said.lines().count() == 1,
+            "{said}"
+        );
+        let shown =
+            sandbox.zccache(&["run", "--mount", &directory.to_string_lossy(), "--", "true"]);
+        assert!(shown.succeeded().err().contains("going on without a view"));
+    }
+    assert!(no_views(&sandbox));
+}

@@ -18,8 +18,8 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request, Settled, ViewRequest, socket};
 
 use crate::client::{Client, CommandError};
-use crate::keeper;
 use crate::obstacle::Obstacle;
+use crate::{ground, keeper};
 use zccache_launcher::launch::surroundings;
 
 /// A mounted view and the connection that stands for it.
@@ -112,6 +112,7 @@ pub(crate) fn mount(
 ) -> Result<Mounted, CommandError> {
     let directory = absolute(directory)?;
     let failed = |obstacle: Obstacle| CommandError::Mount(directory.clone(), obstacle);
+    ground::examine(&directory).map_err(failed)?;
     let no_directory = |errno: Errno| CommandError::Directory(directory.clone(), errno.into());
     let lower = open_path(&directory).map_err(no_directory)?;
     let fuse = mount_fuse(&directory, shared).map_err(failed)?;
