@@ -26,9 +26,21 @@ enum State {
 /// abandoned with the state.
 pub(crate) async fn serve(daemon: &Arc<Daemon>, stream: UnixStream, stop: &Notify) {
     let frames = Frames::new(stream);
-    match converse(daemon, &frames, stop).await {
-        Ok(()) | Err(ConnectionError::Closed) => {}
+    let mut mounted = None;
+    match converse(daemon, &frames, stop, &mut mounted).await {
+        Ok(()) => return,
+        Err(ConnectionError::Closed) => {}
         Err(error) => tracing::info!(%error, "a connection ended"),
+    }
+    if let Some(served) = mounted {
+        let views = Arc::clone(&daemon.views);
+        let abandoned = blocking(move || {
+            views.abandon(&served);
+            Ok(())
+        });
+        if let Err(error) = abandoned.await {
+            tracing::error!(%error, "a view is not let go of");
+        }
     }
 }
 
@@ -36,6 +48,7 @@ async fn converse(
     daemon: &Arc<Daemon>,
     frames: &Frames,
     stop: &Notify,
+    mounted: &mut Option<Arc<Served>>,
 ) -> Result<(), ConnectionError> {
     let peer = frames.peer()?;
     if peer.uid() != nix::unistd::geteuid().as_raw() {
@@ -69,7 +82,14 @@ async fn converse(
                 daemon.ledger.bypassed(&session, reason);
                 state
             }
-            (Request::Serve(request), _) => mount(daemon, frames, request, descriptors).await?,
+            (Request::Serve(request), _) => {
+                let (state, reply) = mount(daemon, request, descriptors).await;
+                if let State::View(served) = &state {
+                    *mounted = Some(Arc::clone(served));
+                }
+                frames.send(&reply).await?;
+                state
+            }
             (Request::Settle { directory, discard }, state) => {
                 let reply = settle(daemon, &state, directory, discard).await;
                 frames.send(&reply).await?;
@@ -109,21 +129,14 @@ async fn leaves(daemon: &Daemon, state: &State) {
 
 async fn mount(
     daemon: &Arc<Daemon>,
-    frames: &Frames,
     request: ViewRequest,
     descriptors: Vec<OwnedFd>,
-) -> Result<State, ConnectionError> {
+) -> (State, Reply) {
     let views = Arc::clone(&daemon.views);
     let serve = move || Ok(views.serve(request, ViewDescriptors::try_from(descriptors)?)?);
     match blocking(serve).await {
-        Ok(served) => {
-            frames.send(&Reply::Done).await?;
-            Ok(State::View(served))
-        }
-        Err(error) => {
-            frames.send(&Reply::Failed(error.to_string())).await?;
-            Ok(State::Idle)
-        }
+        Ok(served) => (State::View(served), Reply::Done),
+        Err(error) => (State::Idle, Reply::Failed(error.to_string())),
     }
 }
 

@@ -157,8 +157,10 @@ impl Views {
             let (path, error) = (lost.path.display(), &lost.error);
             tracing::error!(%path, %error, "a file is not there until the view is mounted again");
         }
-        if let (true, Some((_, journal))) = (failed.is_empty(), &served.journal) {
-            journal.remove();
+        match &served.journal {
+            Some((_, journal)) if failed.is_empty() => journal.remove(),
+            Some((path, _)) => self.remember(path, served),
+            None => {}
         }
         self.atlas.remove_view(served.device);
         let mut all = self.lock();
@@ -168,6 +170,27 @@ impl Views {
             self.atlas.forget(place);
         }
         served.ended.send_replace(true);
+    }
+
+    /// Takes care of a view whose command has gone without unmounting it. A lasting
+    /// one stays. The namespace of another ends with its last process, unless our
+    /// descriptors keep it alive; the view ends with it.
+    pub(crate) fn abandon(&self, served: &Served) {
+        let place = served.request.place;
+        if self.atlas.is_foreign(place) {
+            if let Err(error) = served.settle(false) {
+                tracing::error!(%error, directory = %served.request.directory, "a view is left behind");
+            }
+            self.atlas.forget(place);
+        }
+    }
+
+    /// Keeps what is left of a view until it is mounted again.
+    fn remember(&self, journal: &Path, served: &Served) {
+        let digests = served.view.digests().into_iter();
+        let pins = digests.map(|digest| self.store.pin(digest)).collect();
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.insert(journal.to_owned(), pins);
     }
 
     /// The view that a directory shows.

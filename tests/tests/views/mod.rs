@@ -2,6 +2,7 @@
 
 mod lifecycle;
 mod links;
+mod places;
 mod showing;
 mod survival;
 mod users;

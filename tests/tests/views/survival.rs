@@ -292,18 +292,20 @@ fn a_view_for_one_command_comes_back_with_the_next() {
     let run = |script: &str| {
         let run = Command::new([trial.sandbox().programs().control()]).arg("run").arg("--mount");
         let run = run.arg(trial.tree()).arg("--").arg("sh").arg("-euc").arg(script);
-        trial.sandbox().bare(trial.tree(), run).succeeded()
+        trial.sandbox().bare(trial.tree(), run)
     };
     let pids = trial.sandbox().daemons();
     let kills: Vec<_> = pids.iter().map(|pid| format!("kill -9 {pid}")).collect();
-    let _ = run(&format!(
+    let killed = run(&format!(
         "{} gcc -g -c a.c -o a.o; test -s a.o; here=$PWD; cd /; {}
          while grep -q \" $here fuse\" /proc/self/mounts; do sleep 0.02; done
          test -e $here/a.c; test ! -e $here/a.o",
         trial.sandbox().programs().launcher().display(),
         kills.join("; ")
     ));
-    let _ = run("test -s a.o; grep -q \" $PWD fuse\" /proc/self/mounts");
+    assert_eq!(killed.status.code(), Some(1), "{killed:?}");
+    assert!(killed.err().contains("the daemon has died"), "{killed:?}");
+    let _ = run("test -s a.o; grep -q \" $PWD fuse\" /proc/self/mounts").succeeded();
     let _ = trial.bare(&trial.line("$CC -g -c a.c -o a.o"));
     trial.assert_same_trees("the second run");
 }

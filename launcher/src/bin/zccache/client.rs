@@ -17,6 +17,15 @@ use zccache_launcher::daemon_link::{Connection, LinkError, connect_or_start};
 /// A command cannot do what it should.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
+    /// Files that a view showed are not in its directory.
+    #[error(
+        "files are missing in {0}: {1}; the next 'zccache mount' or 'zccache run --mount' of it \
+         shows them"
+    )]
+    Missing(PathBuf, Box<CommandError>),
+    /// The daemon that served a view was killed.
+    #[error("the daemon has died")]
+    Died,
     /// The settings do not say where the store is.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -41,6 +50,9 @@ pub(crate) enum CommandError {
     /// A view cannot be unmounted.
     #[error("cannot unmount {0}: {1}")]
     Unmount(PathBuf, io::Error),
+    /// A view cannot be reached below another mount.
+    #[error("{0} is covered by {1}, which was mounted later: unmount that first")]
+    Covered(PathBuf, PathBuf),
     /// A view is in use.
     #[error("{0} is in use: leave it in every shell and close its files, then try again")]
     Busy(PathBuf),

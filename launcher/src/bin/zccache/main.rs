@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod doctor;
+mod ground;
 mod keeper;
 mod mount;
 mod obstacle;

@@ -18,8 +18,8 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request, Settled, ViewRequest, socket};
 
 use crate::client::{Client, CommandError};
-use crate::keeper;
 use crate::obstacle::Obstacle;
+use crate::{ground, keeper};
 use zccache_launcher::launch::surroundings;
 
 /// A mounted view and the connection that stands for it.
@@ -55,6 +55,9 @@ fn is_for_everybody() -> bool {
 pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandError> {
     let directory = absolute(directory)?;
     let mut client = Client::connect()?.ok_or(CommandError::NoDaemon)?;
+    if let Some(cover) = covering(&directory) {
+        return Err(CommandError::Covered(directory, cover));
+    }
     let settled = settle(&mut client, Some(OsBytes::from(directory.as_path())), discard)?;
     detach_patiently(&directory).map_err(|error| match error.raw_os_error() {
         Some(libc::EBUSY) => CommandError::Busy(directory.clone()),
@@ -109,6 +112,7 @@ pub(crate) fn mount(
 ) -> Result<Mounted, CommandError> {
     let directory = absolute(directory)?;
     let failed = |obstacle: Obstacle| CommandError::Mount(directory.clone(), obstacle);
+    ground::examine(&directory).map_err(failed)?;
     let no_directory = |errno: Errno| CommandError::Directory(directory.clone(), errno.into());
     let lower = open_path(&directory).map_err(no_directory)?;
     let fuse = mount_fuse(&directory, shared).map_err(failed)?;
@@ -144,7 +148,7 @@ pub(crate) fn try_out() -> Result<(), Obstacle> {
     tried
 }
 
-fn absolute(directory: &Path) -> Result<PathBuf, CommandError> {
+pub(crate) fn absolute(directory: &Path) -> Result<PathBuf, CommandError> {
     let failed = |error| CommandError::Directory(directory.to_owned(), error);
     // A view whose daemon is gone cannot be looked at, but still be named.
     match std::fs::canonicalize(directory) {
@@ -270,6 +274,15 @@ pub(crate) fn bury_all() {
 pub(crate) fn is_view(directory: &Path) -> bool {
     let shown = mounts().into_iter().rfind(|(point, _)| point.as_path() == directory);
     shown.is_some_and(|(_, ours)| ours)
+}
+
+/// What was mounted over a directory above a view, after it: the kernel does not
+/// find the view any more.
+fn covering(view: &Path) -> Option<PathBuf> {
+    let points: Vec<OsBytes> = mounts().into_iter().map(|(point, _)| point).collect();
+    let place = points.iter().rposition(|point| point.as_path() == view)?;
+    let covers = |point: &&OsBytes| view.starts_with(point.as_path());
+    points[place + 1..].iter().rfind(covers).map(|point| point.as_path().to_owned())
 }
 
 /// Everything that is mounted, in order, and whether it is a view of this store

@@ -3,13 +3,22 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
 /// Why a view cannot be mounted; each in one line, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Obstacle {
+    /// The directory is `/`.
+    #[error("everything is in it; name a build directory")]
+    Root,
+    /// The directory is one of `/proc`, `/dev` and their like.
+    #[error("what is in it are no files on a disk; name a build directory")]
+    NoFiles,
+    /// The directory holds the store or lies in it.
+    #[error("the store {0} has to be reached without a view; name another directory")]
+    Store(PathBuf),
     /// `/dev/fuse` does not exist.
     #[error(
         "there is no /dev/fuse; run `modprobe fuse` as root, or give the container --device /dev/fuse"

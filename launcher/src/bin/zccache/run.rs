@@ -1,6 +1,7 @@
 //! `zccache run`: one command with the cache in front of its compilers, and
 //! with views that nobody else sees.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
@@ -20,46 +21,123 @@ use zccache_core::protocol::{Reply, Request};
 use zccache_core::stats::Counters;
 
 use crate::client::{Client, CommandError};
-use crate::keeper::{self, bury};
-use crate::mount::{Mounted, detach, mount, settle};
+use crate::keeper::{self, End};
+use crate::mount::{Mounted, absolute, detach, mount, settle};
 use crate::obstacle::Obstacle;
 use crate::process::process_descriptor;
 use crate::show;
 
-/// Runs a command; ends with its status.
+/// Runs a command; ends with its status, unless files of its views are lost.
 pub(crate) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, CommandError> {
     let session = format!("run-{}-{}", std::process::id(), seconds());
     let mut counters = Client::connect_or_start()?;
-    let mut views = mount_all(mounts)?;
+    let mut views = Views::mount(mounts)?;
     let child = start(command, &session)?;
-    let status = wait(child, &mut views).map_err(CommandError::System)?;
-    for view in views {
-        dismantle(view)?;
-    }
+    let status = views.wait(child).map_err(CommandError::System)?;
+    let complete = views.dismantle();
     let request = Request::Stats { session: Some(OsBytes::from(session.as_str())), zero: true };
     if let Ok(Reply::Stats(counted)) = counters.ask(&request, &[]) {
         summarise(&counted);
     }
-    Ok(exit_code(status))
+    Ok(if status.success() && !complete { ExitCode::FAILURE } else { exit_code(status) })
 }
 
-/// Mounts what can be mounted. Where that is not possible the command runs all
-/// the same, and outputs are put in place.
-fn mount_all(directories: &[PathBuf]) -> Result<Vec<Mounted>, CommandError> {
-    // Connections come first: a user namespace hides who we are.
-    let clients: Vec<Client> =
-        directories.iter().map(|_| Client::connect_or_start()).collect::<Result<_, _>>()?;
-    if directories.is_empty() {
-        return Ok(Vec::new());
+/// The views of the command, each after those in which it lies.
+struct Views {
+    mounted: Vec<Mounted>,
+    /// Whether all that the views have shown is there without them.
+    complete: bool,
+}
+
+impl Views {
+    /// Mounts what can be mounted. Where that is not possible the command runs
+    /// all the same, and outputs are put in place.
+    fn mount(directories: &[PathBuf]) -> Result<Self, CommandError> {
+        let mut views = Self { mounted: Vec::new(), complete: true };
+        // Paths are in order of their components.
+        let directories: BTreeSet<PathBuf> =
+            directories.iter().filter_map(|directory| or_warn(absolute(directory))).collect();
+        // Connections come first: a user namespace hides who we are.
+        let clients: Vec<Client> =
+            directories.iter().map(|_| Client::connect_or_start()).collect::<Result<_, _>>()?;
+        if directories.is_empty() {
+            return Ok(views);
+        }
+        if let Err(error) = enter_private_namespace() {
+            warn(&CommandError::Namespace(Obstacle::of_namespace(error)));
+            return Ok(views);
+        }
+        let mount =
+            |(client, directory): (Client, &PathBuf)| or_warn(mount(client, directory, false));
+        views.mounted.extend(clients.into_iter().zip(&directories).filter_map(mount));
+        Ok(views)
     }
-    if let Err(error) = enter_private_namespace() {
-        warn(&CommandError::Namespace(Obstacle::of_namespace(error)));
-        return Ok(Vec::new());
+
+    /// Waits for the command. Signals of the terminal are the command's; a view
+    /// whose daemon dies meanwhile is taken away at once.
+    fn wait(&mut self, mut child: Child) -> io::Result<ExitStatus> {
+        for terminal in [Signal::SIGINT, Signal::SIGQUIT] {
+            // SAFETY: SIG_IGN runs no code.
+            unsafe { signal(terminal, SigHandler::SigIgn) }?;
+        }
+        let pidfd = process_descriptor(child.id())?;
+        loop {
+            let watch = |end| PollFd::new(end, PollFlags::POLLIN);
+            let mut ends = vec![watch(pidfd.as_fd())];
+            ends.extend(self.mounted.iter().map(|view| watch(view.client.as_fd())));
+            match poll(&mut ends, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                other => other?,
+            };
+            let ended: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
+            if ended[0] {
+                return child.wait();
+            }
+            self.bury(&ended[1..])?;
+        }
     }
-    let mount = |(client, directory): (Client, &PathBuf)| {
-        mount(client, directory, false).map_err(|error| warn(&error)).ok()
-    };
-    Ok(clients.into_iter().zip(directories).filter_map(mount).collect())
+
+    /// Takes away the views of which it is told that they have ended.
+    fn bury(&mut self, ended: &[bool]) -> io::Result<()> {
+        for (place, _) in ended.iter().enumerate().rev().filter(|(_, ended)| **ended) {
+            let mut view = self.mounted.remove(place);
+            if keeper::end(&mut view)? == End::Death {
+                self.miss(&view, CommandError::Died);
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmounts all, leaving real files behind; returns whether none is missing.
+    fn dismantle(mut self) -> bool {
+        let mut mounted = std::mem::take(&mut self.mounted);
+        // When a connection ends, the daemon lets go of the namespace of all views.
+        for view in mounted.iter_mut().rev() {
+            if let Err(error) = settle(&mut view.client, None, false) {
+                self.miss(view, error);
+            }
+            if !keeper::bury(&view.directory)
+                && let Err(error) = take_away(&view.directory)
+            {
+                // It ends with our namespace.
+                eprintln!("zccache: {}", CommandError::Unmount(view.directory.clone(), error));
+            }
+        }
+        self.complete
+    }
+
+    fn miss(&mut self, view: &Mounted, cause: CommandError) {
+        self.complete = false;
+        eprintln!("zccache: {}", CommandError::Missing(view.directory.clone(), cause.into()));
+    }
+}
+
+fn take_away(directory: &Path) -> io::Result<()> {
+    detach(directory, MntFlags::empty()).or_else(|_| detach(directory, MntFlags::MNT_DETACH))
+}
+
+fn or_warn<T>(result: Result<T, CommandError>) -> Option<T> {
+    result.map_err(|error| warn(&error)).ok()
 }
 
 fn warn(error: &CommandError) {
@@ -146,51 +224,6 @@ fn beside_us(program: &str) -> io::Result<PathBuf> {
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display())))
         }
     }
-}
-
-/// Waits for the command. Signals of the terminal are the command's; a view
-/// whose daemon dies meanwhile is taken away at once.
-fn wait(mut child: Child, views: &mut [Mounted]) -> io::Result<ExitStatus> {
-    for terminal in [Signal::SIGINT, Signal::SIGQUIT] {
-        // SAFETY: SIG_IGN runs no code.
-        unsafe { signal(terminal, SigHandler::SigIgn) }?;
-    }
-    let pidfd = process_descriptor(child.id())?;
-    let mut watched: Vec<&mut Mounted> = views.iter_mut().collect();
-    loop {
-        let mut ends = vec![PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        ends.extend(watched.iter().map(|view| PollFd::new(view.client.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut ends, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => continue,
-            other => other?,
-        };
-        let ended: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
-        if ended[0] {
-            return child.wait();
-        }
-        let mut ended = ended[1..].iter();
-        let mut remaining = Vec::new();
-        for view in watched {
-            match ended.next() {
-                Some(true) => {
-                    let _ended = keeper::end(view)?;
-                }
-                _ => remaining.push(view),
-            }
-        }
-        watched = remaining;
-    }
-}
-
-fn dismantle(mut view: Mounted) -> Result<(), CommandError> {
-    if let Err(error) = settle(&mut view.client, None, false) {
-        bury(&view.directory);
-        eprintln!("zccache: files that only a view showed may be missing: {error}");
-        return Ok(());
-    }
-    let unmounted = detach(&view.directory, MntFlags::empty())
-        .or_else(|_| detach(&view.directory, MntFlags::MNT_DETACH));
-    unmounted.map_err(|error| CommandError::Unmount(view.directory.clone(), error))
 }
 
 fn summarise(counters: &Counters) {

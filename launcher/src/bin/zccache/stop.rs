@@ -1,5 +1,6 @@
 //! Stopping the daemon, and starting it again.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,7 @@ pub(crate) fn stop() -> Result<(), CommandError> {
     let Some(mut client) = Client::connect()? else { return Ok(()) };
     let status = client.status()?;
     refuse_private(&status)?;
-    for view in lasting_views(&status) {
-        mount::unmount(&view, false)?;
-    }
+    unmount_all(&mut client, &mut VecDeque::new())?;
     end(client, &status)
 }
 
@@ -36,16 +35,8 @@ pub(crate) fn restart() -> Result<(), CommandError> {
     };
     let status = wait_for_compilers(&mut client)?;
     refuse_private(&status)?;
-    let mut unmounted = Vec::new();
-    let mut result = Ok(());
-    for view in lasting_views(&status) {
-        result = mount::unmount(&view, false);
-        if result.is_err() {
-            break;
-        }
-        unmounted.push(view);
-    }
-    let result = result.and_then(|()| end(client, &status));
+    let mut unmounted = VecDeque::new();
+    let result = unmount_all(&mut client, &mut unmounted).and_then(|()| end(client, &status));
     if result.is_ok() {
         Client::connect_or_start()?;
     }
@@ -82,9 +73,20 @@ fn refuse_private(status: &Status) -> Result<(), CommandError> {
     }
 }
 
-fn lasting_views(status: &Status) -> Vec<PathBuf> {
-    let lasting = status.views.iter().filter(|view| !view.private);
-    lasting.map(|view| view.directory.as_path().to_owned()).collect()
+/// Unmounts the lasting views. What has been unmounted is noted in the order in
+/// which it is to be mounted again.
+fn unmount_all(client: &mut Client, unmounted: &mut VecDeque<PathBuf>) -> Result<(), CommandError> {
+    // The last may cover others, which the daemon tells of once they are seen again.
+    while let Some(view) = last_view(&client.status()?) {
+        mount::unmount(&view, false)?;
+        unmounted.push_front(view);
+    }
+    Ok(())
+}
+
+fn last_view(status: &Status) -> Option<PathBuf> {
+    let last = status.views.iter().rfind(|view| !view.private);
+    last.map(|view| view.directory.as_path().to_owned())
 }
 
 fn end(mut client: Client, status: &Status) -> Result<(), CommandError> {
