@@ -18,7 +18,7 @@ pub(crate) const OF_THE_FILE: &[u8] = b"__TIMESTAMP__";
 /// A name may be put together of pieces, by pasting (`##`) or across spliced
 /// lines. Of two pieces one is so long that it means nothing else. Of more, the
 /// first or the last is so long, or a word of underscores (an **edge**) that is
-/// pasted to something, with pieces between (**middles**). Pieces of one letter are
+/// pasted to something or an argument, with pieces between (**middles**). Pieces of one letter are
 /// not told from other words, so a name made of nothing else passes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct TimeWords(u8);
@@ -143,14 +143,20 @@ fn kind_of(word: &[u8]) -> u8 {
     }
 }
 
-/// Whether a word between these texts may be the beginning or end of another: two
-/// underscores, which mean nothing else, or one that is beside `##`, or cut by a
-/// spliced line, on one side. Between two names, or as an argument, it is common.
+/// Whether a word between these texts may be the beginning or end of another: one
+/// or two underscores that are pasted to something on one side, or two that are an
+/// argument or what a macro stands for. Between two names, one is common.
 fn is_edge(word: &[u8], before: &[u8], after: &[u8]) -> bool {
-    let before = before.trim_ascii_end();
-    let follows = [&b"#"[..], b"%:", b"\\", b"??/"].iter().any(|end| before.ends_with(end));
-    let goes_on = after.trim_ascii_start().first().is_some_and(|next| b"#%\\?".contains(next));
-    word == b"__" || (word == b"_" && follows != goes_on)
+    if !matches!(word, b"_" | b"__") {
+        return false;
+    }
+    let (before, rest, after) = (before.trim_ascii_end(), after, after.trim_ascii_start());
+    let follows = before.ends_with(b"#") || before.ends_with(b"%:");
+    let goes_on = after.starts_with(b"#") || after.starts_with(b"%:");
+    let is_argument = before.last().is_some_and(|byte| b"(,".contains(byte))
+        && after.first().is_some_and(|byte| b"),".contains(byte));
+    let line_ends = rest.iter().find(|byte| **byte != b' ').is_none_or(|byte| *byte == b'\n');
+    follows != goes_on || ((is_argument || line_ends) && word == b"__")
 }
 
 /// The text with every line that ends in a backslash, or its trigraph, joined to
