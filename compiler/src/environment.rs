@@ -104,6 +104,36 @@ pub fn whole(invocation: &Invocation) -> Digest {
     hasher.finish()
 }
 
+/// The entries of the environment that can matter to some program, each with its
+/// name and whether compilers are known to read it, in the order of their names.
+#[must_use]
+pub fn telling(invocation: &Invocation) -> Vec<Variable<'_>> {
+    let counts = |name: &[u8]| {
+        !NOISE.iter().any(|noise| noise.as_bytes() == name) && !name.starts_with(b"ZCCACHE_")
+    };
+    let split = |entry| {
+        let name = name_of(entry);
+        let value = entry.as_bytes().get(name.len() + 1..)?;
+        let of_compilers = is_of_compilers(entry) || name == WIDTH || name == DIRECTORY;
+        counts(name).then_some(Variable { name, value, of_compilers })
+    };
+    let mut variables: Vec<_> = invocation.environment.iter().filter_map(split).collect();
+    variables.sort_by_key(|variable| variable.name);
+    variables.dedup_by_key(|variable| variable.name);
+    variables
+}
+
+/// A variable of the environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Variable<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
+    /// Whether compilers are known to read it.
+    pub of_compilers: bool,
+}
+
 /// The width that messages for a terminal are laid out for, where it is set.
 const WIDTH: &[u8] = b"COLUMNS";
 

@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod clock;
 mod cpu;
 pub mod environment;
+pub mod outputs;
 pub mod plan;
 pub mod program;
 pub mod relocation;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Rooted, Stamp, Template};
+use crate::{Digest, OsBytes, Rooted, Stamp, Template};
 
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -181,4 +181,6 @@ pub struct Entry {
     pub made: Stamp,
     /// How long the compiler ran, in microseconds; what a hit saves.
     pub cost: u64,
+    /// The root of the checkout in which it ran; empty if there was none.
+    pub checkout: OsBytes,
 }

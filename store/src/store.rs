@@ -131,6 +131,18 @@ impl Store {
         }
     }
 
+    /// Removes an entry, one of [`Store::candidates`], and the blobs that it alone
+    /// names. An entry that is gone already is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or what the index or the file system says.
+    pub fn discard(&self, key: &InvocationKey, entry: &Arc<Entry>) -> Result<(), StoreError> {
+        match self.shared.id_of(key, entry) {
+            Some(id) => self.ask(|reply| Job::Discard(id, reply)).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// The digest of the file that had this identity when its digest was
     /// remembered. Whether the identity can be trusted
     /// ([`Identity::is_racy_at`]) is for the caller to judge.

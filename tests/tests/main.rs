@@ -16,6 +16,7 @@ mod links;
 mod outputs;
 mod projects;
 mod view;
+mod why;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
 /// one, with gcc and with clang.

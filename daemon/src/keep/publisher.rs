@@ -10,13 +10,16 @@ use std::thread::JoinHandle;
 
 use nix::sys::stat::fstat;
 use zccache_compiler::Plan;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Ended, Report, WrittenFile};
+use zccache_core::settings::is_on;
 use zccache_core::{
-    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, Output, Reason, Root,
-    Rooted, limits,
+    CompileResult, Content, Entry, Identity, Invocation, InvocationKey, OsBytes, Output, Reason,
+    Root, Rooted, limits,
 };
 use zccache_store::{Staged, Store};
 
+use super::comparison::{Suspect, compare, same_world};
 use super::publication::{Backlog, Publication};
 use super::reach::Reach;
 use super::sift::sift;
@@ -36,6 +39,8 @@ pub(crate) struct Job {
     /// Device numbers of the views when the run began.
     pub(crate) views: Vec<u64>,
     pub(crate) publication: Publication,
+    /// The entry that the result is to be compared with, if any.
+    pub(crate) suspect: Option<Suspect>,
 }
 
 /// How many reports may wait to be looked at.
@@ -63,8 +68,8 @@ impl Publisher {
 
     /// Takes a run, or abandons it at once when too much waits already.
     pub(crate) fn submit(&self, mut job: Job) {
-        if let Err(reason) = admit(&job.report) {
-            return job.publication.abandon(reason);
+        if let Err(refusal) = admit(&job) {
+            return job.publication.abandon(refusal);
         }
         let bytes = job.report.outputs.iter().map(|output| output.identity.size).sum();
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
@@ -99,12 +104,17 @@ impl Drop for Publisher {
 }
 
 /// What the report alone says against keeping the run.
-fn admit(report: &Report) -> Result<(), Reason> {
+fn admit(job: &Job) -> Result<(), Refusal> {
+    let report = &job.report;
+    if let Some(reason) = report.unobservable {
+        return Err(Refusal { reason, path: report.culprit.clone() });
+    }
     match report.ended {
-        _ if report.unobservable.is_some() => report.unobservable.map_or(Ok(()), Err),
-        Ended::Signal(_) => Err(Reason::KilledBySignal),
+        Ended::Signal(_) => Err(Reason::KilledBySignal.into()),
         Ended::Exit(0) => Ok(()),
-        Ended::Exit(_) => Err(Reason::CompilerFailed),
+        // That it succeeded before, from the same inputs, is a difference.
+        Ended::Exit(_) if job.suspect.is_some() => Ok(()),
+        Ended::Exit(_) => Err(Reason::CompilerFailed.into()),
     }
 }
 
@@ -130,9 +140,9 @@ impl Worker {
     fn keep(&self, job: Job) {
         let awaited = job.publication.is_awaited();
         match self.seal(&job) {
-            Err(reason) => job.publication.abandon(reason),
+            Err(refusal) => job.publication.abandon(refusal),
             Ok(Sealed { key, entry, blobs }) => {
-                let publication = job.publication;
+                let Some(publication) = self.confront(job, &entry) else { return };
                 let done = move |outcome: Result<(), zccache_store::StoreError>| match outcome {
                     Ok(()) => publication.visible(),
                     Err(error) => {
@@ -149,8 +159,37 @@ impl Worker {
         }
     }
 
+    /// Compares a result with the one that would have been served, if there was
+    /// one, and removes that if it is wrong. The publication goes on where there
+    /// was none, or where the inputs have changed since.
+    fn confront(&self, job: Job, now: &Entry) -> Option<Publication> {
+        let Job { suspect, publication, root, invocation, plan, .. } = job;
+        let Some(Suspect { key, entry }) = suspect else { return Some(publication) };
+        if !same_world(&entry.trace, &now.trace, &root) {
+            let refused = match now.result.status {
+                0 if !is_on(invocation.variable(b"ZCCACHE_READONLY")) => return Some(publication),
+                0 => Reason::ReadOnly,
+                _ => Reason::CompilerFailed,
+            };
+            publication.abandon(refused);
+            return None;
+        }
+        let deviation = compare(&entry.result, &now.result, &root);
+        if deviation.is_none() {
+            self.store.used(&key, &entry);
+            publication.confirm();
+            return None;
+        }
+        tracing::error!(key = %key.0, here = %plan.here.0, ?deviation, "a wrong result was kept");
+        if let Err(error) = self.store.discard(&key, &entry) {
+            tracing::error!(%error, "the wrong result cannot be removed");
+        }
+        publication.differ(deviation);
+        None
+    }
+
     /// The entry of a run, its inputs and outputs unchanged since it ended.
-    fn seal(&self, job: &Job) -> Result<Sealed, Reason> {
+    fn seal(&self, job: &Job) -> Result<Sealed, Refusal> {
         let sealer = Sealer {
             scene: Scene { root: &job.root, namespace: &job.namespace },
             contents: &self.contents,
@@ -160,7 +199,7 @@ impl Worker {
         let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
         let clock = if fixed { None } else { clock(&job.invocation, &job.report, made) };
         if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
-            return Err(Reason::TimeMacro);
+            return Err(time_told(job, &sealer, None));
         }
         let mut reach = Reach::new(job);
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
@@ -174,11 +213,11 @@ impl Worker {
                 opened = job.namespace.open(written.path.as_path());
                 opened.as_ref().map_err(|_| Reason::OutputChanged)?.as_fd()
             };
-            unchanged(&sealer, written, file)?;
+            unchanged(&sealer, written, file).map_err(|reason| reason.at(&written.path))?;
             let sifted =
                 sift(file, clock.as_ref(), &job.root).map_err(|_| Reason::OutputChanged)?;
             if sifted.tells_time {
-                return Err(Reason::TimeMacro);
+                return Err(time_told(job, &sealer, Some(&written.path)));
             }
             let length = written.identity.size;
             let short = length <= limits::DEPFILE_BYTES;
@@ -187,17 +226,20 @@ impl Worker {
                 Some((text, breaks)) => Content::Depfile { text, breaks },
                 None => self.content(written, file, &mut blobs)?,
             };
-            unchanged(&sealer, written, file)?;
+            unchanged(&sealer, written, file).map_err(|reason| reason.at(&written.path))?;
             let path = Rooted::new(&written.path, &job.root);
             outputs.push(Output { path, mode: written.mode, manner: written.manner, content });
         }
-        let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
+        let Ended::Exit(status) = job.report.ended else {
+            return Err(Reason::KilledBySignal.into());
+        };
         let (trace, remarks) = sealer.trace(&job.invocation, &job.report.sightings)?;
         let streams = reach.messages(&job.report.streams, &job.invocation);
         let names_root = || sealer.inputs_name_root(&job.report.sightings);
         let key = reach.key(&trace, remarks, names_root);
         let result = CompileResult { status, streams, outputs };
-        let entry = Entry { trace, result, made, cost: job.report.cost };
+        let checkout = OsBytes::from(job.root.as_bytes());
+        let entry = Entry { trace, result, made, cost: job.report.cost, checkout };
         Ok(Sealed { key, entry, blobs })
     }
 
@@ -219,6 +261,15 @@ impl Worker {
         let digest = staged.digest();
         blobs.push(staged);
         Ok(Content::Blob { digest, length })
+    }
+}
+
+/// The refusal of a result that tells the time: the input that mentions it is
+/// named, else the output that holds it.
+fn time_told(job: &Job, sealer: &Sealer<'_>, output: Option<&OsBytes>) -> Refusal {
+    match sealer.trace(&job.invocation, &job.report.sightings) {
+        Err(refusal) if refusal.reason == Reason::TimeMacro => refusal,
+        _ => Refusal { reason: Reason::TimeMacro, path: output.cloned() },
     }
 }
 

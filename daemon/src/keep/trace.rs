@@ -7,6 +7,7 @@ use std::path::Path;
 use zccache_compiler::environment;
 use zccache_compiler::program::{self, Epoch};
 use zccache_core::entry::Twins;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
     Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
@@ -43,19 +44,23 @@ impl Sealer<'_> {
         &self,
         invocation: &Invocation,
         sightings: &[Sighting],
-    ) -> Result<(Trace, Remarks), Reason> {
+    ) -> Result<(Trace, Remarks), Refusal> {
         let root = self.scene.root;
         let mut remarks = Remarks::default();
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
         let mut unknown_program = false;
-        let mut mentions_time = false;
+        let mut mentions_time = None;
         for sighting in sightings {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
-                    let (digest, traits) = self.file(sighting, identity)?;
-                    mentions_time |= traits.mentions_time;
+                    let (digest, traits) = self
+                        .file(sighting, identity)
+                        .map_err(|reason| reason.at(&sighting.path))?;
+                    if traits.mentions_time {
+                        mentions_time.get_or_insert(&sighting.path);
+                    }
                     unknown_program |= *executed && !(traits.is_elf && self.is_known(path));
                     if !is_of_the_system(path, root) {
                         remarks.own_path |= traits.own_path;
@@ -66,7 +71,9 @@ impl Sealer<'_> {
                     }
                     Expected::File { digest, executable: *executable }
                 }
-                Seen::Directory { identity, listed: true } => self.listing(path, identity)?,
+                Seen::Directory { identity, listed: true } => {
+                    self.listing(path, identity).map_err(|reason| reason.at(&sighting.path))?
+                }
                 Seen::Directory { .. } => Expected::Directory,
                 Seen::Absent => Expected::Absent,
                 Seen::Symlink(target) => {
@@ -79,8 +86,10 @@ impl Sealer<'_> {
             let path = Rooted::new(&sighting.path, root);
             observations.push(Observation { path, follow: sighting.follow, expected });
         }
-        if mentions_time && !self.has_fixed_clock(invocation, sightings) {
-            return Err(Reason::TimeMacro);
+        if let Some(path) = mentions_time
+            && !self.has_fixed_clock(invocation, sightings)
+        {
+            return Err(Reason::TimeMacro.at(path));
         }
         let environment = unknown_program.then(|| environment::whole(invocation));
         Ok((Trace { observations, twins: twins(&files), environment }, remarks))

@@ -10,6 +10,7 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::Status;
 use zccache_store::Store;
 
+use crate::chronicle::Chronicle;
 use crate::keep::{Flights, Publisher};
 use crate::ledger::Ledger;
 use crate::views::Views;
@@ -25,6 +26,7 @@ pub(crate) struct Daemon {
     pub(crate) flights: Flights,
     pub(crate) publisher: Publisher,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) chronicle: Chronicle,
     pub(crate) views: Arc<Views>,
     started: Instant,
     /// Seconds after `started` at which the last request came.
@@ -36,6 +38,7 @@ impl Daemon {
         let atlas = Arc::new(Atlas::new()?);
         let contents = Arc::new(Contents::new(Arc::clone(&store)));
         Ok(Self {
+            chronicle: Chronicle::open(directory.join("verdicts")),
             directory,
             atlas: Arc::clone(&atlas),
             contents: Arc::clone(&contents),

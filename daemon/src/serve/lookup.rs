@@ -8,35 +8,39 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use zccache_compiler::relocation::depfile;
 use zccache_compiler::response::ResponseFiles;
-use zccache_compiler::{Plan, environment, plan};
+use zccache_compiler::{Plan, outputs, plan};
 use zccache_core::entry::{Chunk, Manner, Message};
+use zccache_core::protocol::explanation::{Cause, Told};
 use zccache_core::protocol::{Delivery, Hit, Reply, Source, Verdict};
 use zccache_core::settings::is_on;
 use zccache_core::{
-    CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, Root, limits,
+    CompileResult, Content, Entry, Invocation, InvocationKey, OsBytes, Output, Reason, Root, Stamp,
+    limits,
 };
 use zccache_fs::{Look, ProjectedBytes, Projection, View};
 
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
-use crate::keep::{Boarding, Job, Publication, landed};
+use super::search::Search;
+use crate::keep::{Boarding, Flight, Job, Publication, Suspect, landed};
 use crate::ledger::Session;
-use crate::world::{Found, Located, Namespace, Scene};
+use crate::world::{Found, Located, Namespace};
 
 /// An invocation under consideration.
 pub(crate) struct Case {
-    invocation: Box<Invocation>,
-    root: Root,
-    plan: Plan,
-    namespace: Arc<Namespace>,
-    session: Session,
+    pub(super) invocation: Box<Invocation>,
+    pub(super) root: Root,
+    pub(super) plan: Plan,
+    pub(super) namespace: Arc<Namespace>,
+    pub(super) session: Session,
     owner: (u32, u32),
 }
 
 /// An entry that may answer an invocation.
-struct Candidate {
-    key: InvocationKey,
-    entry: Arc<Entry>,
+#[derive(Clone)]
+pub(super) struct Candidate {
+    pub(super) key: InvocationKey,
+    pub(super) entry: Arc<Entry>,
 }
 
 /// The permission to run, and to report.
@@ -44,12 +48,14 @@ pub(crate) struct Ticket {
     case: Case,
     views: Vec<u64>,
     publication: Publication,
+    suspect: Option<Suspect>,
 }
 
 /// How a look-up ended.
 pub(crate) enum Answer {
-    /// Served; the case is kept in case the files cannot be put in place.
-    Hit(Box<Case>),
+    /// Served, with a result of this age; the case is kept in case the files
+    /// cannot be put in place.
+    Hit(Box<Case>, Stamp),
     /// To be run.
     Run(Box<Ticket>),
     /// Nothing more to do with it.
@@ -65,30 +71,30 @@ impl Daemon {
     ) -> Result<Answer, ConnectionError> {
         let session = invocation.variable(b"ZCCACHE_SESSION").map(OsBytes::from);
         let peer = frames.peer()?;
-        match self.open_case(invocation, session.clone(), (peer.uid(), peer.gid())) {
-            Ok(case) => self.decide(frames, case).await,
+        match self.assess(&invocation) {
+            Ok((namespace, root, plan)) => {
+                let owner = (peer.uid(), peer.gid());
+                let case = Case { invocation, root, plan, namespace, session, owner };
+                self.decide(frames, case).await
+            }
             Err(reason) => {
                 self.ledger.bypassed(&session, reason);
                 frames.send(&Reply::Verdict(Verdict::Bypass(reason))).await?;
+                self.remember_bypass(&invocation, reason, None);
                 Ok(Answer::Bypass)
             }
         }
     }
 
-    fn open_case(
-        &self,
-        invocation: Box<Invocation>,
-        session: Session,
-        owner: (u32, u32),
-    ) -> Result<Case, Reason> {
+    fn assess(&self, invocation: &Invocation) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
         if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
             return Err(Reason::Disabled);
         }
         let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
         let files = NamespaceFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
-        let root = namespace.root_of(&invocation);
-        let plan = plan(&invocation, &files, &root)?;
-        Ok(Case { invocation, root, plan, namespace, session, owner })
+        let root = namespace.root_of(invocation);
+        let plan = plan(invocation, &files, &root)?;
+        Ok((namespace, root, plan))
     }
 
     async fn decide(&self, frames: &Frames, case: Case) -> Result<Answer, ConnectionError> {
@@ -96,13 +102,23 @@ impl Daemon {
         let mut waiting = false;
         loop {
             let candidates = self.candidates(&case.plan);
-            if let Some((hit, descriptors)) = self.find(&case, &candidates) {
-                frames.send_with(&Reply::Verdict(Verdict::Hit(hit)), &descriptors).await?;
-                return Ok(Answer::Hit(Box::new(case)));
-            }
+            let cause = match self.search(&case, &candidates) {
+                Search::Serve(hit, descriptors, served) => {
+                    frames.send_with(&Reply::Verdict(Verdict::Hit(hit)), &descriptors).await?;
+                    self.remember_hit(&case, &served);
+                    return Ok(Answer::Hit(Box::new(case), served.entry.made));
+                }
+                Search::Verify(candidate) => {
+                    let flight = self.flights.join(case.plan.here);
+                    return self.let_verify(frames, case, flight, candidate).await;
+                }
+                Search::Nothing(cause) => cause,
+            };
             if is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
                 self.ledger.bypassed(&case.session, Reason::ReadOnly);
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
+                let looked_up = Some((&case, cause));
+                self.remember_bypass(&case.invocation, Reason::ReadOnly, looked_up);
                 return Ok(Answer::Bypass);
             }
             match self.flights.board(case.plan.here) {
@@ -111,8 +127,7 @@ impl Daemon {
                     if !same_entries(&candidates, &self.candidates(&case.plan)) {
                         continue;
                     }
-                    let publication = self.publication(flight, &case);
-                    return self.let_run(frames, case, publication).await;
+                    return self.let_run(frames, case, flight, cause).await;
                 }
                 Boarding::Follow(run) => {
                     if !waiting {
@@ -122,9 +137,8 @@ impl Daemon {
                     }
                     self.store.expedite();
                     if timeout_at(deadline, landed(run)).await.is_err() {
-                        let publication =
-                            self.publication(self.flights.join(case.plan.here), &case);
-                        return self.let_run(frames, case, publication).await;
+                        let flight = self.flights.join(case.plan.here);
+                        return self.let_run(frames, case, flight, cause).await;
                     }
                 }
             }
@@ -142,8 +156,10 @@ impl Daemon {
         keys.into_iter().flatten().flat_map(listed).collect()
     }
 
-    fn publication(&self, flight: crate::keep::Flight, case: &Case) -> Publication {
-        Publication::new(flight, case.session.clone(), Arc::clone(&self.ledger))
+    fn publication(&self, flight: Flight, case: &Case, told: Told) -> Publication {
+        let key = Some(case.plan.here);
+        let account = self.chronicle.account(&case.invocation, &case.root, key, told);
+        Publication::new(flight, case.session.clone(), Arc::clone(&self.ledger), account)
     }
 
     /// The files of a hit could not be put in place: the compiler must run.
@@ -151,51 +167,53 @@ impl Daemon {
         &self,
         frames: &Frames,
         case: Case,
+        made: Stamp,
     ) -> Result<Answer, ConnectionError> {
         self.ledger.count(&case.session, |counters| counters.hits -= 1);
-        let publication = self.publication(self.flights.join(case.plan.here), &case);
-        self.let_run(frames, case, publication).await
+        let flight = self.flights.join(case.plan.here);
+        self.let_run(frames, case, flight, Cause::Undeliverable { made }).await
     }
 
     async fn let_run(
         &self,
         frames: &Frames,
         case: Case,
-        publication: Publication,
+        flight: Flight,
+        cause: Cause,
     ) -> Result<Answer, ConnectionError> {
-        self.ledger.count(&case.session, |counters| counters.misses += 1);
+        let publication = self.publication(flight, &case, Told::Miss { cause, fate: None });
         let views = self.atlas.devices();
-        frames.send(&Reply::Verdict(Verdict::Run { views: views.clone() })).await?;
-        Ok(Answer::Run(Box::new(Ticket { case, views, publication })))
+        self.hand_out(frames, Ticket { case, views, publication, suspect: None }).await
     }
 
-    /// The first candidate that would be observed again now and can be delivered.
-    fn find(&self, case: &Case, candidates: &[Candidate]) -> Option<(Hit, Vec<OwnedFd>)> {
-        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
-            return None;
-        }
-        let mut whole = None;
-        let holds = |Candidate { entry, .. }: &&Candidate| {
-            let environment = entry.trace.environment.is_none_or(|digest| {
-                *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
-            });
-            let scene = Scene { root: &case.root, namespace: &case.namespace };
-            environment && self.verifier.holds(&entry.trace, scene, &self.contents)
-        };
-        let Candidate { key, entry } = candidates.iter().find(holds)?;
-        let delivered = self.deliver(case, &entry.result)?;
-        self.store.used(key, entry);
-        let bytes: u64 = entry.result.outputs.iter().map(|output| length(&output.content)).sum();
-        self.ledger.count(&case.session, |counters| {
-            counters.hits += 1;
-            counters.bytes_served += bytes;
-            counters.time_saved += entry.cost;
-        });
-        Some(delivered)
+    /// Has the compiler run although there is a result, to compare the two.
+    async fn let_verify(
+        &self,
+        frames: &Frames,
+        case: Case,
+        flight: Flight,
+        candidate: Candidate,
+    ) -> Result<Answer, ConnectionError> {
+        let told = Told::Verified { origin: candidate.origin(&case.root), fate: None };
+        let publication = self.publication(flight, &case, told);
+        let (views, suspect) = (self.atlas.devices(), Some(candidate.suspect()));
+        self.hand_out(frames, Ticket { case, views, publication, suspect }).await
+    }
+
+    async fn hand_out(&self, frames: &Frames, ticket: Ticket) -> Result<Answer, ConnectionError> {
+        self.ledger.count(&ticket.case.session, |counters| counters.misses += 1);
+        frames.send(&Reply::Verdict(Verdict::Run { views: ticket.views.clone() })).await?;
+        let files = outputs::guess(&ticket.case.invocation);
+        self.chronicle.enter(ticket.publication.account(), files);
+        Ok(Answer::Run(Box::new(ticket)))
     }
 
     /// Shows the outputs in their view, or hands them over to be put in place.
-    fn deliver(&self, case: &Case, result: &CompileResult) -> Option<(Hit, Vec<OwnedFd>)> {
+    pub(super) fn deliver(
+        &self,
+        case: &Case,
+        result: &CompileResult,
+    ) -> Option<(Hit, Vec<OwnedFd>)> {
         let chunk = |message: &Message| Chunk {
             stream: message.stream,
             bytes: message.text.at(&case.root),
@@ -264,7 +282,9 @@ impl Daemon {
         report: zccache_core::report::Report,
         descriptors: Vec<OwnedFd>,
     ) {
-        let Ticket { case, views, publication } = ticket;
+        let Ticket { case, views, publication, suspect } = ticket;
+        let made = report.outputs.iter().map(|output| output.path.clone());
+        self.chronicle.enter(publication.account(), made);
         let Case { invocation, root, plan, namespace, .. } = case;
         self.publisher.submit(Job {
             plan,
@@ -275,6 +295,7 @@ impl Daemon {
             namespace,
             views,
             publication,
+            suspect,
         });
     }
 }
@@ -304,7 +325,7 @@ fn same_entries(before: &[Candidate], now: &[Candidate]) -> bool {
     before.len() == now.len() && before.iter().zip(now).all(same)
 }
 
-fn length(content: &Content) -> u64 {
+pub(super) fn length(content: &Content) -> u64 {
     match content {
         Content::Inline(bytes) => bytes.len() as u64,
         Content::Depfile { text, .. } => text.len() as u64,

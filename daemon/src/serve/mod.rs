@@ -4,6 +4,8 @@ mod connection;
 mod daemon;
 mod frames;
 mod lookup;
+mod search;
+mod why;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -75,6 +77,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     daemon.views.settle_all();
     runtime.shutdown_timeout(HEARTBEAT);
     daemon.store.save_counters(&daemon.ledger.read(None, false));
+    daemon.chronicle.save();
     Ok(served?)
 }
 

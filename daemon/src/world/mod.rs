@@ -11,4 +11,4 @@ mod walk;
 pub(crate) use atlas::Atlas;
 pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
-pub(crate) use verify::{Scene, Verifier, digest_of_names, kinship};
+pub(crate) use verify::{Divergence, Scene, Verifier, digest_of_names, kinship};

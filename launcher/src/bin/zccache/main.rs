@@ -8,6 +8,7 @@ mod mount;
 mod process;
 mod run;
 mod show;
+mod why;
 
 use std::process::ExitCode;
 

@@ -84,6 +84,12 @@ pub(crate) fn stats(
         return Ok(());
     }
     println!("{}", summary(&counters));
+    if counters.verified > 0 {
+        println!(
+            "{} hits compared with the compiler, {} differ",
+            counters.verified, counters.differing
+        );
+    }
     for (slug, count) in &counters.reasons {
         let reason = Reason::ALL.iter().find(|reason| reason.slug() == slug);
         let (number, sentence) =
@@ -126,12 +132,13 @@ pub(crate) fn settings(as_json: bool) {
     }
 }
 
-fn print_json(value: &Value) {
+/// Prints a value in a line.
+pub(crate) fn print_json(value: &Value) {
     println!("{value}");
 }
 
 /// A number of bytes for people.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let step = bytes.checked_ilog2().map_or(0, |bits| (bits / 10).min(4));
     #[expect(clippy::cast_precision_loss, reason = "one decimal for people")]

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 use zccache_core::entry::Manner;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
@@ -37,9 +38,9 @@ impl Ledger {
     ///
     /// # Errors
     /// The reason for which the run cannot be kept.
-    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Reason> {
+    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Refusal> {
         if let Some(reason) = self.trouble() {
-            return Err(reason);
+            return Err(reason.into());
         }
         let mut looks: Vec<(u32, Sighting)> = Vec::with_capacity(self.paths.len());
         let mut changes: Vec<(OsBytes, Change, bool)> = Vec::new();
@@ -55,10 +56,11 @@ impl Ledger {
         changes.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut outputs = Outputs::default();
         for (path, change, read) in changes {
-            judge(&path, &change, read)?;
-            if let Some(manner) = left_behind(&path, &change)? {
-                outputs.attach(path, manner, views)?;
-            }
+            let taken = judge(&path, &change, read).and_then(|()| {
+                let left = left_behind(&path, &change)?;
+                left.map_or(Ok(()), |manner| outputs.attach(path.clone(), manner, views))
+            });
+            taken.map_err(|reason| reason.at(&path))?;
         }
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
         Ok(Settled { sightings, outputs })
