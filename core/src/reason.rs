@@ -162,6 +162,9 @@ impl Reason {
             Self::StoreFailed => "see daemon.log in the store, and free some space",
             Self::LauncherGone | Self::Stopping => "compile again",
             Self::EscapedProcess => "let the compiler or its wrapper wait for what it starts",
+            Self::PrivatePath => {
+                "keep the wrapper from its terminal and descriptors; bash opens /dev/tty, sh need not"
+            }
             Self::Network => "keep the wrapper around the compiler from using the network",
             Self::ResultDiffers => {
                 "find what the compiler or its wrapper uses that is no file: time, random numbers, a service"

@@ -186,6 +186,18 @@ fn a_side_effect(trial: &Trial) {
     told.tells("/result/reason/path", path(trial, "log"));
 }
 
+fn a_private_path(trial: &Trial) {
+    trial.file("a.c", "int f(void) { return 1; }\n");
+    trial.file("bin/gcc", "#!/bin/sh\ngcc \"$@\"\n: </dev/fd/0\n");
+    trial.edit(|root| {
+        fs::set_permissions(root.join("bin/gcc"), Permissions::from_mode(0o755)).expect("a mode");
+    });
+    trial.run_line("bin/gcc -c a.c -o a.o").abandoned(Reason::PrivatePath);
+    let told = why(trial, "a.o");
+    told.mentions("private to its process: /dev/fd/0 (214 private_path).");
+    told.tells("/result/reason/path", "/dev/fd/0");
+}
+
 fn a_bypass(trial: &Trial) {
     let line = sources(trial);
     trial.run_line(line).kept();
@@ -310,6 +322,7 @@ trials! {
     a_result_that_is_gone,
     a_result_that_is_never_kept,
     a_side_effect,
+    a_private_path,
     a_bypass,
     a_file_by_other_names,
     nothing,
@@ -348,7 +361,7 @@ fn a_result_that_is_wrong_is_found_and_removed() {
         told.mentions("(320 result_differs).").tells("/result/state", "differs");
         told.tells("/result/paths", json!([path(trial, "a.o")]));
         let stats = sandbox.zccache(&["stats"]).succeeded().out();
-        assert!(stats.contains("1 hits compared with the compiler, 1 differ"), "{stats}");
+        assert!(stats.contains("1 compared with the compiler, 1 differ"), "{stats}");
         let log = fs::read_to_string(sandbox.store().join("daemon.log")).expect("a log");
         assert!(log.contains("a wrong result was kept"), "{log}");
         assert_ne!(compile("0"), kept, "what is wrong is gone");

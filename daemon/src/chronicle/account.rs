@@ -1,13 +1,12 @@
 //! One decision, with what is needed to compare its invocation with another.
 
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use zccache_compiler::environment;
 use zccache_core::protocol::explanation::{Fate, Told, Value};
 use zccache_core::{Digest, Invocation, InvocationKey, OsBytes, Root, Stamp};
-
-use crate::world::now;
 
 /// One decision.
 pub(crate) struct Account {
@@ -83,6 +82,13 @@ impl Environment {
     }
 }
 
+/// The time by the clock that does not tick: accounts are told apart by it.
+fn now() -> Stamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    Stamp { seconds, nanos: since.subsec_nanos() }
+}
+
 fn hash(value: &[u8]) -> u64 {
     let digest = Digest::of(value);
     u64::from_le_bytes(std::array::from_fn(|n| digest.as_bytes()[n]))
@@ -90,8 +96,7 @@ fn hash(value: &[u8]) -> u64 {
 
 impl Account {
     pub(super) fn new(summary: Summary, environment: Arc<Environment>, told: Told) -> Self {
-        let at = now().unwrap_or(Stamp { seconds: 0, nanos: 0 });
-        Self { at, summary, environment, told, fate: OnceLock::new() }
+        Self { at: now(), summary, environment, told, fate: OnceLock::new() }
     }
 
     pub(super) fn restored(

@@ -158,13 +158,101 @@ impl Recent {
         path.as_bytes().len() + self.latest.weight() + before
     }
 
-    /// Both accounts.
+    /// Both accounts, the older first.
     pub(crate) fn into_accounts(self) -> impl Iterator<Item = Arc<Account>> {
-        [Some(self.latest), self.before].into_iter().flatten()
+        [self.before, Some(self.latest)].into_iter().flatten()
     }
 
     /// Both accounts, the older first.
     pub(super) fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.before.iter().chain([&self.latest])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chronicle::explain;
+    use zccache_core::invocation::Place;
+    use zccache_core::protocol::explanation::{Cause, Earlier, Fate, InvocationChange};
+    use zccache_core::{Digest, Reason};
+
+    fn invocation(command: &str) -> Invocation {
+        Invocation {
+            argv: command.split(' ').map(OsBytes::from).collect(),
+            cwd: "/b".into(),
+            environment: vec!["PATH=/usr/bin".into(), "TOKEN=secret".into()],
+            umask: 0o022,
+            place: Place { namespace: 1, root_device: 1, root_inode: 1 },
+            terminals: [None, None],
+        }
+    }
+
+    fn decide(chronicle: &Chronicle, command: &str, file: &str) -> Arc<Account> {
+        let told = Told::Miss { cause: Cause::NoTrace(Earlier::Unknown), fate: None };
+        let key = Some(InvocationKey(Digest::of(command.as_bytes())));
+        let account = chronicle.account(&invocation(command), &Root::default(), key, told);
+        chronicle.enter(&account, [file.into()]);
+        account
+    }
+
+    fn earlier(chronicle: &Chronicle, name: &str) -> Earlier {
+        let [(_, Recent { latest, before })] = &chronicle.named(&[name.into()])[..] else {
+            panic!("not one file called {name}")
+        };
+        match explain(latest, before.as_ref()).told {
+            Told::Miss { cause: Cause::NoTrace(earlier), .. } => earlier,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_told_by_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("verdicts");
+        let chronicle = Chronicle::open(file.clone());
+        assert_eq!(decide(&chronicle, "cc -c a.c", "/b/a.o").fate(), None);
+        let failed = Fate::NotKept(Reason::CompilerFailed.into());
+        decide(&chronicle, "cc -O1 -c a.c", "/b/a.o").end(failed);
+        assert!(matches!(earlier(&chronicle, "a.o"), Earlier::Changed { .. }));
+        decide(&chronicle, "cc -O1 -c a.c", "/b/a.o");
+        let told = earlier(&chronicle, "a.o");
+        assert!(matches!(&told, Earlier::Same { fate: Some(_), .. }), "{told:?}");
+        chronicle.save();
+        assert_eq!(earlier(&Chronicle::open(file.clone()), "a.o"), told);
+        let mut bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"secret"));
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        assert!(Chronicle::open(file).named(&["a.o".into()]).is_empty());
+    }
+
+    #[test]
+    fn a_run_that_ends_late_is_not_taken_for_the_last() {
+        let chronicle = Chronicle::open("/nowhere".into());
+        let slow = decide(&chronicle, "cc -O2 -c a.c", "/b/guess.o");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        decide(&chronicle, "cc -c a.c", "/b/a.o");
+        chronicle.enter(&slow, ["/b/a.o".into()]);
+        let Earlier::Changed { changes, .. } = earlier(&chronicle, "a.o") else { panic!("same") };
+        let expected = InvocationChange::Arguments { before: vec!["-O2".into()], now: vec![] };
+        assert_eq!(changes, [expected]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let chronicle = Chronicle::open("/nowhere".into());
+        let command = format!("cc {}", "-Iinclude ".repeat(60));
+        let count = 3 * limits::VERDICT_BYTES / 1024;
+        for number in 0..count {
+            decide(&chronicle, &command, &format!("/b/{number}.o"));
+        }
+        let known =
+            |number: usize| !chronicle.named(&[format!("{number}.o").as_str().into()]).is_empty();
+        assert!(known(count - 1) && known(count - 3000) && !known(0));
+        let book = chronicle.book();
+        let weight: usize = book.recent().map(|(path, recent)| recent.weight(path)).sum();
+        assert!(weight <= limits::VERDICT_BYTES, "{weight}");
     }
 }

@@ -62,3 +62,66 @@ fn said(streams: &[Message], root: &Root) -> [Vec<u8>; 2] {
         messages.flat_map(|message| message.text.at(root)).collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zccache_core::entry::Manner;
+    use zccache_core::{Expected, Observation, Output, Rooted, Template};
+
+    fn result(status: u8, said: &[&str], outputs: &[(&str, u32, &str)]) -> CompileResult {
+        let message = |text: &&str| Message {
+            stream: Stream::Stderr,
+            text: Template::constant(text.as_bytes().to_vec()),
+        };
+        let output = |(path, mode, bytes): &(&str, u32, &str)| Output {
+            path: Rooted::Plain((*path).into()),
+            mode: *mode,
+            manner: Manner::InPlace,
+            content: Content::Inline(bytes.as_bytes().to_vec()),
+        };
+        CompileResult {
+            status,
+            streams: said.iter().map(message).collect(),
+            outputs: outputs.iter().map(output).collect(),
+        }
+    }
+
+    fn check(now: &CompileResult, status: bool, streams: bool, paths: &[&str]) {
+        let before = result(0, &["a warning"], &[("/a.o", 0o644, "x"), ("/a.d", 0o644, "y")]);
+        let paths = paths.iter().map(|path| OsBytes::from(*path)).collect();
+        let deviation = Deviation { status, streams, paths };
+        assert_eq!(compare(&before, now, &Root::default()), deviation);
+    }
+
+    #[test]
+    fn everything_that_the_caller_sees_is_compared() {
+        let (object, depfile) = (("/a.o", 0o644, "x"), ("/a.d", 0o644, "y"));
+        check(&result(0, &["a ", "warning"], &[depfile, object]), false, false, &[]);
+        check(&result(1, &[], &[]), true, true, &["/a.d", "/a.o"]);
+        check(&result(0, &["a warning"], &[object]), false, false, &["/a.d"]);
+        let more = ("/a.su", 0o644, "");
+        check(&result(0, &["a warning"], &[object, depfile, more]), false, false, &["/a.su"]);
+        let (mode, bytes) = (("/a.o", 0o600, "x"), ("/a.d", 0o644, "z"));
+        check(&result(0, &["a warning"], &[mode, bytes]), false, false, &["/a.d", "/a.o"]);
+    }
+
+    #[test]
+    fn runs_in_another_world_are_not_compared() {
+        let trace = |observations: &[(&str, Expected)]| {
+            let observation = |(path, expected): &(&str, Expected)| Observation {
+                path: Rooted::Plain((*path).into()),
+                follow: true,
+                expected: expected.clone(),
+            };
+            let observations = observations.iter().map(observation).collect();
+            Trace { observations, twins: Vec::new(), environment: None }
+        };
+        let root = Root::default();
+        let before = trace(&[("/a.h", Expected::Absent), ("/b", Expected::Directory)]);
+        let more = trace(&[("/a.h", Expected::Absent), ("/c", Expected::Directory)]);
+        let other = trace(&[("/a.h", Expected::Directory), ("/b", Expected::Directory)]);
+        assert!(same_world(&before, &more, &root));
+        assert!(!same_world(&before, &other, &root));
+    }
+}

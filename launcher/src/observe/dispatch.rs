@@ -80,7 +80,11 @@ impl Dispatcher {
             return;
         }
         if let Err(reason) = self.interpret(call) {
-            self.ledger.refuse(reason);
+            let private = |path: &&CStr| privacy(path.to_bytes()) != Privacy::Public;
+            match self.first.path().filter(private) {
+                Some(path) if reason == Reason::PrivatePath => self.ledger.refuse_at(reason, path),
+                _ => self.ledger.refuse(reason),
+            }
         }
     }
 

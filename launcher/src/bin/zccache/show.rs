@@ -84,12 +84,6 @@ pub(crate) fn stats(
         return Ok(());
     }
     println!("{}", summary(&counters));
-    if counters.verified > 0 {
-        println!(
-            "{} hits compared with the compiler, {} differ",
-            counters.verified, counters.differing
-        );
-    }
     for (slug, count) in &counters.reasons {
         let reason = Reason::ALL.iter().find(|reason| reason.slug() == slug);
         let (number, sentence) =
@@ -104,8 +98,14 @@ pub(crate) fn summary(counters: &Counters) -> String {
     let looked = counters.hits + counters.misses;
     #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
     let rate = if looked == 0 { 0.0 } else { counters.hits as f64 * 100.0 / looked as f64 };
+    let compared = match counters.verified {
+        0 => String::new(),
+        verified => {
+            format!(", {verified} compared with the compiler, {} differ", counters.differing)
+        }
+    };
     format!(
-        "{} hits, {} misses ({rate:.1} % hit), {} bypassed, {} not kept, {} served, {} s of compiling saved",
+        "{} hits, {} misses ({rate:.1} % hit), {} bypassed, {} not kept, {} served, {} s of compiling saved{compared}",
         counters.hits,
         counters.misses,
         counters.bypassed,

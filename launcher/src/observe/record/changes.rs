@@ -163,7 +163,7 @@ impl Ledger {
         let source = state(from);
         match source {
             Before::Absent => return self.look(from, false, Purpose::Status),
-            Before::Directory => return self.refuse(Reason::SideEffect),
+            Before::Directory => return self.refuse_at(Reason::SideEffect, from),
             _ => {}
         }
         let target = state(to);
@@ -171,7 +171,7 @@ impl Ledger {
             return self.look(to, false, Purpose::Status);
         }
         if flags & !libc::RENAME_NOREPLACE != 0 {
-            return self.refuse(Reason::SideEffect);
+            return self.refuse_at(Reason::SideEffect, from);
         }
         let moved = self.change(from, source);
         let (marked, kept_content) = (moved.marked, moved.kept_content);
@@ -208,7 +208,7 @@ impl Ledger {
         match state(path) {
             Before::Absent => self.look(path, true, Purpose::Status),
             _ if self.is_changed(path) => {}
-            _ => self.refuse(Reason::SideEffect),
+            _ => self.refuse_at(Reason::SideEffect, path),
         }
     }
 
@@ -217,7 +217,7 @@ impl Ledger {
         match state(path) {
             Before::Absent => self.look(path, true, Purpose::Status),
             state if self.is_changed(path) => self.change(path, state).marked = true,
-            _ => self.refuse(Reason::SideEffect),
+            _ => self.refuse_at(Reason::SideEffect, path),
         }
     }
 

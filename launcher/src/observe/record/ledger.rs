@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlink};
 use nix::sys::stat::fstatat;
 use nix::time::{ClockId, clock_gettime};
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::Seen;
-use zccache_core::{Identity, Reason, Stamp, limits};
+use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 
 use super::changes::{Absence, Change};
 use super::image;
@@ -32,7 +33,7 @@ pub(crate) struct Ledger {
     /// The file mode creation mask of the run.
     pub(super) umask: u32,
     looks: u32,
-    trouble: Option<Reason>,
+    trouble: Option<Refusal>,
 }
 
 /// One path.
@@ -75,13 +76,18 @@ impl Ledger {
     }
 
     /// Notes that the run cannot be kept; the first reason stands.
-    pub(crate) fn refuse(&mut self, reason: Reason) {
-        self.trouble.get_or_insert(reason);
+    pub(crate) fn refuse(&mut self, refusal: impl Into<Refusal>) {
+        self.trouble.get_or_insert_with(|| refusal.into());
+    }
+
+    /// Notes that the run cannot be kept because of what it did to a file.
+    pub(crate) fn refuse_at(&mut self, reason: Reason, path: &CStr) {
+        self.refuse(reason.at(&OsBytes::from(path.to_bytes())));
     }
 
     /// Why the run cannot be kept.
-    pub(crate) fn trouble(&self) -> Option<Reason> {
-        self.trouble
+    pub(crate) fn trouble(&self) -> Option<&Refusal> {
+        self.trouble.as_ref()
     }
 
     /// Notes a look at the absolute `path`, just before it happens. What the run

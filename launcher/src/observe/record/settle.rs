@@ -39,8 +39,8 @@ impl Ledger {
     /// # Errors
     /// The reason for which the run cannot be kept.
     pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Refusal> {
-        if let Some(reason) = self.trouble() {
-            return Err(reason.into());
+        if let Some(refusal) = self.trouble() {
+            return Err(refusal.clone());
         }
         let mut looks: Vec<(u32, Sighting)> = Vec::with_capacity(self.paths.len());
         let mut changes: Vec<(OsBytes, Change, bool)> = Vec::new();
