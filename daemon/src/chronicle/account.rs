@@ -43,9 +43,9 @@ const OVERHEAD: usize = 300;
 
 impl Summary {
     pub(super) fn new(invocation: &Invocation, root: &Root, key: Option<InvocationKey>) -> Self {
-        let with_end = |argument: &OsBytes| [argument.as_bytes(), &[0]].concat();
+        let with_end = |argument| [OsBytes::as_bytes(argument), &[0]];
         Self {
-            arguments: invocation.argv.iter().flat_map(with_end).collect(),
+            arguments: invocation.argv.iter().flat_map(with_end).collect::<Vec<_>>().concat(),
             cwd: invocation.cwd.clone(),
             root: root.as_bytes().into(),
             umask: invocation.umask,

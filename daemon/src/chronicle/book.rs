@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use zccache_core::protocol::explanation::Told;
 use zccache_core::{Invocation, InvocationKey, OsBytes, Root, TaggedHasher, limits};
@@ -14,6 +14,9 @@ use super::shelf;
 pub(crate) struct Chronicle {
     /// Where they are kept while no daemon runs.
     file: PathBuf,
+    /// Done when they have been read: not before somebody asks, so that no build
+    /// waits for it.
+    read: Once,
     book: Mutex<Book>,
 }
 
@@ -41,12 +44,22 @@ const ENVIRONMENTS: usize = 8;
 impl Chronicle {
     /// Goes on from what an earlier daemon left behind.
     pub(crate) fn open(file: PathBuf) -> Self {
-        let mut book = Book::default();
-        for (account, outputs) in shelf::load(&file) {
-            let account = Arc::new(account);
-            outputs.into_iter().for_each(|path| book.enter(path, &account));
-        }
-        Self { file, book: Mutex::new(book) }
+        Self { file, read: Once::new(), book: Mutex::default() }
+    }
+
+    /// The book, with what an earlier daemon left behind as far as there is room.
+    fn whole_book(&self) -> MutexGuard<'_, Book> {
+        self.read.call_once(|| {
+            let saved = shelf::load(&self.file);
+            let mut book = self.book();
+            for (account, outputs) in saved.into_iter().rev().map(|(a, o)| (Arc::new(a), o)) {
+                if book.weight + account.weight() * outputs.len() > limits::VERDICT_BYTES / 2 {
+                    break;
+                }
+                outputs.into_iter().for_each(|path| book.enter(path, &account));
+            }
+        });
+        self.book()
     }
 
     /// An account of a decision, to be entered under the files that the command makes.
@@ -74,14 +87,14 @@ impl Chronicle {
             let name = path.as_path().file_name();
             names.iter().any(|wanted| name == Some(wanted.as_os_str()))
         };
-        let book = self.book();
+        let book = self.whole_book();
         let found = book.recent().filter(|(path, _)| wanted(path));
         found.map(|(path, recent)| (path.clone(), recent.clone())).collect()
     }
 
     /// Leaves everything behind for the next daemon.
     pub(crate) fn save(&self) {
-        let saved = shelf::save(&self.file, self.book().recent());
+        let saved = shelf::save(&self.file, self.whole_book().recent());
         if let Err(error) = saved {
             tracing::warn!(%error, "the verdicts are not saved");
         }
@@ -140,7 +153,7 @@ impl Book {
 }
 
 impl Recent {
-    /// Runs end in another order than they began.
+    /// Runs end in another order than they began, and what is older comes later from disk.
     fn with(self, account: &Arc<Account>) -> Self {
         let Self { latest, before } = self;
         if Arc::ptr_eq(&latest, account) {
@@ -148,7 +161,8 @@ impl Recent {
         } else if latest.at <= account.at {
             Self { latest: Arc::clone(account), before: Some(latest) }
         } else {
-            Self { latest, before: Some(Arc::clone(account)) }
+            let newer = before.filter(|before| before.at >= account.at);
+            Self { latest, before: newer.or_else(|| Some(Arc::clone(account))) }
         }
     }
 
