@@ -54,8 +54,8 @@ async fn converse(
             (Request::Lookup(invocation), _) => {
                 State::Answered(daemon.look_up(frames, invocation).await?)
             }
-            (Request::Undeliverable, State::Answered(Answer::Hit(case))) => {
-                State::Answered(daemon.run_after_all(frames, *case).await?)
+            (Request::Undeliverable, State::Answered(Answer::Hit(case, made))) => {
+                State::Answered(daemon.run_after_all(frames, *case, made).await?)
             }
             (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
                 let is_awaited = ticket.is_awaited();
@@ -73,6 +73,10 @@ async fn converse(
             (Request::Settle { directory, discard }, state) => {
                 let reply = settle(daemon, &state, directory, discard).await;
                 frames.send(&reply).await?;
+                state
+            }
+            (Request::Why { file, place }, state) => {
+                frames.send(&Reply::Explained(daemon.why(&file, place).await)).await?;
                 state
             }
             (Request::Stop, state) => {

@@ -10,6 +10,7 @@ mod process;
 mod run;
 mod show;
 mod stop;
+mod why;
 
 use std::process::ExitCode;
 
