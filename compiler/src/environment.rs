@@ -4,7 +4,7 @@
 use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
-use crate::program::Family;
+use crate::program::{Family, family_of};
 use crate::rust;
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
@@ -87,11 +87,15 @@ pub(crate) fn add_of_compilers(
     let for_terminal = invocation.terminals.iter().any(Option::is_some);
     let counts = |entry: &&OsBytes| {
         let name = name_of(entry);
-        is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
-            || (family == Family::Rust && is_listed(name, rust::VARIABLES, rust::PREFIXES))
-            || (for_terminal && name == WIDTH)
+        is_of(family, name) || (for_terminal && name == WIDTH)
     };
     add_sorted(invocation.environment.iter().filter(counts), tag, to);
+}
+
+/// Whether compilers of `family` are known to read a variable.
+fn is_of(family: Family, name: &[u8]) -> bool {
+    is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
+        || (family == Family::Rust && is_listed(name, rust::VARIABLES, rust::PREFIXES))
 }
 
 /// The variable that quotes the working directory, in the words of the caller.
@@ -113,10 +117,7 @@ pub(crate) fn of_compilers_name(invocation: &Invocation, root: &Root) -> bool {
 #[must_use]
 pub fn whole(invocation: &Invocation) -> Digest {
     let mut hasher = TaggedHasher::new();
-    let counts = |entry: &&OsBytes| {
-        let name = name_of(entry);
-        !NOISE.iter().any(|noise| noise.as_bytes() == name) && !name.starts_with(b"ZCCACHE_")
-    };
+    let counts = |entry: &&OsBytes| is_telling(name_of(entry));
     add_sorted(invocation.environment.iter().filter(counts), 0, &mut hasher);
     let input: &[u8] = match invocation.input {
         Input::Null => b"null",
@@ -128,6 +129,39 @@ pub fn whole(invocation: &Invocation) -> Digest {
     };
     hasher.field(1, input);
     hasher.finish()
+}
+
+/// Whether a variable can matter to some program.
+fn is_telling(name: &[u8]) -> bool {
+    !NOISE.iter().any(|noise| noise.as_bytes() == name) && !name.starts_with(b"ZCCACHE_")
+}
+
+/// The entries of the environment that can matter to some program, each with its
+/// name and whether compilers are known to read it, in the order of their names.
+#[must_use]
+pub fn telling(invocation: &Invocation) -> Vec<Variable<'_>> {
+    let family = family_of(invocation).unwrap_or(Family::C);
+    let split = |entry| {
+        let name = name_of(entry);
+        let value = entry.as_bytes().get(name.len() + 1..)?;
+        let of_compilers = is_of(family, name) || name == WIDTH || name == DIRECTORY;
+        is_telling(name).then_some(Variable { name, value, of_compilers })
+    };
+    let mut variables: Vec<_> = invocation.environment.iter().filter_map(split).collect();
+    variables.sort_by_key(|variable| variable.name);
+    variables.dedup_by_key(|variable| variable.name);
+    variables
+}
+
+/// A variable of the environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Variable<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
+    /// Whether compilers are known to read it.
+    pub of_compilers: bool,
 }
 
 /// The width that messages for a terminal are laid out for, where it is set.

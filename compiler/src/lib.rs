@@ -9,16 +9,16 @@ pub mod clock;
 mod cpu;
 pub mod environment;
 pub mod failure;
+pub mod outputs;
 pub mod plan;
 pub mod program;
 pub mod relocation;
 pub mod response;
 pub mod rust;
 pub mod source;
-mod time_words;
 
+pub use clock::time_words::TimeWords;
 pub use plan::{Anywhere, Plan, plan};
-pub use time_words::TimeWords;
 
 #[cfg(test)]
 mod tests;

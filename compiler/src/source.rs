@@ -4,7 +4,7 @@ use memchr::memmem;
 use zccache_core::OsBytes;
 
 use crate::clock::contains;
-use crate::time_words::OF_THE_FILE;
+use crate::clock::time_words::OF_THE_FILE;
 
 /// Bytes of one piece to be seen again with the next, so that no word is cut:
 /// the length of the longest.

@@ -10,7 +10,7 @@ use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root};
 use crate::TimeWords;
 use crate::response::{ResponseFiles, expand};
 use crate::rust::Searched;
-use crate::{clock, environment, plan, program, rust, source};
+use crate::{clock, environment, outputs, plan, program, rust, source};
 
 struct Files(HashMap<Vec<u8>, Vec<u8>>);
 
@@ -62,6 +62,37 @@ fn compiles_have_a_key() {
     ] {
         assert!(check(command).is_ok(), "{command}: {:?}", check(command));
     }
+}
+
+#[test]
+fn outputs_are_guessed() {
+    for (command, guess) in [
+        ("gcc -c src/a.b.c", "/b/a.b.o"),
+        ("gcc -c -S a.c -I x -MF d b.c", "/b/a.s /b/b.s"),
+        ("gcc a.o -o bin/program", "/b/bin/program"),
+        ("clang -o/x/y.o -c a.c", "/x/y.o"),
+        ("gcc a.c", "/b/a.out"),
+        ("rustc a.rs -o a", "/b/a"),
+        ("gcc -E a.c", ""),
+        ("gcc --version", ""),
+        ("cat a.c", ""),
+        ("gcc -c -o", ""),
+    ] {
+        let found: Vec<_> =
+            outputs::guess(&invocation(command)).iter().map(OsBytes::to_string).collect();
+        assert_eq!(found.join(" "), guess, "{command}");
+    }
+}
+
+#[test]
+fn values_of_unknown_variables_are_told_apart() {
+    let mut invocation = invocation("gcc -c a.c");
+    invocation.environment = ["TOKEN=x", "SHLVL=2", "LANG=C", "ZCCACHE_DIR=/d", "LANG=de", "odd"]
+        .map(OsBytes::from)
+        .to_vec();
+    let found = environment::telling(&invocation);
+    let found: Vec<_> = found.iter().map(|v| (v.name, v.value, v.of_compilers)).collect();
+    assert_eq!(found, [(&b"LANG"[..], &b"C"[..], true), (b"TOKEN", b"x", false)]);
 }
 
 #[test]

@@ -218,4 +218,6 @@ pub struct Entry {
     pub made: Stamp,
     /// How long the compiler ran, in microseconds; what a hit saves.
     pub cost: u64,
+    /// The root of the checkout in which it ran; empty if there was none.
+    pub checkout: OsBytes,
 }

@@ -16,7 +16,6 @@ pub mod reason;
 pub mod report;
 pub mod root;
 pub mod settings;
-pub mod stats;
 
 pub use digest::{Digest, InvocationKey, TaggedHasher};
 pub use entry::{CompileResult, Content, Entry, Expected, Observation, Output, Trace};

@@ -64,6 +64,15 @@ pub const COALESCE_WITHIN: Duration = Duration::from_secs(120);
 /// How long an idle daemon without views stays.
 pub const IDLE_EXIT: Duration = Duration::from_secs(600);
 
+/// Memory for the verdicts that `zccache why` explains, in bytes. A compile
+/// takes its arguments and paths and some 300 bytes more, about 1 KiB in all, so
+/// that some 8000 are remembered; an environment counts once for all compiles
+/// that share it. The older half goes when it is full.
+pub const VERDICT_BYTES: usize = 8 << 20;
+
+/// How long `zccache why` waits for a result that is on its way to the disk.
+pub const EXPLAIN_WITHIN: Duration = Duration::from_secs(2);
+
 /// Connections served at once. Each costs one descriptor and some kilobytes;
 /// further ones wait in the listen queue.
 pub const CONNECTIONS: usize = 512;
@@ -95,5 +104,6 @@ pub const COARSE_TICK: Duration = Duration::from_millis(10);
 const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(INPUT_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(ENTRY_BYTES <= FRAME_BYTES);
+const _: () = assert!(VERDICT_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(INLINE_BYTES as usize * OUTPUTS < ENTRY_BYTES);
 const _: () = assert!(CARRIED_BYTES as usize * OUTPUTS + STREAM_BYTES < FRAME_BYTES);

@@ -135,6 +135,8 @@ reasons! {
     /// The run made a precompiled header that holds the time stamps of its sources,
     /// or uses the time of the compile.
     StampedOutput = 314, "stamped_output";
+    /// The compiler made another result than before from the same inputs.
+    ResultDiffers = 320, "result_differs";
 }
 
 impl Reason {
@@ -142,6 +144,53 @@ impl Reason {
     #[must_use]
     pub fn sentence(self) -> &'static str {
         self.explanation().trim().trim_end_matches('.')
+    }
+}
+
+impl Reason {
+    /// What somebody can do about it, as a sentence without the full stop; empty
+    /// where nothing helps or nothing is wrong.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::UnsupportedOption => "leave out -v, -time, modules or the like to have it cached",
+            Self::SourceFromStdin => "give the compiler a source file",
+            Self::ResponseFile => "check that the @file exists and can be read",
+            Self::DescriptorPath => "give a file instead of a pipe or /dev/fd",
+            Self::Disabled => "unset ZCCACHE_DISABLE",
+            Self::ReadOnly => "unset ZCCACHE_READONLY to have results kept",
+            Self::BadSettings => "see 'zccache config'",
+            Self::ForeignPlace => "use 'zccache run --mount' to have views in a mount namespace",
+            Self::ObserverUnavailable => "'zccache doctor' says what is missing",
+            Self::OddOutput | Self::SpecialOutput => {
+                "let the compiler write to a plain, writable file"
+            }
+            Self::TooMuchOutput => "silence the warnings, or let fewer through",
+            Self::CompilerFailed => {
+                "mend the error; a failure that the compiler does not explain is compiled each time"
+            }
+            Self::InputChanged | Self::InputRacy => {
+                "compile again; see what writes the file during builds"
+            }
+            Self::OutputChanged => "compile again; see what strips, edits or replaces the output",
+            Self::TimeMacro => {
+                "set SOURCE_DATE_EPOCH, or keep __DATE__, __TIME__ and __TIMESTAMP__ in one small file"
+            }
+            Self::InputUnreadable => "check the permissions of the file",
+            Self::InputOpenForWriting => "close the file in the program that writes it",
+            Self::InFlightLimit => "nothing is wrong; the disk was slower than the build",
+            Self::StoreFailed => "see daemon.log in the store, and free some space",
+            Self::LauncherGone | Self::Stopping => "compile again",
+            Self::EscapedProcess => "let the compiler or its wrapper wait for what it starts",
+            Self::PrivatePath => {
+                "keep the wrapper from its terminal and descriptors; bash opens /dev/tty, sh need not"
+            }
+            Self::Network => "keep the wrapper around the compiler from using the network",
+            Self::ResultDiffers => {
+                "find what the compiler or its wrapper uses that is no file: time, random numbers, a service"
+            }
+            _ => "",
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Report {
     pub outputs: Vec<WrittenFile>,
     /// Why the run cannot be kept, when something unobservable happened.
     pub unobservable: Option<Reason>,
+    /// The path that is to blame for that, where it is one.
+    pub culprit: Option<OsBytes>,
     /// How long the compiler ran, in microseconds.
     pub cost: u64,
     /// Whether it had descriptors of its caller besides the three streams and

@@ -41,6 +41,11 @@ pub const TABLE: &[Setting] = &[
         help: "If set and not 0, no result is used but all are kept.",
     },
     Setting {
+        variable: "ZCCACHE_VERIFY",
+        default: "",
+        help: "If 1, hits are compiled all the same and compared; 0.05 does so with one in twenty.",
+    },
+    Setting {
         variable: "ZCCACHE_ROOT",
         default: "the git worktree around the working directory, else that directory",
         help: "The checkout: results that do not name it are shared with others.",
@@ -102,6 +107,15 @@ pub fn is_on(value: Option<&[u8]>) -> bool {
     value.is_some_and(|value| !matches!(value, b"" | b"0"))
 }
 
+/// Which part of the hits is to be compiled and compared, from 0 to 1: what
+/// `ZCCACHE_VERIFY` says. What is no number means all.
+#[must_use]
+pub fn verified_part(value: Option<&[u8]>) -> f64 {
+    let Some(value) = value.filter(|value| is_on(Some(value))) else { return 0.0 };
+    let number = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<f64>().ok());
+    number.filter(|number| number.is_finite()).map_or(1.0, |number| number.clamp(0.0, 1.0))
+}
+
 /// Reads a size such as `500M` or `1.5G`, in bytes.
 ///
 /// # Errors
@@ -138,6 +152,17 @@ mod tests {
         assert_eq!(size("1.5GiB"), Ok(3 << 29));
         assert!(size("many").is_err());
         assert!(size("-1").is_err());
+    }
+
+    #[test]
+    fn parts() {
+        for (text, part) in [("", 0.0), ("0", 0.0), ("1", 1.0), ("0.05", 0.05), ("7", 1.0)] {
+            let found = verified_part(Some(text.as_bytes()));
+            assert!((found - part).abs() < 1e-9, "{text}: {found}");
+        }
+        assert!(verified_part(None) < 1e-9);
+        assert!(verified_part(Some(b"-1")) < 1e-9);
+        assert!(verified_part(Some(b"yes")) > 0.9);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use zccache_core::stats::Counters;
+use zccache_core::protocol::stats::Counters;
 use zccache_core::{OsBytes, Reason};
 
 /// How many sessions are kept; the rest still count in total.

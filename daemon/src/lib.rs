@@ -1,6 +1,7 @@
 //! The zccache daemon: looks up, verifies, publishes, evicts and serves views.
 //! It never runs a compiler, and writes into a user's tree only through views.
 
+mod chronicle;
 mod keep;
 mod ledger;
 mod options;

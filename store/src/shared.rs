@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
-use zccache_core::stats::Counters;
+use zccache_core::protocol::stats::Counters;
 use zccache_core::{Entry, InvocationKey};
 
 use crate::blobs::Blobs;
@@ -120,11 +120,16 @@ impl Shared {
         if self.uses.len() >= limits::USES_WAITING {
             return false;
         }
+        let Some(id) = self.id_of(key, entry) else { return false };
+        self.uses.insert(id, self.index.tick());
+        true
+    }
+
+    /// The id of an entry, one of [`Self::listed`], if it is still there.
+    pub(crate) fn id_of(&self, key: &InvocationKey, entry: &Arc<Entry>) -> Option<EntryId> {
         let Listed { entries, ids } = self.listed(key);
         let same = |other: &Arc<Entry>| Arc::ptr_eq(other, entry) || other.trace == entry.trace;
-        let Some(position) = entries.iter().position(same) else { return false };
-        self.uses.insert(ids[position], self.index.tick());
-        true
+        entries.iter().position(same).map(|position| ids[position])
     }
 
     /// The counters as they were saved last.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use zccache_core::protocol::Checked;
-use zccache_core::stats::Counters;
+use zccache_core::protocol::stats::Counters;
 use zccache_core::{Digest, Entry, Identity, InvocationKey};
 
 use crate::StoreError;
@@ -128,6 +128,18 @@ impl Store {
     pub fn used(&self, key: &InvocationKey, entry: &Arc<Entry>) {
         if self.writer.is_some() && self.shared.note_use(key, entry) {
             self.shared.queue.flush_later();
+        }
+    }
+
+    /// Removes an entry, one of [`Store::candidates`], and the blobs that it alone
+    /// names. An entry that is gone already is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or what the index or the file system says.
+    pub fn discard(&self, key: &InvocationKey, entry: &Arc<Entry>) -> Result<(), StoreError> {
+        match self.shared.id_of(key, entry) {
+            Some(id) => self.ask(|reply| Job::Discard(id, reply)).map(drop),
+            None => Ok(()),
         }
     }
 

@@ -16,6 +16,7 @@ mod projects;
 mod random;
 mod rust;
 mod views;
+mod why;
 
 /// Makes four tests of each function that takes a trial: in a view and outside
 /// one, with gcc and with clang.

@@ -1,18 +1,21 @@
 //! What launcher, control command and daemon say to each other. The bytes are
 //! described in `docs/PROTOCOL.md`.
 
+pub mod explanation;
 pub mod frame;
 pub mod socket;
+pub mod stats;
 
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Chunk, Manner};
 use crate::report::Report;
-use crate::stats::Counters;
 use crate::{Invocation, OsBytes, Reason};
+use explanation::Explanation;
+use stats::Counters;
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -40,6 +43,14 @@ pub enum Request {
         session: Option<OsBytes>,
         /// Whether to start counting anew.
         zero: bool,
+    },
+    /// What was last decided on the compile that makes this file, and why?
+    /// Answered by [`Reply::Explained`].
+    Why {
+        /// The file: an absolute path.
+        file: OsBytes,
+        /// The place in which the path is meant.
+        place: crate::invocation::Place,
     },
     /// Serve a view. Carries four descriptors: the directory below (`O_PATH`),
     /// the opened `/dev/fuse`, `/` of the mounting process (`O_PATH`) and its
@@ -91,6 +102,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// The counters.
     Stats(Box<Counters>),
+    /// What is known of the compile that makes a file, if anything.
+    Explained(Option<Box<Explanation>>),
     /// A view is ready to be unmounted.
     Settled(Settled),
     /// What a check found.

@@ -1,5 +1,6 @@
 //! From the report of a run to an entry of the store.
 
+mod comparison;
 mod flights;
 mod outputs;
 mod publication;
@@ -11,6 +12,7 @@ mod sift;
 mod timing;
 mod trace;
 
+pub(crate) use comparison::Suspect;
 pub(crate) use flights::{Boarding, Flight, Flights, landed};
 pub(crate) use publication::Publication;
 pub(crate) use publisher::{Job, Publisher};

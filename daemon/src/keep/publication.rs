@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use zccache_core::protocol::explanation::{Deviation, Fate, Refusal};
 use zccache_core::{Reason, limits};
 
 use super::flights::Flight;
+use crate::chronicle::Account;
 use crate::ledger::{Ledger, Session};
 
 /// A registered publication. It is `Pending` from the moment the compiler was
@@ -16,12 +18,23 @@ pub(crate) struct Publication {
     flight: Option<Flight>,
     session: Session,
     ledger: Arc<Ledger>,
+    account: Arc<Account>,
     reserved: Option<Reservation>,
 }
 
 impl Publication {
-    pub(crate) fn new(flight: Flight, session: Session, ledger: Arc<Ledger>) -> Self {
-        Self { flight: Some(flight), session, ledger, reserved: None }
+    pub(crate) fn new(
+        flight: Flight,
+        session: Session,
+        ledger: Arc<Ledger>,
+        account: Arc<Account>,
+    ) -> Self {
+        Self { flight: Some(flight), session, ledger, account, reserved: None }
+    }
+
+    /// What is remembered of the run.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Takes its share of the bytes that may wait for the disk.
@@ -41,16 +54,35 @@ impl Publication {
     /// The entry can be found from now on.
     pub(crate) fn visible(mut self) {
         self.ledger.count(&self.session, |counters| counters.published += 1);
+        self.account.end(Fate::Kept);
         self.flight = None;
     }
 
     /// There will be no entry.
-    pub(crate) fn abandon(mut self, reason: Reason) {
-        self.end(reason);
+    pub(crate) fn abandon(mut self, refusal: impl Into<Refusal>) {
+        self.end(refusal.into());
     }
 
-    fn end(&mut self, reason: Reason) {
-        self.ledger.abandoned(&self.session, reason);
+    /// The result equals the one that is kept already.
+    pub(crate) fn confirm(mut self) {
+        self.ledger.count(&self.session, |counters| counters.verified += 1);
+        self.account.end(Fate::Confirmed);
+        self.flight = None;
+    }
+
+    /// The result differs from the one that was kept.
+    pub(crate) fn differ(mut self, deviation: Deviation) {
+        self.ledger.count(&self.session, |counters| {
+            counters.verified += 1;
+            counters.differing += 1;
+        });
+        self.account.end(Fate::Differed(deviation));
+        self.end(Reason::ResultDiffers.into());
+    }
+
+    fn end(&mut self, refusal: Refusal) {
+        self.ledger.abandoned(&self.session, refusal.reason);
+        self.account.end(Fate::NotKept(refusal));
         self.flight = None;
     }
 }
@@ -58,7 +90,7 @@ impl Publication {
 impl Drop for Publication {
     fn drop(&mut self) {
         if self.flight.is_some() {
-            self.end(Reason::LauncherGone);
+            self.end(Reason::LauncherGone.into());
         }
     }
 }

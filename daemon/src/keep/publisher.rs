@@ -10,13 +10,16 @@ use zccache_compiler::Plan;
 use zccache_compiler::failure::{is_diagnosed, speaks_english};
 use zccache_compiler::program::{Family, family_of};
 use zccache_core::entry::Stream;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Ended, Report};
-use zccache_core::{Digest, Invocation, Reason, Root};
+use zccache_core::settings::is_on;
+use zccache_core::{Digest, Entry, Invocation, Reason, Root};
 use zccache_store::Store;
 
+use super::comparison::{Suspect, compare, same_world};
 use super::outputs::{digests, size};
 use super::publication::{Backlog, Publication};
-use super::seal::{Sealed, seal};
+use super::seal::{Sealed, is_unexplained, seal};
 use super::timing::said;
 use super::trace::Sealer;
 use crate::world::{Contents, Namespace, Scene};
@@ -38,6 +41,8 @@ pub(crate) struct Job {
     /// Device numbers of the views when the run began.
     pub(crate) views: Vec<u64>,
     pub(crate) publication: Publication,
+    /// The entry that the result is to be compared with, if any.
+    pub(crate) suspect: Option<Suspect>,
 }
 
 /// How many reports may wait to be looked at.
@@ -74,8 +79,8 @@ impl Publisher {
 
     /// Takes a run, or abandons it at once when too much waits already.
     pub(crate) fn submit(&self, mut job: Job) {
-        if let Err(reason) = admit(&job.invocation, &job.report) {
-            return job.publication.abandon(reason);
+        if let Err(refusal) = admit(&job) {
+            return job.publication.abandon(refusal);
         }
         let bytes = job.report.outputs.iter().map(size).sum();
         if let Err(reason) = job.publication.reserve(&self.backlog, bytes) {
@@ -115,23 +120,32 @@ impl Drop for Publisher {
     }
 }
 
-/// What the report alone says against keeping the run. Status 1 is that of gcc and
-/// clang for errors of the program; others are for troubles of their own (GCC
-/// manual, "Invoking GCC").
-fn admit(invocation: &Invocation, report: &Report) -> Result<(), Reason> {
-    let said = || said(&report.streams, Stream::Stderr);
+/// What the report alone says against keeping the run.
+fn admit(job: &Job) -> Result<(), Refusal> {
+    let report = &job.report;
+    if let Some(reason) = report.unobservable {
+        return Err(Refusal { reason, path: report.culprit.clone() });
+    }
     match report.ended {
-        _ if report.unobservable.is_some() => report.unobservable.map_or(Ok(()), Err),
-        Ended::Signal(_) => Err(Reason::KilledBySignal),
-        Ended::Exit(0) => Ok(()),
-        Ended::Exit(1)
-            if family_of(invocation) == Some(Family::C)
-                && speaks_english(invocation)
-                && is_diagnosed(&said()) =>
-        {
-            Ok(())
+        Ended::Signal(_) => Err(Reason::KilledBySignal.into()),
+        // That it ended otherwise before, from the same inputs, is a difference.
+        Ended::Exit(_) if job.suspect.is_some() => Ok(()),
+        Ended::Exit(status) if may_be_kept(status, &job.invocation, report) => Ok(()),
+        Ended::Exit(_) => Err(Reason::CompilerFailed.into()),
+    }
+}
+
+/// Whether a run that ended so is worth keeping: it succeeded, or the compiler
+/// found an error in the program. Status 1 is that of gcc and clang for those;
+/// others are for troubles of their own (GCC manual, "Invoking GCC").
+fn may_be_kept(status: u8, invocation: &Invocation, report: &Report) -> bool {
+    let is_diagnosed = || is_diagnosed(&said(&report.streams, Stream::Stderr));
+    match status {
+        0 => true,
+        1 => {
+            family_of(invocation) == Some(Family::C) && speaks_english(invocation) && is_diagnosed()
         }
-        Ended::Exit(_) => Err(Reason::CompilerFailed),
+        _ => false,
     }
 }
 
@@ -157,9 +171,9 @@ impl Worker {
     fn keep(&self, job: Job) {
         let awaited = job.publication.is_awaited();
         match seal(&job, &self.store, &self.contents) {
-            Err(reason) => job.publication.abandon(reason),
+            Err(refusal) => job.publication.abandon(refusal),
             Ok(Sealed { key, entry, blobs }) => {
-                let publication = job.publication;
+                let Some(publication) = self.confront(job, &entry) else { return };
                 let done = move |outcome: Result<(), zccache_store::StoreError>| match outcome {
                     Ok(()) => publication.visible(),
                     Err(error) => {
@@ -174,6 +188,38 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Compares a result with the one that would have been served, if there was
+    /// one, and removes that if it is wrong. The publication goes on where there
+    /// was none, or where the inputs have changed since.
+    fn confront(&self, job: Job, now: &Entry) -> Option<Publication> {
+        let Job { suspect, publication, root, invocation, plan, report, .. } = job;
+        let Some(Suspect { key, entry }) = suspect else { return Some(publication) };
+        if !same_world(&entry.trace, &now.trace, &root) {
+            let status = now.result.status;
+            let refused = if is_unexplained(now) || !may_be_kept(status, &invocation, &report) {
+                Reason::CompilerFailed
+            } else if is_on(invocation.variable(b"ZCCACHE_READONLY")) {
+                Reason::ReadOnly
+            } else {
+                return Some(publication);
+            };
+            publication.abandon(refused);
+            return None;
+        }
+        let deviation = compare(&entry.result, &now.result, &root);
+        if deviation.is_none() {
+            self.store.used(&key, &entry);
+            publication.confirm();
+            return None;
+        }
+        tracing::error!(key = %key.0, here = %plan.here.0, ?deviation, "a wrong result was kept");
+        if let Err(error) = self.store.discard(&key, &entry) {
+            tracing::error!(%error, "the wrong result cannot be removed");
+        }
+        publication.differ(deviation);
+        None
     }
 }
 

@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::Clock;
 use zccache_compiler::source;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Ended, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Digest, Entry, Identity, InvocationKey, Output, Reason, Rooted, limits,
+    CompileResult, Content, Digest, Entry, Identity, InvocationKey, OsBytes, Output, Reason,
+    Rooted, limits,
 };
 use zccache_store::{Staged, Store};
 
@@ -31,34 +33,53 @@ pub(super) struct Sealed {
 ///
 /// # Errors
 /// Why the run cannot be kept.
-pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Sealed, Reason> {
+pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Sealed, Refusal> {
     let sealer = job.sealer(contents);
     let made = now().map_err(|_| Reason::OutputChanged)?;
     let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
     let clock = clock(&job.invocation, &job.report, made, fixed);
     if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
-        return Err(Reason::TimeMacro);
+        return Err(time_told(job, &sealer, None));
     }
     let mut harvest = Harvest::new(job, store, clock.as_ref());
     let outputs = harvest.outputs(&sealer)?;
-    let Ended::Exit(status) = job.report.ended else { return Err(Reason::KilledBySignal) };
+    let Ended::Exit(status) = job.report.ended else {
+        return Err(Reason::KilledBySignal.into());
+    };
     let (trace, remarks) = sealer.trace(job, harvest.dep_info.as_deref())?;
     if harvest.is_stamped || (harvest.is_precompiled && remarks.time_words.may_tell_others()) {
-        return Err(Reason::StampedOutput);
+        return Err(Reason::StampedOutput.into());
     }
     if trace.environment.is_some() && job.report.inherits {
-        return Err(Reason::InheritedDescriptor);
-    }
-    if status != 0 && trace.environment.is_some() {
-        // Who knows why a script fails.
-        return Err(Reason::CompilerFailed);
+        return Err(Reason::InheritedDescriptor.into());
     }
     let Harvest { mut reach, blobs, .. } = harvest;
     let streams = reach.messages(&job.report.streams, &job.invocation);
     let names_root = || sealer.inputs_name_root(&job.report.sightings);
     let key = reach.key(&trace, remarks, names_root);
     let result = CompileResult { status, streams, outputs };
-    Ok(Sealed { key, entry: Entry { trace, result, made, cost: job.report.cost }, blobs })
+    let checkout = OsBytes::from(job.root.as_bytes());
+    let entry = Entry { trace, result, made, cost: job.report.cost, checkout };
+    // With a suspect, that it fails now may be a difference.
+    if job.suspect.is_none() && is_unexplained(&entry) {
+        return Err(Reason::CompilerFailed.into());
+    }
+    Ok(Sealed { key, entry, blobs })
+}
+
+/// Whether a run failed in which a program took part that reads we do not know
+/// what: who knows why a script fails.
+pub(super) fn is_unexplained(entry: &Entry) -> bool {
+    entry.result.status != 0 && entry.trace.environment.is_some()
+}
+
+/// The refusal of a result that tells the time: the input that mentions it is
+/// named, else the output that holds it.
+fn time_told(job: &Job, sealer: &Sealer<'_>, output: Option<&OsBytes>) -> Refusal {
+    match sealer.trace(job, None) {
+        Err(refusal) if refusal.reason == Reason::TimeMacro && refusal.path.is_some() => refusal,
+        _ => Refusal { reason: Reason::TimeMacro, path: output.cloned() },
+    }
 }
 
 /// The outputs of a run being brought in.
@@ -90,18 +111,22 @@ impl<'a> Harvest<'a> {
         }
     }
 
-    fn outputs(&mut self, sealer: &Sealer<'_>) -> Result<Vec<Output>, Reason> {
+    fn outputs(&mut self, sealer: &Sealer<'_>) -> Result<Vec<Output>, Refusal> {
         let job = self.job;
         let mut files = OutputFiles::of(job);
         let mut outputs = Vec::with_capacity(job.report.outputs.len());
         for (index, written) in job.report.outputs.iter().enumerate() {
             let file = files.next(written)?;
             let digest = job.digests.get(index);
-            unchanged(sealer, written, file.as_fd(), digest)?;
-            let content = self.content(written, file.as_fd())?;
-            unchanged(sealer, written, file.as_fd(), digest)?;
+            let check = || unchanged(sealer, written, file.as_fd(), digest);
+            check().map_err(|reason| reason.at(&written.path))?;
+            let content = self.content(written, file.as_fd()).map_err(|reason| match reason {
+                Reason::TimeMacro => time_told(job, sealer, Some(&written.path)),
+                other => other.at(&written.path),
+            })?;
+            check().map_err(|reason| reason.at(&written.path))?;
             if digest.is_some_and(|digest| digest_of(&content) != *digest) {
-                return Err(Reason::OutputChanged);
+                return Err(Reason::OutputChanged.at(&written.path));
             }
             let path = Rooted::new(&written.path, &job.root);
             outputs.push(Output { path, mode: written.mode, manner: written.manner, content });

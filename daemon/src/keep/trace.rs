@@ -10,6 +10,7 @@ use zccache_compiler::rust::Searched;
 use zccache_compiler::{TimeWords, environment};
 use zccache_core::entry::{Kinship, Twins};
 use zccache_core::invocation::Input;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
     Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
@@ -36,13 +37,15 @@ pub(crate) struct Remarks {
 }
 
 impl Remarks {
-    /// Takes notice of an input, which may belong to the operating system.
-    fn note(&mut self, traits: Traits, of_system: bool) {
+    /// Takes notice of an input, which may belong to the operating system. Returns
+    /// what it says of times.
+    fn note(&mut self, traits: Traits, of_system: bool) -> TimeWords {
         self.is_precompiled |= traits.is_precompiled;
-        let words = traits.time_words;
-        self.time_words = self.time_words | if of_system { words.whole() } else { words };
+        let words = if of_system { traits.time_words.whole() } else { traits.time_words };
+        self.time_words = self.time_words | words;
         self.own_path |= traits.own_path && !of_system;
         self.unmapped_path |= traits.unmapped_path && !of_system;
+        words
     }
 }
 
@@ -64,13 +67,14 @@ impl Sealer<'_> {
         &self,
         job: &Job,
         dep_info: Option<&[u8]>,
-    ) -> Result<(Trace, Remarks), Reason> {
+    ) -> Result<(Trace, Remarks), Refusal> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
         let rust = RustRun::of(invocation, sightings, dep_info);
         let root = self.scene.root;
         let mut remarks = Remarks { time_words: of_given_text(invocation), ..Remarks::default() };
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
+        let mut tellers = Vec::new();
         let mut unknown_program = false;
         let temporary = invocation.variable(b"TMPDIR");
         let matters = |sighting: &&Sighting| {
@@ -83,10 +87,12 @@ impl Sealer<'_> {
             let path = sighting.path.as_path();
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
-                    let (digest, traits) = self.file(sighting, identity).inspect_err(|reason| {
+                    let examined = self.file(sighting, identity).inspect_err(|reason| {
                         tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
-                    })?;
-                    remarks.note(traits, is_of_the_system(path, root));
+                    });
+                    let (digest, traits) = examined.map_err(|reason| reason.at(&sighting.path))?;
+                    let words = remarks.note(traits, is_of_the_system(path, root));
+                    tellers.push((words, &sighting.path));
                     unknown_program |= *executed && !self.is_known(path, traits);
                     if !traits.is_elf && rust.is_none() {
                         let index = u32::try_from(observations.len()).unwrap_or(u32::MAX);
@@ -95,9 +101,9 @@ impl Sealer<'_> {
                     }
                     Expected::File { digest, executable: *executable }
                 }
-                Seen::Directory { identity, listed: true } => {
-                    self.searched(sighting, identity, rust.as_ref())?
-                }
+                Seen::Directory { identity, listed: true } => self
+                    .searched(sighting, identity, rust.as_ref())
+                    .map_err(|reason| reason.at(&sighting.path))?,
                 Seen::Directory { .. } => Expected::Directory,
                 Seen::Absent => Expected::Absent,
                 Seen::Symlink(target) => {
@@ -109,14 +115,16 @@ impl Sealer<'_> {
             };
             let path = Rooted::new(&sighting.path, root);
             let observation = Observation { path, follow: sighting.follow, expected };
-            self.check_again(&observation, job)?;
+            self.check_again(&observation, job).map_err(|reason| reason.at(&sighting.path))?;
             observations.push(observation);
         }
-        let fixed = || self.has_fixed_clock(invocation, sightings);
+        let fixed = self.has_fixed_clock(invocation, sightings);
+        let tells = |words: TimeWords| words.tell_stamp() || (words.tell_now() && !fixed);
         // Of rustc's inputs no word stands for the time.
-        let time_words = if rust.is_some() { TimeWords::default() } else { remarks.time_words };
-        if time_words.tell_stamp() || (time_words.tell_now() && !fixed()) {
-            return Err(Reason::TimeMacro);
+        if rust.is_none() && tells(remarks.time_words) {
+            let teller = tellers.into_iter().find(|(words, _)| tells(*words));
+            let path = teller.map(|(_, path)| path.clone());
+            return Err(Refusal { reason: Reason::TimeMacro, path });
         }
         let variables = rust.map_or_else(|| Some(Vec::new()), |run| run.variables());
         let unknown = unknown_program || variables.is_none();

@@ -67,8 +67,8 @@ async fn converse(
             (Request::Lookup(invocation), _) => {
                 State::Answered(daemon.look_up(frames, invocation).await?)
             }
-            (Request::Undeliverable, State::Answered(Answer::Hit(case))) => {
-                State::Answered(daemon.run_after_all(frames, *case).await?)
+            (Request::Undeliverable, State::Answered(Answer::Hit(case, made))) => {
+                State::Answered(daemon.run_after_all(frames, *case, made).await?)
             }
             (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
                 let is_awaited = ticket.is_awaited();
@@ -90,20 +90,21 @@ async fn converse(
                 frames.send(&reply).await?;
                 state
             }
-            (Request::Settle { directory, discard }, state) => {
-                let reply = settle(daemon, &state, directory, discard).await;
-                frames.send(&reply).await?;
-                state
-            }
-            (Request::Stop, state) => {
-                frames.send(&leave(daemon, stop)).await?;
-                state
-            }
             (request, state) => {
-                frames.send(&control(daemon, request).await).await?;
+                frames.send(&answer(daemon, &state, request, stop).await).await?;
                 state
             }
         };
+    }
+}
+
+/// The answer to a request that leaves the state of the connection as it is.
+async fn answer(daemon: &Arc<Daemon>, state: &State, request: Request, stop: &Notify) -> Reply {
+    match request {
+        Request::Settle { directory, discard } => settle(daemon, state, directory, discard).await,
+        Request::Why { file, place } => Reply::Explained(daemon.why(&file, place).await),
+        Request::Stop => leave(daemon, stop),
+        request => control(daemon, request).await,
     }
 }
 

@@ -12,6 +12,7 @@ use zccache_core::limits;
 use zccache_core::protocol::Status;
 use zccache_store::Store;
 
+use crate::chronicle::Chronicle;
 use crate::keep::{Flights, Publisher};
 use crate::ledger::Ledger;
 use crate::views::Views;
@@ -27,6 +28,7 @@ pub(crate) struct Daemon {
     pub(crate) flights: Flights,
     pub(crate) publisher: Publisher,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) chronicle: Chronicle,
     pub(crate) views: Arc<Views>,
     /// True once the daemon leaves; whoever stands for a view hears of it.
     pub(crate) leaving: watch::Sender<bool>,
@@ -40,6 +42,7 @@ impl Daemon {
         let atlas = Arc::new(Atlas::new()?);
         let contents = Arc::new(Contents::new(Arc::clone(&store)));
         Ok(Self {
+            chronicle: Chronicle::open(directory.join("verdicts")),
             atlas: Arc::clone(&atlas),
             contents: Arc::clone(&contents),
             verifier: Verifier::new(),

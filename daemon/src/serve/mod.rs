@@ -2,8 +2,11 @@
 
 mod connection;
 mod daemon;
+mod delivery;
 mod frames;
 mod lookup;
+mod search;
+mod why;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -83,6 +86,7 @@ fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError>
     let served = runtime.block_on(listen(&daemon, options, ready));
     runtime.shutdown_timeout(HEARTBEAT);
     daemon.store.save_counters(&daemon.ledger.read(None, false));
+    daemon.chronicle.save();
     Ok(served?)
 }
 

@@ -14,4 +14,4 @@ pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
 pub(crate) use crates::CratesUsed;
 pub(crate) use grain::{WHOLE_SECONDS, is_of_whole_seconds};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
-pub(crate) use verify::{Scene, Verifier, agrees, digest_of_names, kinship};
+pub(crate) use verify::{Divergence, Scene, Verifier, agrees, digest_of_names, kind_of, kinship};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use zccache_core::entry::{Kinship, Twins};
+use zccache_core::protocol::explanation::{Change, Kind};
 use zccache_core::{
     Digest, Expected, Identity, Observation, OsBytes, Root, Stamp, TaggedHasher, Trace,
 };
@@ -29,6 +30,17 @@ pub(crate) struct Verifier {
 struct KnownAbsences {
     directory: Identity,
     names: HashSet<Box<[u8]>>,
+}
+
+/// The first observation of a trace that would not be made again.
+#[derive(Debug)]
+pub(crate) struct Divergence {
+    /// Its position in the trace; past the end where files have come to relate otherwise.
+    pub(crate) position: usize,
+    /// Its path.
+    pub(crate) path: OsBytes,
+    /// What is different there.
+    pub(crate) change: Change,
 }
 
 /// What is asked of the world.
@@ -55,7 +67,15 @@ impl Verifier {
     }
 
     /// Whether everything that the trace observed is there again.
-    pub(crate) fn holds(&self, trace: &Trace, scene: Scene<'_>, contents: &Contents) -> bool {
+    ///
+    /// # Errors
+    /// The first observation that differs.
+    pub(crate) fn verify(
+        &self,
+        trace: &Trace,
+        scene: Scene<'_>,
+        contents: &Contents,
+    ) -> Result<(), Divergence> {
         let Scene { root, namespace } = scene;
         let paths: Vec<Cow<'_, OsBytes>> =
             trace.observations.iter().map(|observation| observation.path.at(root)).collect();
@@ -65,17 +85,15 @@ impl Verifier {
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
         for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
             let query = Query { path: path.as_path(), follow: observation.follow };
-            if observation.expected == Expected::Absent {
-                if !self.is_absent(query, &mut parents, namespace) {
-                    tracing::debug!(path = ?observation.path, "something is there now");
-                    return false;
-                }
+            if observation.expected == Expected::Absent
+                && self.is_absent(query, &mut parents, namespace)
+            {
                 continue;
             }
-            let Some(seen) = matches(Some(trace), observation, query, scene, contents) else {
-                tracing::debug!(path = ?observation.path, was = ?observation.expected, "differs");
-                return false;
-            };
+            let seen =
+                matches(Some(trace), observation, query, scene, contents).map_err(|change| {
+                    Divergence { position: index, path: path.clone().into_owned(), change }
+                })?;
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             if let (Some(identity), true) = (seen, twins.contains(&number)) {
                 identities.insert(number, identity);
@@ -89,7 +107,15 @@ impl Verifier {
                 relation => now == Some(relation),
             }
         };
-        trace.twins.iter().all(related)
+        match trace.twins.iter().find(|twins| !related(twins)) {
+            None => Ok(()),
+            Some(twins) => {
+                let path = |index: u32| paths.get(index as usize).cloned().unwrap_or_default();
+                let change = Change::Kinship { other: path(twins.second).into_owned() };
+                let path = path(twins.first).into_owned();
+                Err(Divergence { position: trace.observations.len(), path, change })
+            }
+        }
     }
 
     /// Whether nothing is at a path. As long as a directory has the identity it
@@ -163,35 +189,44 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
 pub(crate) fn agrees(observation: &Observation, scene: Scene<'_>, contents: &Contents) -> bool {
     let path = observation.path.at(scene.root);
     let query = Query { path: path.as_path(), follow: observation.follow };
-    matches(None, observation, query, scene, contents).is_some()
+    matches(None, observation, query, scene, contents).is_ok()
 }
 
-/// None if the observation differs; else the identity of a file. What is searched
-/// for crates is compared by what else the trace holds.
-#[expect(clippy::option_option, reason = "differs, or agrees with or without a file")]
+/// The identity of a file, if the observation is made again and of one; else
+/// what is different. What is searched for crates is compared by what else the
+/// trace holds.
 fn matches(
     trace: Option<&Trace>,
     observation: &Observation,
     query: Query<'_>,
     scene: Scene<'_>,
     contents: &Contents,
-) -> Option<Option<Identity>> {
+) -> Result<Option<Identity>, Change> {
     let (Query { path, follow }, Scene { root, namespace }) = (query, scene);
     let found = namespace.look(path, follow);
     let agrees = match (&observation.expected, &found) {
-        (Expected::File { digest, executable }, Found::File(file)) => {
-            return (file.executable == *executable
-                && contents.digest(namespace, path, file).ok()? == *digest)
-                .then_some(Some(file.identity));
+        (Expected::File { executable, .. }, Found::File(file))
+            if file.executable != *executable =>
+        {
+            return Err(Change::Executable { now: file.executable });
+        }
+        (Expected::File { digest, .. }, Found::File(file)) => {
+            return match contents.digest(namespace, path, file) {
+                Ok(now) if now == *digest => Ok(Some(file.identity)),
+                Ok(_) => Err(Change::Content),
+                Err(reason) => Err(Change::Untold(reason)),
+            };
         }
         (Expected::Absent, Found::Absent) | (Expected::Directory, Found::Directory(_)) => true,
-        (Expected::Listing(names), Found::Directory(_)) => {
-            digest_of_names(&namespace.list(path).ok()?) == *names
+        (Expected::Listing(_) | Expected::Crates { .. }, Found::Directory(_)) => {
+            let same = is_listed(trace, &observation.expected, path, namespace);
+            return if same { Ok(None) } else { Err(Change::Listing) };
         }
-        (&Expected::Crates { names, linked }, Found::Directory(_)) => {
-            CratesUsed::of(trace?, linked).digest(namespace.list(path).ok()?) == names
+        (Expected::Symlink(before), Found::Symlink(now)) if *before.at(root) != *now => {
+            let before = before.at(root).into_owned();
+            return Err(Change::Target { before, now: now.clone() });
         }
-        (Expected::Symlink(before), Found::Symlink(target)) => *before.at(root) == *target,
+        (Expected::Symlink(_), Found::Symlink(_)) => true,
         (
             Expected::Special { kind, device },
             Found::Special { kind: kind_now, device: device_now },
@@ -199,7 +234,49 @@ fn matches(
         (Expected::Unreachable(before), Found::Unreachable(errno)) => before == errno,
         _ => false,
     };
-    agrees.then_some(None)
+    let change =
+        || Change::Kind { before: kind_expected(&observation.expected), now: kind_of(&found) };
+    if agrees { Ok(None) } else { Err(change()) }
+}
+
+/// Whether a directory holds the names that matter.
+fn is_listed(
+    trace: Option<&Trace>,
+    expected: &Expected,
+    directory: &Path,
+    namespace: &Namespace,
+) -> bool {
+    let Ok(now) = namespace.list(directory) else { return false };
+    match expected {
+        Expected::Listing(names) => digest_of_names(&now) == *names,
+        &Expected::Crates { names, linked } => {
+            trace.is_some_and(|trace| CratesUsed::of(trace, linked).digest(now) == names)
+        }
+        _ => false,
+    }
+}
+
+fn kind_expected(expected: &Expected) -> Kind {
+    match expected {
+        Expected::Absent => Kind::Nothing,
+        Expected::File { .. } => Kind::File,
+        Expected::Directory | Expected::Listing(_) | Expected::Crates { .. } => Kind::Directory,
+        Expected::Symlink(_) => Kind::Symlink,
+        Expected::Special { .. } => Kind::Special,
+        Expected::Unreachable(errno) => Kind::Error(*errno),
+    }
+}
+
+/// What was found, without its particulars.
+pub(crate) fn kind_of(found: &Found) -> Kind {
+    match found {
+        Found::Absent => Kind::Nothing,
+        Found::File(_) => Kind::File,
+        Found::Directory(_) => Kind::Directory,
+        Found::Symlink(_) => Kind::Symlink,
+        Found::Special { .. } => Kind::Special,
+        Found::Unreachable(errno) => Kind::Error(*errno),
+    }
 }
 
 fn is_settled(directory: &Identity, at: Stamp) -> bool {

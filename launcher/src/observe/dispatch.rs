@@ -71,7 +71,11 @@ impl Dispatcher {
             return;
         }
         if let Err(reason) = self.interpret(call) {
-            self.ledger.refuse(reason);
+            let private = |path: &&CStr| privacy(path.to_bytes()) != Privacy::Public;
+            match self.first.path().filter(private) {
+                Some(path) if reason == Reason::PrivatePath => self.ledger.refuse_at(reason, path),
+                _ => self.ledger.refuse(reason),
+            }
         }
     }
 
@@ -267,13 +271,14 @@ impl Dispatcher {
         note: impl FnOnce(&mut Ledger, &CStr),
     ) -> Result<(), Reason> {
         let named = std::mem::take(&mut self.first);
-        if let Some(path) = named.path().filter(|path| path.to_bytes().starts_with(b"/"))
-            && self.is_file(call, path, access)?
-        {
+        let path = named.path().filter(|path| path.to_bytes().starts_with(b"/"));
+        let is_file = path.map_or(Ok(false), |path| self.is_file(call, path, access));
+        if let (Some(path), Ok(true)) = (path, is_file) {
             note(&mut self.ledger, path);
         }
+        // Also for a refusal, which names it.
         self.first = named;
-        Ok(())
+        is_file.map(drop)
     }
 
     fn with_two_paths(

@@ -19,6 +19,7 @@ use nix::errno::Errno;
 use zccache_core::Reason;
 use zccache_core::entry::Chunk;
 use zccache_core::protocol::Own;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Ended, Report};
 
 use process::child::Child;
@@ -72,7 +73,9 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
         None => observer::wait_unobserved(&child, &signals),
     };
     let cost = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let settled = record.and_then(|(ledger, streams)| Ok((ledger.settle(setting.views)?, streams)));
+    let settled = record
+        .map_err(Refusal::from)
+        .and_then(|(ledger, streams)| Ok((ledger.settle(setting.views)?, streams)));
     let settled = settled.map(|(settled, streams)| (settled, streams.into_chunks()));
     let (report, outputs) = conclude(ended, cost, inherits, settled);
     Ok(Observed { report, outputs, not_executed })
@@ -93,11 +96,13 @@ fn conclude(
     ended: Ended,
     cost: u64,
     inherits: bool,
-    settled: Result<(Settled, Vec<Chunk>), Reason>,
+    settled: Result<(Settled, Vec<Chunk>), Refusal>,
 ) -> (Report, Outputs) {
-    let unobservable = settled.as_ref().err().copied();
+    let refusal = settled.as_ref().err().cloned();
+    let (unobservable, culprit) = refusal.map_or((None, None), |r| (Some(r.reason), r.path));
     let (Settled { sightings, outputs }, streams) = settled.unwrap_or_default();
     let files = outputs.files.clone();
-    let report = Report { ended, streams, sightings, outputs: files, unobservable, cost, inherits };
+    let report =
+        Report { ended, streams, sightings, outputs: files, unobservable, culprit, cost, inherits };
     (report, outputs)
 }

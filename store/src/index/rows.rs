@@ -24,7 +24,7 @@ pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta
 pub(crate) const CLOCK: &str = "clock";
 /// The [`Totals`].
 pub(crate) const TOTALS: &str = "totals";
-/// A record of [`zccache_core::stats::Counters`].
+/// A record of [`zccache_core::protocol::stats::Counters`].
 pub(crate) const COUNTERS: &str = "counters";
 
 /// The key of an entry: its invocation key and when it was published, by the

@@ -52,6 +52,16 @@ impl Writer {
         Ok(Collected::between(before, after))
     }
 
+    /// Removes one entry, and the blobs that it alone names.
+    pub(super) fn discard(&mut self, id: &EntryId) -> Result<Collected, StoreError> {
+        self.begin()?;
+        let before = self.totals()?;
+        self.write(|tables| Ok(tables.remove(id)?))?;
+        self.shared.entries_changed([id.key()].into_iter());
+        let after = self.purge()?;
+        Ok(Collected::between(before, after))
+    }
+
     pub(super) fn collect_if_over(&mut self) {
         let over = self.totals().is_ok_and(|totals| totals.bytes > self.collect_above);
         if over && let Err(error) = self.evict() {

@@ -79,6 +79,7 @@ impl Writer {
         match job {
             Job::Publish(pending) => self.publish(vec![*pending]),
             Job::Collect(reply) => drop(reply.send(self.collect())),
+            Job::Discard(id, reply) => drop(reply.send(self.discard(&id))),
             Job::Clear(reply) => drop(reply.send(self.clear())),
             Job::Check(repair, reply) => drop(reply.send(self.check(repair))),
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{Collected, Pending};
 use crate::cache::lock;
+use crate::index::rows::EntryId;
 use crate::{StoreError, limits};
 use std::sync::mpsc::Sender;
 use zccache_core::protocol::Checked;
@@ -16,6 +17,8 @@ pub(crate) enum Job {
     Publish(Box<Pending>),
     /// Evict until the store is within its bound.
     Collect(Sender<Result<Collected, StoreError>>),
+    /// Remove one entry.
+    Discard(EntryId, Sender<Result<Collected, StoreError>>),
     /// Remove everything.
     Clear(Sender<Result<Collected, StoreError>>),
     /// Compare everything with its checksum, and remove what is damaged if asked to.

@@ -24,7 +24,7 @@ fn publish_until_killed() {
     let first = store.counters().published as usize;
     for number in first.. {
         put(&store, &number.to_string(), "t", &object(number)).unwrap();
-        store.save_counters(&zccache_core::stats::Counters {
+        store.save_counters(&zccache_core::protocol::stats::Counters {
             published: number as u64 + 1,
             ..Default::default()
         });

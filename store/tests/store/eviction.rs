@@ -103,6 +103,26 @@ fn clearing_removes_everything_but_pinned_blobs() {
 }
 
 #[test]
+fn an_entry_is_removed_alone() {
+    let home = Home::new();
+    let store = home.open();
+    put(&store, "a", "one", b"its own bytes").unwrap();
+    put(&store, "a", "two", b"shared").unwrap();
+    put(&store, "b", "one", b"shared").unwrap();
+    let entries = store.candidates(&key("a"));
+    for entry in entries.iter() {
+        store.discard(&key("a"), entry).unwrap();
+        store.discard(&key("a"), entry).unwrap();
+    }
+    assert!(store.candidates(&key("a")).is_empty());
+    assert_eq!(store.candidates(&key("b")).len(), 1);
+    assert_eq!(home.blobs(), [Digest::of(b"shared")]);
+    assert_clean(&store);
+    drop(store);
+    assert!(home.open().candidates(&key("a")).is_empty());
+}
+
+#[test]
 fn a_blob_that_is_staged_is_not_evicted() {
     let home = Home::new();
     let store = home.open();

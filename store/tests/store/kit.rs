@@ -97,6 +97,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
         },
         made: Stamp { seconds: 1, nanos: 2 },
         cost: 3,
+        checkout: zccache_core::OsBytes::default(),
     }
 }
 

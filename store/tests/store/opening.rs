@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use nix::unistd::geteuid;
-use zccache_core::stats::Counters;
+use zccache_core::protocol::stats::Counters;
 use zccache_store::{Options, Store, StoreError};
 
 use crate::kit::{Home, READ_ONLY, UNBOUNDED, assert_clean, key, put, read};

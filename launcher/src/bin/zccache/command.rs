@@ -8,7 +8,7 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 
 use crate::client::{Client, CommandError};
-use crate::{doctor, mount, run, show, stop};
+use crate::{doctor, mount, run, show, stop, why};
 
 /// A compiler cache that you can mount.
 #[derive(Parser, Debug)]
@@ -55,6 +55,13 @@ enum Action {
     },
     /// Show what was hit, missed and bypassed, and why
     Stats(Stats),
+    /// Explain why the compile that makes a file was last a hit, a miss or bypassed
+    Why {
+        #[command(flatten)]
+        output: Output,
+        /// An object, a depfile, or any other output
+        file: PathBuf,
+    },
     /// Remove everything from the store
     Clear,
     /// Evict what was not used for longest until the store is within its bound
@@ -113,6 +120,7 @@ impl Command {
                 let request = Request::Stats { session, zero: stats.zero };
                 show::stats(&mut Client::connect_or_start()?, &request, stats.output.json)?;
             }
+            Action::Why { output, file } => return why::why(&file, output.json),
             Action::Clear => Client::connect_or_start()?.order(&Request::Clear)?,
             Action::Gc => Client::connect_or_start()?.order(&Request::Collect)?,
             Action::Check { repair } => return check(repair),

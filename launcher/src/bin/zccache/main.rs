@@ -11,6 +11,7 @@ mod process;
 mod run;
 mod show;
 mod stop;
+mod why;
 
 use std::process::ExitCode;
 

@@ -17,8 +17,8 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use zccache_core::OsBytes;
+use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{Reply, Request};
-use zccache_core::stats::Counters;
 
 use crate::client::{Client, CommandError};
 use crate::keeper::{self, End};

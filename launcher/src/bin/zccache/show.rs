@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use zccache_core::Reason;
+use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{Reply, Request, ViewStatus};
 use zccache_core::settings;
-use zccache_core::stats::Counters;
 
 use crate::client::{Client, CommandError};
 
@@ -98,8 +98,14 @@ pub(crate) fn summary(counters: &Counters) -> String {
     let looked = counters.hits + counters.misses;
     #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
     let rate = if looked == 0 { 0.0 } else { counters.hits as f64 * 100.0 / looked as f64 };
+    let compared = match counters.verified {
+        0 => String::new(),
+        verified => {
+            format!(", {verified} compared with the compiler, {} differ", counters.differing)
+        }
+    };
     format!(
-        "{} hits, {} misses ({rate:.1} % hit), {} bypassed, {} not kept, {} served, {} s of compiling saved",
+        "{} hits, {} misses ({rate:.1} % hit), {} bypassed, {} not kept, {} served, {} s of compiling saved{compared}",
         counters.hits,
         counters.misses,
         counters.bypassed,
@@ -126,12 +132,13 @@ pub(crate) fn settings(as_json: bool) {
     }
 }
 
-fn print_json(value: &Value) {
+/// Prints a value in a line.
+pub(crate) fn print_json(value: &Value) {
     println!("{value}");
 }
 
 /// A number of bytes for people.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let step = bytes.checked_ilog2().map_or(0, |bits| (bits / 10).min(4));
     #[expect(clippy::cast_precision_loss, reason = "one decimal for people")]

@@ -170,7 +170,7 @@ impl Ledger {
         let source = state(from);
         match source {
             Before::Absent => return self.look(from, false, Purpose::Status),
-            Before::Directory => return self.refuse(Reason::SideEffect),
+            Before::Directory => return self.refuse_at(Reason::SideEffect, from),
             _ => {}
         }
         let target = state(to);
@@ -178,7 +178,7 @@ impl Ledger {
             return self.look(to, false, Purpose::Status);
         }
         if flags & !libc::RENAME_NOREPLACE != 0 {
-            return self.refuse(Reason::SideEffect);
+            return self.refuse_at(Reason::SideEffect, from);
         }
         self.writers.rename(from.to_bytes(), to.to_bytes());
         let moved = self.change(from, source);
@@ -220,7 +220,7 @@ impl Ledger {
     pub(crate) fn arrive(&mut self, path: &CStr) {
         match state(path) {
             Before::Absent => self.change(path, Before::Absent).manner = Manner::Renamed,
-            _ => self.refuse(Reason::SideEffect),
+            _ => self.refuse_at(Reason::SideEffect, path),
         }
     }
 
@@ -229,7 +229,7 @@ impl Ledger {
     pub(crate) fn hand_over(&mut self, path: &CStr) {
         match self.paths.get_mut(path.to_bytes()).and_then(|record| record.change.as_mut()) {
             Some(change) => change.shared = true,
-            None => self.refuse(Reason::SideEffect),
+            None => self.refuse_at(Reason::SideEffect, path),
         }
     }
 
@@ -248,7 +248,7 @@ impl Ledger {
         match state(path) {
             Before::Absent => self.look(path, true, Purpose::Status),
             _ if self.is_changed(path) => {}
-            _ => self.refuse(Reason::SideEffect),
+            _ => self.refuse_at(Reason::SideEffect, path),
         }
     }
 
@@ -257,7 +257,7 @@ impl Ledger {
         match state(path) {
             Before::Absent => self.look(path, true, Purpose::Status),
             state if self.is_changed(path) => self.change(path, state).marked = true,
-            _ => self.refuse(Reason::SideEffect),
+            _ => self.refuse_at(Reason::SideEffect, path),
         }
     }
 

@@ -8,8 +8,9 @@ use nix::fcntl::{AT_FDCWD, AtFlags, readlink};
 use nix::sys::stat::fstatat;
 use nix::time::{ClockId, clock_gettime};
 use zccache_core::entry::Manner;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::Seen;
-use zccache_core::{Identity, Reason, Stamp, limits};
+use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 
 use super::changes::{Absence, Change};
 use super::image;
@@ -35,7 +36,7 @@ pub(crate) struct Ledger {
     pub(super) umask: u32,
     pub(super) writers: Writers,
     looks: u32,
-    trouble: Option<Reason>,
+    trouble: Option<Refusal>,
 }
 
 /// One path.
@@ -101,13 +102,18 @@ impl Ledger {
     }
 
     /// Notes that the run cannot be kept; the first reason stands.
-    pub(crate) fn refuse(&mut self, reason: Reason) {
-        self.trouble.get_or_insert(reason);
+    pub(crate) fn refuse(&mut self, refusal: impl Into<Refusal>) {
+        self.trouble.get_or_insert_with(|| refusal.into());
+    }
+
+    /// Notes that the run cannot be kept because of what it did to a file.
+    pub(crate) fn refuse_at(&mut self, reason: Reason, path: &CStr) {
+        self.refuse(reason.at(&OsBytes::from(path.to_bytes())));
     }
 
     /// Why the run cannot be kept.
-    pub(crate) fn trouble(&self) -> Option<Reason> {
-        self.trouble
+    pub(crate) fn trouble(&self) -> Option<&Refusal> {
+        self.trouble.as_ref()
     }
 
     /// Notes a look at the absolute `path`, just before it happens. What the run
@@ -128,7 +134,9 @@ impl Ledger {
             if let Some(look) = record.slot(follow) {
                 let executed = upgrade(&mut look.seen, purpose);
                 let trouble = look.trouble(path, follow, purpose);
-                self.trouble = self.trouble.or(trouble);
+                if let Some(reason) = trouble {
+                    self.refuse_at(reason, path);
+                }
                 if executed {
                     self.look_at_interpreter(path);
                 }
@@ -165,7 +173,7 @@ impl Ledger {
         }
         let executed = upgrade(&mut seen, purpose);
         if purpose == Purpose::Read && matches!(seen, Seen::Special { .. }) {
-            self.refuse(Reason::SpecialInput);
+            self.refuse_at(Reason::SpecialInput, path);
         }
         self.note(path.to_bytes(), follow, Look { seen, at, order: 0 });
         if purpose != Purpose::Status
@@ -203,7 +211,7 @@ impl Ledger {
                 self.look(&program, true, Purpose::Execute);
             }
             Some(image::Interpreter::Loader(loader)) => self.look(&loader, true, Purpose::Read),
-            Some(image::Interpreter::Relative) => self.refuse(Reason::UnreadableTool),
+            Some(image::Interpreter::Relative) => self.refuse_at(Reason::UnreadableTool, path),
             None => {}
         }
     }

@@ -9,6 +9,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::read;
 use zccache_core::entry::Manner;
+use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
@@ -39,9 +40,9 @@ impl Ledger {
     ///
     /// # Errors
     /// The reason for which the run cannot be kept.
-    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Reason> {
-        if let Some(reason) = self.trouble() {
-            return Err(reason);
+    pub(crate) fn settle(self, views: &[u64]) -> Result<Settled, Refusal> {
+        if let Some(refusal) = self.trouble() {
+            return Err(refusal.clone());
         }
         let mut looks: Vec<(u32, Sighting)> = Vec::with_capacity(self.paths.len());
         let mut changes: Vec<(OsBytes, Change, bool)> = Vec::new();
@@ -60,13 +61,15 @@ impl Ledger {
         changes.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut outputs = Outputs::default();
         for (path, change, read) in changes {
-            judge(&path, &change, read)?;
-            if let Some(manner) = left_behind(&path, &change)? {
-                outputs.attach(path, manner, views, change.shared)?;
-            }
+            let taken = judge(&path, &change, read).and_then(|()| {
+                let left = left_behind(&path, &change)?;
+                let attach = |manner| outputs.attach(path.clone(), manner, views, change.shared);
+                left.map_or(Ok(()), attach)
+            });
+            taken.map_err(|reason| reason.at(&path))?;
         }
         if self.writers.are_others() {
-            return Err(Reason::OutputChanged);
+            return Err(Reason::OutputChanged.into());
         }
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
         Ok(Settled { sightings, outputs })

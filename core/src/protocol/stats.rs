@@ -23,6 +23,10 @@ pub struct Counters {
     pub published: u64,
     /// Invocations that waited for an equal one.
     pub coalesced: u64,
+    /// Results that could have been served and that the compiler made again, to compare.
+    pub verified: u64,
+    /// Those of them that differed.
+    pub differing: u64,
     /// Output bytes served by hits.
     pub bytes_served: u64,
     /// Compile time saved by hits, in microseconds.

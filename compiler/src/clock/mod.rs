@@ -1,5 +1,7 @@
 //! The time of the compile, which must not come out of a cache.
 
+pub(crate) mod time_words;
+
 use zccache_core::Invocation;
 
 /// What in an output tells when, or from files of which age, it was made.

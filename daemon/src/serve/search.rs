@@ -1,0 +1,168 @@
+//! Looking for a result that can be served, and remembering what came of it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::OwnedFd;
+
+use zccache_compiler::{environment, outputs};
+use zccache_core::protocol::Hit;
+use zccache_core::protocol::explanation::{Cause, Earlier, Origin, Told};
+use zccache_core::settings::{is_on, verified_part};
+use zccache_core::{Entry, Invocation, OsBytes, Reason, Root};
+
+use super::daemon::Daemon;
+use super::delivery::length;
+use super::lookup::{Candidate, Case};
+use crate::chronicle::nearest;
+use crate::keep::Suspect;
+use crate::world::{Divergence, Scene};
+
+/// What a search came to.
+pub(super) enum Search {
+    /// A result that is being served: the message and its descriptors, and the entry.
+    Serve(Hit, Vec<OwnedFd>, Candidate),
+    /// A result that could be served, and is to be compared with a new one.
+    Verify(Candidate),
+    /// None.
+    Nothing(Cause),
+}
+
+/// How far a candidate held.
+enum Held {
+    Wholly,
+    NotTheEnvironment,
+    UpTo(Divergence),
+}
+
+impl Daemon {
+    /// Serves the first candidate that would be observed again now.
+    pub(super) fn search(&self, case: &Case, candidates: &[Candidate]) -> Search {
+        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
+            return Search::Nothing(Cause::Recache);
+        }
+        let traces = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+        if let Some(difference) = case.not_the_temporary_directory() {
+            return Search::Nothing(match candidates.first() {
+                None => Cause::NoTrace(Earlier::Unknown),
+                Some(first) => Cause::Observation { traces, made: first.entry.made, difference },
+            });
+        }
+        let mut whole = None;
+        let mut closest: Option<(usize, &Candidate, Held)> = None;
+        for candidate in candidates {
+            let progress = match self.holds(case, &candidate.entry, &mut whole) {
+                Held::Wholly => return self.serve(case, candidate),
+                held @ Held::NotTheEnvironment => (0, candidate, held),
+                Held::UpTo(divergence) => {
+                    (divergence.position + 1, candidate, Held::UpTo(divergence))
+                }
+            };
+            if closest.as_ref().is_none_or(|(position, ..)| *position < progress.0) {
+                closest = Some(progress);
+            }
+        }
+        Search::Nothing(match closest {
+            None | Some((_, _, Held::Wholly)) => Cause::NoTrace(Earlier::Unknown),
+            Some((_, Candidate { entry, .. }, Held::NotTheEnvironment)) => {
+                Cause::Environment { traces, made: entry.made, changes: Vec::new() }
+            }
+            Some((_, Candidate { entry, .. }, Held::UpTo(divergence))) => {
+                let difference = nearest(entry, divergence, &case.root);
+                Cause::Observation { traces, made: entry.made, difference }
+            }
+        })
+    }
+
+    fn holds(&self, case: &Case, entry: &Entry, whole: &mut Option<zccache_core::Digest>) -> Held {
+        let environment = entry.trace.environment.is_none_or(|digest| {
+            *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
+        });
+        let asked_for = || entry.trace.variables.iter().all(|v| v.holds(&case.invocation));
+        if !environment || !asked_for() {
+            return Held::NotTheEnvironment;
+        }
+        let scene = Scene { root: &case.root, namespace: &case.namespace };
+        match self.verifier.verify(&entry.trace, scene, &self.contents) {
+            Ok(()) => Held::Wholly,
+            Err(divergence) => {
+                tracing::debug!(?divergence, "a trace does not hold");
+                Held::UpTo(divergence)
+            }
+        }
+    }
+
+    fn serve(&self, case: &Case, candidate: &Candidate) -> Search {
+        let Candidate { key, entry } = candidate;
+        if is_drawn(&case.invocation) {
+            return Search::Verify(candidate.clone());
+        }
+        let Some((hit, descriptors)) = self.deliver(case, &entry.result) else {
+            return Search::Nothing(Cause::Undeliverable { made: entry.made });
+        };
+        self.store.used(key, entry);
+        let bytes = bytes(entry);
+        self.ledger.count(&case.session, |counters| {
+            counters.hits += 1;
+            counters.bytes_served += bytes;
+            counters.time_saved += entry.cost;
+        });
+        Search::Serve(hit, descriptors, candidate.clone())
+    }
+
+    /// Remembers a hit.
+    pub(super) fn remember_hit(&self, case: &Case, candidate: &Candidate) {
+        let told = Told::Hit(candidate.origin(&case.root));
+        let made = candidate.entry.result.outputs.iter();
+        let made = made.map(|output| output.path.at(&case.root).into_owned());
+        let key = Some(case.plan.here);
+        let account = self.chronicle.account(&case.invocation, &case.root, key, told);
+        self.chronicle.enter(&account, made);
+    }
+
+    /// Remembers that a command was run unobserved.
+    pub(super) fn remember_bypass(
+        &self,
+        invocation: &Invocation,
+        reason: Reason,
+        looked_up: Option<(&Case, Cause)>,
+    ) {
+        let files = outputs::guess(invocation);
+        if files.is_empty() {
+            return;
+        }
+        let (key, root, cause) = match looked_up {
+            Some((case, cause)) => (Some(case.plan.here), case.root.clone(), Some(cause)),
+            None => (None, Root::default(), None),
+        };
+        let told = Told::Bypass { reason, cause };
+        let account = self.chronicle.account(invocation, &root, key, told);
+        self.chronicle.enter(&account, files);
+    }
+}
+
+impl Candidate {
+    /// Where the entry comes from, seen from a checkout.
+    pub(super) fn origin(&self, root: &Root) -> Origin {
+        let Self { key, entry } = self;
+        let elsewhere = entry.checkout != OsBytes::from(root.as_bytes());
+        let checkout = elsewhere.then(|| entry.checkout.clone());
+        Origin { key: *key, made: entry.made, checkout, cost: entry.cost, bytes: bytes(entry) }
+    }
+
+    /// The entry, to be compared with a new result.
+    pub(super) fn suspect(self) -> Suspect {
+        let Self { key, entry } = self;
+        Suspect { key, entry }
+    }
+}
+
+fn bytes(entry: &Entry) -> u64 {
+    entry.result.outputs.iter().map(|output| length(&output.content)).sum()
+}
+
+/// Whether this hit is one of those to be compiled and compared.
+fn is_drawn(invocation: &Invocation) -> bool {
+    let part = verified_part(invocation.variable(b"ZCCACHE_VERIFY"));
+    #[expect(clippy::cast_precision_loss, reason = "any bits of a random number will do")]
+    let drawn = || RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    part >= 1.0 || (part > 0.0 && drawn() < part)
+}
