@@ -10,7 +10,7 @@
 //!
 //! A line that begins with a verdict and a colon runs a command bare and through
 //! zccache and compares. Any other line is for the shell, and changes both
-//! copies of the tree in the same way. See [`Verdict`] for the verdicts; `in DIR`
+//! copies of the tree in the same way. See `Verdict` for the verdicts; `in DIR`
 //! behind one runs the command there, `@view`, `@plain`, `@gcc` and `@clang`
 //! restrict the line. Words `NAME=VALUE` in front of a command set its
 //! environment, `(unset)` removes the variable, `STDIN=` and `UMASK=` are what
