@@ -43,7 +43,7 @@ pub fn is_diagnosed(messages: &[u8]) -> bool {
     errors().any(|head| head == Head::Place) && errors().all(|head| head != Head::Program)
 }
 
-/// Whether messages come in the language of [`PASSING`] (`setlocale(3)`, `gettext(3)`).
+/// Whether messages come in the language of `PASSING` (`setlocale(3)`, `gettext(3)`).
 #[must_use]
 pub fn speaks_english(invocation: &Invocation) -> bool {
     let english = |value: &[u8]| {

@@ -14,7 +14,7 @@ pub struct Clock {
     /// Seconds by which local clocks are ahead of Greenwich.
     pub offset: i64,
     /// Whether every clock that the compile may have asked is ahead of Greenwich
-    /// by a multiple of [`QUARTER`], or by `offset`.
+    /// by a multiple of a quarter of an hour, or by `offset`.
     pub is_usual: bool,
     /// Whether the compile takes its time from the key rather than from a clock.
     pub is_fixed: bool,
@@ -87,7 +87,7 @@ impl Clock {
 }
 
 /// Whether the compiler takes the time from an ordinary clock: the system's time
-/// zone or one whose offset is a multiple of [`QUARTER`]. `TZ` may give minutes and
+/// zone or one whose offset is a multiple of a quarter of an hour. `TZ` may give minutes and
 /// seconds, name a file, or ask for leap seconds (`tzset(3)`, `tzfile(5)`), and a
 /// preloaded library may tell any time.
 #[must_use]
