@@ -18,8 +18,10 @@ use nix::unistd::Pid;
 /// a project on a loaded machine takes some minutes.
 const HANGS_AFTER: Duration = Duration::from_secs(600);
 
-/// How long the streams may stay open after the command itself has ended.
-const STREAMS_END_WITHIN: Duration = Duration::from_secs(20);
+/// How long the streams may stay open after the command itself has ended: gcc that
+/// is ended by a signal leaves its parts to end by themselves, on a loaded machine
+/// late.
+const STREAMS_END_WITHIN: Duration = Duration::from_secs(90);
 
 /// One command, not yet placed in a directory of the file system.
 #[derive(Clone, Debug)]
