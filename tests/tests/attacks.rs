@@ -10,20 +10,10 @@ use std::path::{Path, PathBuf};
 use zccache_core::Reason;
 use zccache_tests::{Command, Compiler, Place, Step, Trial};
 
+use crate::forms::clocks::not_kept;
 use crate::trials;
 
 const PASTE: &str = "#define JOIN(a, b) a##b\n#define P(a, b) JOIN(a, b)\n";
-
-/// Runs a command that asks for the time, without comparing it with bare.
-fn not_kept(trial: &Trial, command: &Command) {
-    trial.age();
-    let before = trial.sandbox().counters();
-    let _ = trial.sandbox().launch(trial.tree(), command).succeeded();
-    trial.sandbox().settle();
-    let counted = trial.sandbox().counters().since(&before);
-    let reason = counted.reasons.get(Reason::TimeMacro.slug());
-    assert_eq!((counted.misses, reason), (1, Some(&1)), "{command}: {counted:?}");
-}
 
 /// No text of the time reaches these objects, only what is computed from it.
 fn a_time_macro_in_pieces_that_leaves_no_text(trial: &Trial) {

@@ -12,7 +12,7 @@ use crate::trials;
 const PASTED: &str = "#define JOIN(a, b) a##b\n#define P(a, b) JOIN(a, b)\n";
 
 /// Runs a command that asks for the time, without comparing it with bare.
-fn not_kept(trial: &Trial, command: &Command) {
+pub(crate) fn not_kept(trial: &Trial, command: &Command) {
     trial.age();
     let before = trial.sandbox().counters();
     let _ = trial.sandbox().launch(trial.tree(), command).succeeded();

@@ -1,6 +1,6 @@
 //! Forms of C and C++ commands: which are cached, and under which conditions.
 
-mod clocks;
+pub(crate) mod clocks;
 mod failing;
 mod input;
 mod memory;
