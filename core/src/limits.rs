@@ -19,8 +19,11 @@ pub const INPUT_BYTES: usize = 8 << 20;
 /// crowded `deps/` some ten thousand.
 pub const OBSERVATIONS: usize = 200_000;
 
-/// Most outputs of one invocation, so that their descriptors fit in one
-/// message: `SCM_MAX_FD` is 253 (`unix(7)`).
+/// Most descriptors in one message: `SCM_MAX_FD` (`unix(7)`).
+pub const DESCRIPTORS: usize = 253;
+
+/// Most outputs of one invocation, so that their descriptors and that of the watch
+/// over their directories fit in one message.
 pub const OUTPUTS: usize = 250;
 
 /// Outputs up to this size live inside their entry rather than in a blob: a
@@ -101,6 +104,7 @@ pub const LINKS: u32 = 40;
 /// one tick at HZ=100, the slowest that Linux offers.
 pub const COARSE_TICK: Duration = Duration::from_millis(10);
 
+const _: () = assert!(OUTPUTS < DESCRIPTORS);
 const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(INPUT_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(ENTRY_BYTES <= FRAME_BYTES);

@@ -100,6 +100,8 @@ reasons! {
     SpecialInput = 217, "special_input";
     /// A file could not be created where the tool wanted it.
     OutputRefused = 218, "output_refused";
+    /// The directory of an output could not be watched for other writers.
+    UnwatchedOutput = 219, "unwatched_output";
     /// The compiler went on from a cache of its own, which results may tell.
     OwnCache = 230, "own_cache";
 
@@ -173,6 +175,7 @@ impl Reason {
                 "compile again; see what writes the file during builds"
             }
             Self::OutputChanged => "compile again; see what strips, edits or replaces the output",
+            Self::UnwatchedOutput => "raise fs.inotify.max_user_instances and max_user_watches",
             Self::TimeMacro => {
                 "set SOURCE_DATE_EPOCH, or keep __DATE__, __TIME__ and __TIMESTAMP__ in one small file"
             }

@@ -109,3 +109,11 @@ pub enum Bytes {
     /// Not at all: the file is in a view.
     InView,
 }
+
+impl Report {
+    /// How many outputs are attached.
+    #[must_use]
+    pub fn attached(&self) -> usize {
+        self.outputs.iter().filter(|output| output.bytes == Bytes::Attached).count()
+    }
+}

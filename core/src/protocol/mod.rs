@@ -26,7 +26,8 @@ pub enum Request {
     Undeliverable,
     /// The compiler of a ticket has ended. Not answered: the socket keeps the
     /// report and its descriptors when the launcher is gone. Carries a descriptor
-    /// for each output that is attached, in order.
+    /// for each output that is attached, in order, and at the end what the launcher
+    /// has no time to close.
     Finished(Box<Report>),
     /// A compiler runs without having been looked up, for this reason. Not answered.
     Bypassed {

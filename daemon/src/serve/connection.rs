@@ -19,7 +19,24 @@ use crate::views::{Served, ViewDescriptors};
 enum State {
     Idle,
     Answered(Answer),
+    /// The launcher has reported, and leaves what it has no time to close.
+    Reported {
+        _open: SlowToClose,
+    },
     View(Arc<Served>),
+}
+
+/// Descriptors whose closing waits for the kernel. The launcher closes its own
+/// before it leaves, so that these are the last.
+struct SlowToClose(Vec<OwnedFd>);
+
+impl Drop for SlowToClose {
+    fn drop(&mut self) {
+        let descriptors = std::mem::take(&mut self.0);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || drop(descriptors));
+        }
+    }
 }
 
 /// Serves a connection until it ends. What its peer left unfinished is
@@ -72,11 +89,13 @@ async fn converse(
             }
             (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
                 let is_awaited = ticket.is_awaited();
-                daemon.finish(*ticket, *report, descriptors);
+                let mut outputs = descriptors;
+                let rest = outputs.split_off(report.attached().min(outputs.len()));
+                daemon.finish(*ticket, *report, outputs);
                 if is_awaited {
                     frames.send(&Reply::Done).await?;
                 }
-                State::Idle
+                State::Reported { _open: SlowToClose(rest) }
             }
             (Request::Bypassed { session, reason }, state) => {
                 daemon.ledger.bypassed(&session, reason);

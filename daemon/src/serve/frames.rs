@@ -71,7 +71,7 @@ impl Frames {
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 received => filled += received,
             }
-            if descriptors.len() > limits::OUTPUTS {
+            if descriptors.len() > limits::DESCRIPTORS {
                 return Err(io::Error::other("too many descriptors").into());
             }
         }

@@ -154,9 +154,9 @@ fn run(
     awaited: bool,
 ) -> Result<i32, Unserved> {
     let observed = observe::observe(program, setting).map_err(|_| Unserved)?;
-    let Observed { report, outputs, not_executed } = observed;
+    let Observed { report, descriptors, not_executed } = observed;
     let ended = report.ended;
-    tell(connection, Request::Finished(Box::new(report)), &outputs.descriptors);
+    tell(connection, Request::Finished(Box::new(report)), descriptors);
     if awaited && connection.set_patience(limits::ANSWER_WITHIN).is_ok() {
         let _ = connection.receive();
     }
@@ -171,8 +171,9 @@ fn run(
 
 /// Sends the report, and does not wait until it is read: an equal invocation
 /// that follows waits for as long as the connection holds the ticket. Whether the
-/// report arrives does not concern the build.
-fn tell(connection: &mut Connection, report: Request, descriptors: &[OwnedFd]) {
+/// report arrives does not concern the build. Closes the descriptors: the daemon
+/// keeps its own until the connection ends, and so closes them last.
+fn tell(connection: &mut Connection, report: Request, descriptors: Vec<OwnedFd>) {
     let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
     if connection.set_patience(limits::REPORT_WITHIN).is_ok() {
         let _ = connection.send(&report, &borrowed);

@@ -13,6 +13,7 @@ mod record;
 mod seccomp;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -51,8 +52,8 @@ pub(crate) struct Setting<'a> {
 pub(crate) struct Observed {
     /// What the daemon is told.
     pub report: Report,
-    /// The files that are attached to the report, in order.
-    pub outputs: Outputs,
+    /// What travels with the report.
+    pub descriptors: Vec<OwnedFd>,
     /// Why the program could not be executed, if so.
     pub not_executed: Option<Errno>,
 }
@@ -73,12 +74,14 @@ pub(crate) fn observe(program: &Program, setting: Setting<'_>) -> io::Result<Obs
         None => observer::wait_unobserved(&child, &signals),
     };
     let cost = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let watch = record.as_ref().ok().and_then(|(ledger, _)| ledger.watch());
     let settled = record
         .map_err(Refusal::from)
         .and_then(|(ledger, streams)| Ok((ledger.settle(setting.views)?, streams)));
     let settled = settled.map(|(settled, streams)| (settled, streams.into_chunks()));
-    let (report, outputs) = conclude(ended, cost, inherits, settled);
-    Ok(Observed { report, outputs, not_executed })
+    let (report, mut descriptors) = conclude(ended, cost, inherits, settled);
+    descriptors.extend(watch);
+    Ok(Observed { report, descriptors, not_executed })
 }
 
 /// Whether this process may observe another: tried on a program that does nothing.
@@ -97,12 +100,12 @@ fn conclude(
     cost: u64,
     inherits: bool,
     settled: Result<(Settled, Vec<Chunk>), Refusal>,
-) -> (Report, Outputs) {
+) -> (Report, Vec<OwnedFd>) {
     let refusal = settled.as_ref().err().cloned();
     let (unobservable, culprit) = refusal.map_or((None, None), |r| (Some(r.reason), r.path));
     let (Settled { sightings, outputs }, streams) = settled.unwrap_or_default();
-    let files = outputs.files.clone();
+    let Outputs { files: outputs, descriptors } = outputs;
     let report =
-        Report { ended, streams, sightings, outputs: files, unobservable, culprit, cost, inherits };
-    (report, outputs)
+        Report { ended, streams, sightings, outputs, unobservable, culprit, cost, inherits };
+    (report, descriptors)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlink};
@@ -99,6 +100,12 @@ impl Ledger {
             looks: 0,
             trouble: None,
         }
+    }
+
+    /// What keeps the watch over the directories of outputs, for whoever has the time
+    /// to close it.
+    pub(crate) fn watch(&self) -> Option<OwnedFd> {
+        self.writers.keep()
     }
 
     /// Notes that the run cannot be kept; the first reason stands.

@@ -68,9 +68,7 @@ impl Ledger {
             });
             taken.map_err(|reason| reason.at(&path))?;
         }
-        if self.writers.are_others() {
-            return Err(Reason::OutputChanged.into());
-        }
+        self.writers.are_alone()?;
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
         Ok(Settled { sightings, outputs })
     }

@@ -3,13 +3,20 @@
 //!
 //! The kernel tells what happens to the names of a directory (`inotify(7)`), not
 //! who does it; more than the run itself was seen doing is somebody else's.
+//!
+//! Closing the last descriptor of a watch takes the kernel some 15 ms, in which it
+//! waits for all readers of its marks (`fsnotify_destroy_group`). So the descriptor
+//! goes to the daemon, which closes it while nobody waits.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use zccache_core::Reason;
 
 /// What is done to one name, or is seen to be done.
 #[derive(Clone, Copy, Default)]
@@ -23,6 +30,8 @@ struct Deeds {
 #[derive(Default)]
 pub(super) struct Writers {
     inotify: Option<Inotify>,
+    /// Whether a directory could not be watched.
+    unwatched: bool,
     /// What the run itself does.
     own: HashMap<(WatchDescriptor, OsString), Deeds>,
 }
@@ -69,18 +78,45 @@ impl Writers {
         if self.inotify.is_none() {
             self.inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
         }
+        let Some(inotify) = &self.inotify else {
+            self.unwatched = true;
+            return None;
+        };
         let deeds = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_MOVED_FROM
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_ONLYDIR;
-        self.inotify.as_ref()?.add_watch(directory, deeds).ok()
+        match inotify.add_watch(directory, deeds) {
+            Ok(watch) => Some(watch),
+            // Nothing can be made there either.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => None,
+            Err(_) => {
+                self.unwatched = true;
+                None
+            }
+        }
     }
 
-    /// Whether somebody else has written, brought or taken away what the run
-    /// wrote, brought or took away; also when too much happened to tell.
-    pub(super) fn are_others(self) -> bool {
-        let Some(inotify) = &self.inotify else { return false };
+    /// A descriptor that keeps the watch when this is dropped.
+    pub(super) fn keep(&self) -> Option<OwnedFd> {
+        self.inotify.as_ref()?.as_fd().try_clone_to_owned().ok()
+    }
+
+    /// That nobody else has written, brought or taken away what the run wrote,
+    /// brought or took away.
+    ///
+    /// # Errors
+    /// That somebody has, or that it cannot be told.
+    pub(super) fn are_alone(&self) -> Result<(), Reason> {
+        match &self.inotify {
+            _ if self.unwatched => Err(Reason::UnwatchedOutput),
+            Some(inotify) if self.have_company(inotify) => Err(Reason::OutputChanged),
+            _ => Ok(()),
+        }
+    }
+
+    fn have_company(&self, inotify: &Inotify) -> bool {
         let mut seen: HashMap<(WatchDescriptor, OsString), Deeds> = HashMap::new();
         while let Ok(events) = inotify.read_events() {
             for event in events {
