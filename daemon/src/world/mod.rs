@@ -6,6 +6,7 @@ mod crates;
 mod grain;
 mod mounts;
 mod namespace;
+mod sight;
 mod verify;
 mod walk;
 
@@ -14,4 +15,5 @@ pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
 pub(crate) use crates::CratesUsed;
 pub(crate) use grain::{WHOLE_SECONDS, is_of_whole_seconds};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
+pub(crate) use sight::Sight;
 pub(crate) use verify::{Divergence, Scene, Verifier, agrees, digest_of_names, kind_of, kinship};

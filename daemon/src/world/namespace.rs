@@ -4,21 +4,20 @@
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
-use zccache_fs::{Look, View};
+use zccache_fs::View;
 
 use super::mounts::{MountTable, Mounts};
-use super::walk::walk;
+use super::sight::Sight;
 
 /// What is at a path now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Found {
     /// Nothing.
     Absent,
@@ -64,7 +63,7 @@ pub(crate) struct Namespace {
 
 /// The mounts of a namespace and those views that are among them.
 #[derive(Default)]
-struct Shown {
+pub(super) struct Shown {
     mounts: Arc<Mounts>,
     views: Vec<(u64, Arc<View>)>,
 }
@@ -114,21 +113,15 @@ impl Namespace {
         shown.mounts.covering(point).filter(|mount| mount.point == point).map(|m| m.device)
     }
 
+    /// A look around, which takes a moment.
+    pub(crate) fn sight(&self) -> Sight<'_> {
+        Sight::new(self, self.shown())
+    }
+
     /// Whom to ask about an absolute path. `follow` says whether a symbolic link
     /// at its end is followed; those on the way are.
     pub(crate) fn locate<'p>(&self, path: &'p Path, follow: bool) -> Located<'p> {
-        let shown = self.shown();
-        if shown.views.is_empty() {
-            return Located::Kernel(path.into());
-        }
-        if self.look_straight(&shown, path, follow).is_some() {
-            return shown.place(path.into());
-        }
-        match self.walk(&shown, path, follow) {
-            Ok(Some(real)) => shown.place(real.into()),
-            Ok(None) => Located::Kernel(path.into()),
-            Err(errno) => Located::Nowhere(errno),
-        }
+        self.sight().locate(path, follow)
     }
 
     /// The checkout that an invocation takes place in: what `ZCCACHE_ROOT` says,
@@ -145,60 +138,7 @@ impl Namespace {
 
     /// What is at an absolute path now.
     pub(crate) fn look(&self, path: &Path, follow: bool) -> Found {
-        let shown = self.shown();
-        if shown.views.is_empty() {
-            return self.ask_kernel(path, follow);
-        }
-        let ends_open = path.as_os_str().as_bytes().ends_with(b"/");
-        let follow = follow || ends_open;
-        let found = self.look_straight(&shown, path, follow).unwrap_or_else(|| {
-            match self.walk(&shown, path, follow) {
-                Ok(Some(real)) => self.look_plainly(&shown, &real),
-                Ok(None) => self.ask_kernel(path, follow),
-                Err(errno) => missing(errno),
-            }
-        });
-        match found {
-            Found::File(_) | Found::Special { .. } if ends_open => Found::Absent,
-            found => found,
-        }
-    }
-
-    /// What is at a path on which no link is to be followed; none if one is.
-    fn look_straight(&self, shown: &Shown, path: &Path, follow: bool) -> Option<Found> {
-        if shown.steps_back_out_of_a_view(path) {
-            return None;
-        }
-        if let Some((view, below)) = shown.view_of(path) {
-            return look_in_view(&view, &below, follow);
-        }
-        let nofollow = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | nofollow;
-        match self.open_with(path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
-            Ok(file) => Some(match fstat(&file) {
-                Ok(stat) => found(&stat, || readlinkat(&file, "").map(OsBytes::from)),
-                Err(errno) => missing(errno),
-            }),
-            Err(Errno::ELOOP) => None,
-            Err(errno) => Some(missing(errno)),
-        }
-    }
-
-    /// As [`Self::look_straight`], where a link is looked at rather than followed
-    /// and none has been found on the way.
-    fn look_plainly(&self, shown: &Shown, path: &Path) -> Found {
-        self.look_straight(shown, path, false).unwrap_or(Found::Unreachable(libc::ELOOP))
-    }
-
-    /// Follows the links on a path, and those within views without asking the
-    /// kernel. None if no view is on the way: then the kernel can be asked.
-    fn walk(&self, shown: &Shown, path: &Path, follow: bool) -> nix::Result<Option<PathBuf>> {
-        let mut meets_view = false;
-        let real = walk(path, follow, |step| {
-            meets_view |= shown.view_of(step).is_some();
-            self.look_plainly(shown, step)
-        });
-        if meets_view { real.map(Some) } else { Ok(None) }
+        self.sight().look(path, follow)
     }
 
     /// Opens a regular file for reading, not through a view. A projected file has
@@ -246,10 +186,7 @@ impl Namespace {
 
     /// The path without any link that leads to the same file.
     pub(crate) fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
-        let shown = self.shown();
-        if !shown.views.is_empty()
-            && let Some(real) = self.walk(&shown, path, true)?
-        {
+        if let Some(real) = self.sight().real_path(path)? {
             return Ok(real);
         }
         let file = self.open_in_kernel(path, OFlag::O_PATH | OFlag::O_CLOEXEC)?;
@@ -257,7 +194,7 @@ impl Namespace {
         std::fs::read_link(link)
     }
 
-    fn ask_kernel(&self, path: &Path, follow: bool) -> Found {
+    pub(super) fn ask_kernel(&self, path: &Path, follow: bool) -> Found {
         match self.stat_in_kernel(path, follow) {
             Ok(stat) => found(&stat, || self.read_link(path)),
             Err(errno) => missing(errno),
@@ -280,56 +217,35 @@ impl Namespace {
         Ok(readlinkat(&link, "")?.into())
     }
 
-    fn open_in_kernel(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
-        self.open_with(path, flags, ResolveFlag::empty())
-    }
-
     /// Opens as a process with that root would, links included (`openat2(2)`).
-    fn open_with(&self, path: &Path, flags: OFlag, more: ResolveFlag) -> nix::Result<OwnedFd> {
-        let how = OpenHow::new().flags(flags);
+    fn open_in_kernel(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         match &self.root {
-            None if more.is_empty() => open(path, flags, Mode::empty()),
-            None => openat2(AT_FDCWD, path, how.resolve(more)),
-            Some(root) => openat2(root, path, how.resolve(more | ResolveFlag::RESOLVE_IN_ROOT)),
+            None => open(path, flags, Mode::empty()),
+            Some(root) => {
+                let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+                openat2(root, path, how)
+            }
         }
     }
 }
 
 impl Shown {
+    /// Whether there is no view.
+    pub(super) fn is_plain(&self) -> bool {
+        self.views.is_empty()
+    }
+
     /// The view that a path without links leads into, and the path below its root.
-    fn view_of(&self, path: &Path) -> Option<(Arc<View>, PathBuf)> {
+    pub(super) fn view_of(&self, path: &Path) -> Option<(Arc<View>, PathBuf)> {
         let mount = self.mounts.covering(path)?;
         let (_, view) = self.views.iter().find(|(device, _)| *device == mount.device)?;
         let start = mount.root.strip_prefix("/").ok()?;
         Some((Arc::clone(view), start.join(path.strip_prefix(&mount.point).ok()?)))
     }
-
-    fn place<'p>(&self, path: Cow<'p, Path>) -> Located<'p> {
-        match self.view_of(&path) {
-            Some((view, below)) => Located::View(view, below),
-            None => Located::Kernel(path),
-        }
-    }
-
-    /// Whether a path has a `..`, up to which it leads into a view: only the
-    /// view can tell whether that is a directory.
-    fn steps_back_out_of_a_view(&self, path: &Path) -> bool {
-        if !path.components().any(|component| component == Component::ParentDir) {
-            return false;
-        }
-        let mut passed = PathBuf::new();
-        path.components().any(|component| match component {
-            Component::ParentDir => self.view_of(&passed).is_some() || !passed.pop(),
-            component => {
-                passed.push(component);
-                false
-            }
-        })
-    }
 }
 
 /// What a failed look-up says of a path.
-fn missing(errno: Errno) -> Found {
+pub(super) fn missing(errno: Errno) -> Found {
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => Found::Absent,
         errno => Found::Unreachable(errno as i32),
@@ -347,21 +263,4 @@ fn found(stat: &FileStat, target: impl FnOnce() -> nix::Result<OsBytes>) -> Foun
         libc::S_IFLNK => target().map_or_else(missing, Found::Symlink),
         kind => Found::Special { kind, device: stat.st_rdev },
     }
-}
-
-/// None if a link is on the way.
-fn look_in_view(view: &View, below: &Path, follow: bool) -> Option<Found> {
-    let file = |identity, mode: u32, digest| {
-        Found::File(FoundFile { identity, executable: mode & 0o111 != 0, digest })
-    };
-    Some(match view.look(below, follow) {
-        Ok(Look::Absent) => Found::Absent,
-        Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, Some(digest)),
-        Ok(Look::Lower { identity, mode }) => file(identity, mode, None),
-        Ok(Look::Directory { identity }) => Found::Directory(identity),
-        Ok(Look::Symlink(target)) => Found::Symlink(target.into()),
-        Ok(Look::Special { kind, device }) => Found::Special { kind, device },
-        Ok(Look::ThroughLink) => return None,
-        Err(error) => Found::Unreachable(error.raw_os_error().unwrap_or(libc::EIO)),
-    })
 }

@@ -12,7 +12,7 @@ use zccache_core::{
 };
 
 use super::contents::now;
-use super::{Contents, CratesUsed, Found, Located, Namespace};
+use super::{Contents, CratesUsed, Found, Namespace, Sight};
 
 /// Where an invocation takes place.
 #[derive(Clone, Copy)]
@@ -50,8 +50,19 @@ struct Query<'t> {
     follow: bool,
 }
 
-/// The directories that one verification has looked at, and when.
-type Parents<'t> = HashMap<&'t Path, Option<(Identity, Stamp)>>;
+/// The directories of absent names that one verification has looked at.
+type Parents<'t> = HashMap<&'t Path, Parent>;
+
+/// What is known of the directory of a name.
+#[derive(Clone, Copy)]
+enum Parent {
+    /// There is none, so that there is no name either.
+    Missing,
+    /// This was there, at that time.
+    Directory(Identity, Stamp),
+    /// It is asked for each name: in a view that takes no call of the kernel.
+    Asked,
+}
 
 /// Directories whose absent names are remembered: a few hundred bytes each.
 const MOST_DIRECTORIES: usize = 20_000;
@@ -81,18 +92,21 @@ impl Verifier {
             trace.observations.iter().map(|observation| observation.path.at(root)).collect();
         let mut identities = HashMap::new();
         let mut parents = Parents::new();
+        let mut sight = namespace.sight();
         let mut twins: HashSet<u32> = HashSet::new();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
         for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
             let query = Query { path: path.as_path(), follow: observation.follow };
             if observation.expected == Expected::Absent
-                && self.is_absent(query, &mut parents, namespace)
+                && self.is_absent(query, &mut parents, &mut sight)
             {
                 continue;
             }
-            let seen =
-                matches(Some(trace), observation, query, scene, contents).map_err(|change| {
-                    Divergence { position: index, path: path.clone().into_owned(), change }
+            let seen = matches(Some(trace), observation, query, (scene, &mut sight), contents)
+                .map_err(|change| Divergence {
+                    position: index,
+                    path: path.clone().into_owned(),
+                    change,
                 })?;
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             if let (Some(identity), true) = (seen, twins.contains(&number)) {
@@ -124,27 +138,31 @@ impl Verifier {
         &self,
         query: Query<'t>,
         parents: &mut Parents<'t>,
-        namespace: &Namespace,
+        sight: &mut Sight<'_>,
     ) -> bool {
         let Query { path, follow } = query;
-        let asked = || matches!(namespace.look(path, follow), Found::Absent);
+        let is_absent =
+            |sight: &mut Sight<'_>, follow| matches!(sight.look(path, follow), Found::Absent);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return asked();
+            return is_absent(sight, follow);
         };
-        let Some((directory, looked_at)) =
-            *parents.entry(parent).or_insert_with(|| directory_of(parent, namespace))
-        else {
-            return asked();
+        let known = match parents.get(parent) {
+            Some(known) => *known,
+            None => *parents.entry(parent).or_insert(directory_of(parent, sight)),
+        };
+        let (directory, looked_at) = match known {
+            Parent::Missing => return true,
+            Parent::Directory(identity, at) => (identity, at),
+            Parent::Asked => return is_absent(sight, follow),
         };
         let name = name.as_encoded_bytes();
         if self.is_known_absent(parent, &directory, name) {
             return true;
         }
-        let absent = asked();
+        let absent = is_absent(sight, follow);
         // A link that leads nowhere is absent when followed, but its name is not,
         // and the directory does not change when it comes to lead somewhere.
-        let unnamed = || matches!(namespace.look(path, false), Found::Absent);
-        if absent && is_settled(&directory, looked_at) && (!follow || unnamed()) {
+        if absent && is_settled(&directory, looked_at) && (!follow || is_absent(sight, false)) {
             self.remember(parent, directory, name);
         }
         absent
@@ -172,16 +190,13 @@ impl Verifier {
     }
 }
 
-/// The identity of a directory outside views, and when it was looked at. A view
-/// knows its names without asking the kernel.
-fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)> {
-    let looked_at = now().ok()?;
-    if matches!(namespace.locate(path, true), Located::View(..)) {
-        return None;
-    }
-    match namespace.look(path, true) {
-        Found::Directory(identity) => Some((identity, looked_at)),
-        _ => None,
+/// What is where a name would be.
+fn directory_of(path: &Path, sight: &mut Sight<'_>) -> Parent {
+    let Ok(looked_at) = now() else { return Parent::Asked };
+    match sight.look_outside_views(path) {
+        Some(Found::Absent) => Parent::Missing,
+        Some(Found::Directory(identity)) => Parent::Directory(identity, looked_at),
+        _ => Parent::Asked,
     }
 }
 
@@ -189,7 +204,7 @@ fn directory_of(path: &Path, namespace: &Namespace) -> Option<(Identity, Stamp)>
 pub(crate) fn agrees(observation: &Observation, scene: Scene<'_>, contents: &Contents) -> bool {
     let path = observation.path.at(scene.root);
     let query = Query { path: path.as_path(), follow: observation.follow };
-    matches(None, observation, query, scene, contents).is_ok()
+    matches(None, observation, query, (scene, &mut scene.namespace.sight()), contents).is_ok()
 }
 
 /// The identity of a file, if the observation is made again and of one; else
@@ -199,11 +214,11 @@ fn matches(
     trace: Option<&Trace>,
     observation: &Observation,
     query: Query<'_>,
-    scene: Scene<'_>,
+    (Scene { root, namespace }, sight): (Scene<'_>, &mut Sight<'_>),
     contents: &Contents,
 ) -> Result<Option<Identity>, Change> {
-    let (Query { path, follow }, Scene { root, namespace }) = (query, scene);
-    let found = namespace.look(path, follow);
+    let Query { path, follow } = query;
+    let found = sight.look(path, follow);
     let agrees = match (&observation.expected, &found) {
         (Expected::File { executable, .. }, Found::File(file))
             if file.executable != *executable =>

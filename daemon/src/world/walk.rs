@@ -8,52 +8,63 @@ use zccache_core::limits;
 
 use super::namespace::Found;
 
-/// The path without links, `.` and `..` that an absolute path leads to, where
-/// `look` tells what is at a path without following a link at its end. A link at
-/// the end of `path` is followed if `follow` says so. The last component may be
-/// missing.
+/// A place on the way: a path without links, and how many were followed to it.
+#[derive(Clone, Debug)]
+pub(super) struct Here {
+    pub(super) path: PathBuf,
+    links: u32,
+}
+
+impl Default for Here {
+    fn default() -> Self {
+        Self { path: "/".into(), links: 0 }
+    }
+}
+
+/// Where a path leads from a directory, and what is there; `look` tells what is at a
+/// path without following a link at its end, and learns whether the way ends there
+/// or may. A link at the end of `path` is followed if `follow` says so.
 ///
 /// # Errors
 /// `ENOENT`, `ENOTDIR`, `ELOOP`, or what a look-up says, of what is on the way.
 pub(super) fn walk(
+    from: &Here,
     path: &Path,
     follow: bool,
-    mut look: impl FnMut(&Path) -> Found,
-) -> nix::Result<PathBuf> {
-    let mut here = PathBuf::from("/");
+    mut look: impl FnMut(&Path, bool) -> Found,
+) -> nix::Result<(Here, Found)> {
+    let mut here = from.clone();
     let mut ahead = Ahead::default();
     ahead.push(path);
-    let mut links = 0;
     while let Some(name) = ahead.0.pop() {
         if name == ".." {
-            here.pop();
+            here.path.pop();
             continue;
         }
-        let next = here.join(&name);
         let last = ahead.0.is_empty();
-        if last && !follow {
-            return Ok(next);
-        }
-        match look(&next) {
-            Found::Symlink(target) => {
-                links += 1;
-                if links > limits::LINKS {
+        here.path.push(&name);
+        match look(&here.path, last) {
+            Found::Symlink(target) if follow || !last => {
+                here.links += 1;
+                if here.links > limits::LINKS {
                     return Err(Errno::ELOOP);
                 }
                 let target = target.as_path();
+                here.path.pop();
                 if target.is_absolute() {
-                    here = PathBuf::from("/");
+                    here.path = PathBuf::from("/");
                 }
                 ahead.push(target);
             }
-            Found::Directory(_) => here = next,
+            found if last => return Ok((here, found)),
+            Found::Directory(_) => {}
             Found::Unreachable(errno) => return Err(Errno::from_raw(errno)),
-            _ if last => return Ok(next),
             Found::Absent => return Err(Errno::ENOENT),
-            Found::File(_) | Found::Special { .. } => return Err(Errno::ENOTDIR),
+            _ => return Err(Errno::ENOTDIR),
         }
     }
-    Ok(here)
+    let found = look(&here.path, true);
+    Ok((here, found))
 }
 
 /// The components still to be passed, the next at the end.
@@ -86,13 +97,14 @@ mod tests {
     /// Walks where there are the directories `/d` and `/d/e`, and these links.
     fn walked(path: &str, follow: bool, links: &[(&str, &str)]) -> Result<String, Errno> {
         let links: HashMap<_, _> = links.iter().copied().collect();
-        let look = |path: &Path| match path.to_str().unwrap() {
-            "/d" | "/d/e" => Found::Directory(IDENTITY),
+        let look = |path: &Path, _| match path.to_str().unwrap() {
+            "/" | "/d" | "/d/e" => Found::Directory(IDENTITY),
             path => links
                 .get(path)
                 .map_or(Found::Absent, |target| Found::Symlink(target.as_bytes().into())),
         };
-        walk(Path::new(path), follow, look).map(|path| path.to_str().unwrap().to_owned())
+        walk(&Here::default(), Path::new(path), follow, look)
+            .map(|(here, _)| here.path.to_str().unwrap().to_owned())
     }
 
     #[test]

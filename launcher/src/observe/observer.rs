@@ -13,6 +13,7 @@ use super::dispatch::Dispatcher;
 use super::process::child::Child;
 use super::process::keeper;
 use super::process::signals::HeldSignals;
+use super::process::tick::Ticks;
 use super::record::{Ledger, Streams};
 use super::seccomp::Listener;
 
@@ -33,6 +34,7 @@ pub(super) struct Run {
 pub(super) struct Observer {
     listener: Listener,
     dispatcher: Dispatcher,
+    ticks: Option<Ticks>,
 }
 
 /// What a wait came to.
@@ -49,7 +51,7 @@ impl Observer {
     /// An observer of the calls that arrive at `listener`.
     pub(super) fn new(listener: Listener, setting: Setting<'_>) -> Self {
         listener.wake_synchronously();
-        Self { listener, dispatcher: Dispatcher::new(setting) }
+        Self { listener, dispatcher: Dispatcher::new(setting), ticks: Ticks::new() }
     }
 
     /// Observes until the program has ended, and forwards signals to it.
@@ -86,7 +88,7 @@ impl Observer {
                 signals.forward_to(child.pid());
             }
             if events[2].contains(PollFlags::POLLIN) {
-                self.serve();
+                self.serve_while_busy();
             } else if !events[0].is_empty() {
                 return;
             } else if events[2].contains(PollFlags::POLLHUP) {
@@ -101,7 +103,7 @@ impl Observer {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.event(left) {
-                Event::Call => self.serve(),
+                Event::Call => drop(self.serve()),
                 Event::Quiet => return true,
                 Event::Timeout if left.is_zero() => return false,
                 Event::Timeout => {}
@@ -122,14 +124,32 @@ impl Observer {
         }
     }
 
-    fn serve(&mut self) {
+    /// Serves the call that is stopped and those that follow closely: receiving
+    /// waits for the next one without the cost of a poll.
+    fn serve_while_busy(&mut self) {
+        let Some(mut ticks) = self.ticks.take() else {
+            self.serve();
+            return;
+        };
+        ticks.start();
+        while self.serve() && !ticks.are_due() {}
+        ticks.stop();
+        self.ticks = Some(ticks);
+    }
+
+    /// Serves the next call; waits for it. False if there is none.
+    fn serve(&mut self) -> bool {
         match self.listener.receive() {
             Ok(Some(call)) => {
                 self.dispatcher.note(&call);
                 self.listener.resume(call.id);
+                true
             }
-            Ok(None) => {}
-            Err(_) => self.dispatcher.refuse(Reason::UnreadableTool),
+            Ok(None) => false,
+            Err(_) => {
+                self.dispatcher.refuse(Reason::UnreadableTool);
+                false
+            }
         }
     }
 }

@@ -106,7 +106,13 @@ fn receive(stream: &UnixStream, descriptors: &mut Vec<OwnedFd>) -> Option<Reques
     let mut payload = vec![0; header.length];
     fill(stream, &mut payload, descriptors)?;
     assert_eq!(descriptors.len(), usize::from(header.descriptors), "descriptors as announced");
-    Some(frame::decode(&payload).unwrap())
+    let request = frame::decode(&payload).unwrap();
+    if let Request::Finished(report) = &request {
+        // What follows is the watch over the directories of outputs, to be closed.
+        assert!(descriptors.len() <= report.attached() + 1, "nothing else is left behind");
+        descriptors.truncate(report.attached());
+    }
+    Some(request)
 }
 
 fn fill(stream: &UnixStream, mut room: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Option<()> {

@@ -71,6 +71,17 @@ fn signals_to_the_launcher_reach_the_compiler() {
 }
 
 #[test]
+fn a_signal_reaches_a_compiler_that_makes_calls_without_a_pause() {
+    let bench = Bench::new();
+    let heard = daemon::serve(&bench.store(), run());
+    let script = "trap 'exit 7' TERM; echo ready; while :; do test -e missing; done";
+    let (mut child, _lines) = started(&bench, script);
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(heard.join().unwrap().report().ended, Ended::Exit(7));
+}
+
+#[test]
 fn the_launcher_dies_as_the_compiler_does_when_both_are_signalled() {
     let bench = Bench::new();
     let heard = daemon::serve(&bench.store(), run());

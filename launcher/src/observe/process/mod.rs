@@ -4,4 +4,5 @@ pub(crate) mod child;
 pub(crate) mod inherited;
 pub(crate) mod keeper;
 pub(crate) mod signals;
+pub(crate) mod tick;
 pub(crate) mod tracee;

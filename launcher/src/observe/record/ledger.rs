@@ -30,7 +30,8 @@ pub(crate) enum Purpose {
 
 /// Every path that a run looked at or changed.
 pub(crate) struct Ledger {
-    pub(super) paths: HashMap<Box<[u8]>, PathRecord>,
+    /// The records apart, so that a table of few large ones does not touch many pages.
+    pub(super) paths: HashMap<Box<[u8]>, Box<PathRecord>>,
     /// Directories whose own way was searched for symbolic links.
     pub(super) walked: HashSet<Box<[u8]>>,
     /// The file mode creation mask of the run.
@@ -203,7 +204,7 @@ impl Ledger {
                 record.slot(follow).get_or_insert(look);
             }
             None => {
-                let mut record = PathRecord::default();
+                let mut record = Box::<PathRecord>::default();
                 *record.slot(follow) = Some(look);
                 self.paths.insert(path.into(), record);
             }

@@ -25,6 +25,10 @@ pub(crate) const ABI: u32 = libc::EM_AARCH64 as u32 | 0xc000_0000;
 /// From this number on, a call is of the x32 ABI (`__X32_SYSCALL_BIT`), or none.
 pub(crate) const FOREIGN_NUMBERS: u32 = 0x4000_0000;
 
+/// How many rules are skipped in one step: a jump passes 255 instructions at most,
+/// and a rule has sixteen at most.
+const GROUP: usize = 10;
+
 /// The program.
 pub(crate) struct Filter(Vec<sock_filter>);
 
@@ -32,19 +36,32 @@ impl Filter {
     /// A filter that stops what the table says and every call of a foreign ABI;
     /// with `probes` also questions that are mostly idle.
     pub(crate) fn new(probes: bool) -> Self {
-        let mut filter = Self(Vec::with_capacity(320));
+        let mut filter = Self(Vec::with_capacity(352));
         filter.load(ARCHITECTURE);
         filter.skip_if(EQUAL, ABI, 1);
         filter.stop();
         filter.load(NUMBER);
         filter.skip_unless(AT_LEAST, FOREIGN_NUMBERS, 1);
         filter.stop();
-        table::rules().for_each(|rule| filter.rule(rule));
-        if probes {
-            table::PROBES.iter().for_each(|rule| filter.rule(rule));
-        }
+        let probes = if probes { table::PROBES } else { &[] };
+        let mut rules: Vec<&Rule> = table::rules().chain(probes).collect();
+        rules.sort_unstable_by_key(|rule| rule.number);
+        rules.chunks(GROUP).for_each(|group| filter.group(group));
         filter.allow();
         filter
+    }
+
+    /// The rules of a few calls, skipped in one step by calls with larger numbers.
+    /// When it takes a filter, the kernel tries it with each number there is.
+    fn group(&mut self, rules: &[&Rule]) {
+        let Some(last) = rules.last() else { return };
+        let test = self.0.len();
+        self.skip_if(AT_LEAST, number(last.number) + 1, 0);
+        rules.iter().for_each(|rule| self.rule(rule));
+        self.allow();
+        #[expect(clippy::cast_possible_truncation, reason = "a rule is a dozen instructions")]
+        let length = (self.0.len() - test - 1) as u8;
+        self.0[test].jt = length;
     }
 
     /// The instructions, for `struct sock_fprog`.

@@ -1,0 +1,146 @@
+//! Looking around: where paths lead and what is there, asked of the kernel, or of a
+//! view where a path leads into one. The daemon never asks the kernel about what is
+//! in a view of its own: it would have to answer itself.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use zccache_fs::{Look, View};
+
+use super::namespace::{Found, FoundFile, Located, Namespace, Shown, missing};
+use super::walk::{Here, walk};
+
+/// A look around that takes a moment: what it has learnt of the way to one path it
+/// does not ask again on the way to the next.
+pub(crate) struct Sight<'n> {
+    namespace: &'n Namespace,
+    shown: Arc<Shown>,
+    /// Where directories are, as they are spelled.
+    directories: HashMap<PathBuf, nix::Result<Here>>,
+    /// The directories and links that were passed, by their paths without links.
+    steps: HashMap<PathBuf, Found>,
+}
+
+impl<'n> Sight<'n> {
+    pub(super) fn new(namespace: &'n Namespace, shown: Arc<Shown>) -> Self {
+        Self { namespace, shown, directories: HashMap::new(), steps: HashMap::new() }
+    }
+
+    /// What is at an absolute path now.
+    pub(crate) fn look(&mut self, path: &Path, follow: bool) -> Found {
+        if self.shown.is_plain() {
+            return self.namespace.ask_kernel(path, follow);
+        }
+        let ends_open = path.as_os_str().as_bytes().ends_with(b"/");
+        let found = self.find(path, follow || ends_open).map(|(_, found)| found);
+        match found.unwrap_or_else(missing) {
+            Found::File(_) | Found::Special { .. } if ends_open => Found::Absent,
+            found => found,
+        }
+    }
+
+    /// What is at an absolute path, a link at its end followed; none if in a view.
+    pub(crate) fn look_outside_views(&mut self, path: &Path) -> Option<Found> {
+        if self.shown.is_plain() {
+            return Some(self.namespace.ask_kernel(path, true));
+        }
+        match self.find(path, true) {
+            Ok((real, _)) if self.shown.view_of(&real).is_some() => None,
+            Ok((_, found)) => Some(found),
+            Err(errno) => Some(missing(errno)),
+        }
+    }
+
+    /// See [`Namespace::locate`].
+    pub(crate) fn locate<'p>(&mut self, path: &'p Path, follow: bool) -> Located<'p> {
+        if self.shown.is_plain() {
+            return Located::Kernel(path.into());
+        }
+        match self.find(path, follow) {
+            Ok((real, _)) => match self.shown.view_of(&real) {
+                Some((view, below)) => Located::View(view, below),
+                None => Located::Kernel(real.into()),
+            },
+            Err(errno) => Located::Nowhere(errno),
+        }
+    }
+
+    /// The path without links that leads to the same file; none where the kernel can
+    /// be asked.
+    pub(super) fn real_path(&mut self, path: &Path) -> nix::Result<Option<PathBuf>> {
+        if self.shown.is_plain() {
+            return Ok(None);
+        }
+        match self.find(path, true)? {
+            (_, Found::Absent) => Err(Errno::ENOENT),
+            (real, _) => Ok(Some(real)),
+        }
+    }
+
+    /// Where a path leads, without links, and what is there.
+    fn find(&mut self, path: &Path, follow: bool) -> nix::Result<(PathBuf, Found)> {
+        let (Some(parent), Some(_)) = (path.parent(), path.file_name()) else {
+            return self
+                .walk(&Here::default(), path, follow)
+                .map(|(here, found)| (here.path, found));
+        };
+        let directory = match self.directories.get(parent) {
+            Some(known) => known.clone(),
+            None => {
+                let found = self.walk(&Here::default(), parent, true);
+                let directory = found.and_then(|(here, found)| match found {
+                    Found::Directory(_) => Ok(here),
+                    Found::Unreachable(errno) => Err(Errno::from_raw(errno)),
+                    Found::Absent => Err(Errno::ENOENT),
+                    _ => Err(Errno::ENOTDIR),
+                });
+                self.directories.insert(parent.to_owned(), directory.clone());
+                directory
+            }
+        };
+        let name = path.file_name().map(Path::new).unwrap_or(path);
+        self.walk(&directory?, name, follow).map(|(here, found)| (here.path, found))
+    }
+
+    fn walk(&mut self, from: &Here, path: &Path, follow: bool) -> nix::Result<(Here, Found)> {
+        let Self { namespace, shown, steps, .. } = self;
+        walk(from, path, follow, |step, last| {
+            if let (false, Some(known)) = (last, steps.get(step)) {
+                return known.clone();
+            }
+            let found = look(namespace, shown, step);
+            if matches!(found, Found::Directory(_) | Found::Symlink(_)) {
+                steps.insert(step.to_owned(), found.clone());
+            }
+            found
+        })
+    }
+}
+
+/// What is at a path on which there are no links, itself not followed.
+fn look(namespace: &Namespace, shown: &Shown, path: &Path) -> Found {
+    match shown.view_of(path) {
+        Some((view, below)) => look_in_view(&view, &below),
+        None => namespace.ask_kernel(path, false),
+    }
+}
+
+fn look_in_view(view: &View, below: &Path) -> Found {
+    let file = |identity, mode: u32, digest| {
+        Found::File(FoundFile { identity, executable: mode & 0o111 != 0, digest })
+    };
+    match view.look(below, false) {
+        Ok(Look::Absent) => Found::Absent,
+        Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, Some(digest)),
+        Ok(Look::Lower { identity, mode }) => file(identity, mode, None),
+        Ok(Look::Directory { identity }) => Found::Directory(identity),
+        Ok(Look::Symlink(target)) => Found::Symlink(target.into()),
+        Ok(Look::Special { kind, device }) => Found::Special { kind, device },
+        // Somebody has just put a link there.
+        Ok(Look::ThroughLink) => Found::Unreachable(libc::ELOOP),
+        Err(error) => Found::Unreachable(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
