@@ -267,6 +267,17 @@ fn assert_between_two_truths(trial: &Trial, line: &str) {
     panic!("no two compiles within one second: this machine is too slow to tell");
 }
 
+/// Some clock of the world shows one of these times, whenever it is.
+fn times_in_a_source_are_no_times_of_the_compile(trial: &Trial) {
+    let times = (0..900).map(|second| format!("\"00:{:02}:{:02}\",\n", second / 60, second % 60));
+    let times: String = times.collect();
+    trial.file("times.c", format!("const char *const times[] = {{\n{times}}};\n"));
+    for line in ["$CC -c times.c -o t.o", "$CC -E times.c"] {
+        trial.run_line(line).kept();
+        trial.run_line(line).hit();
+    }
+}
+
 fn the_time_of_a_file_is_part_of_it(trial: &Trial) {
     trial.file("a.c", "const char *t = __TIMESTAMP__;\n");
     for seconds in [1_000_000_000, 1_100_000_000, 1_000_000_000] {
@@ -344,6 +355,7 @@ trials!(
     the_path_leads_to_another_compiler,
     the_time_of_the_compile_is_not_kept,
     the_time_of_a_file_is_part_of_it,
+    times_in_a_source_are_no_times_of_the_compile,
     a_fixed_date_is_obeyed,
     the_same_header_under_two_names,
     code_for_this_very_processor,

@@ -2,6 +2,8 @@
 
 pub(crate) mod time_words;
 
+use std::collections::BTreeSet;
+
 use zccache_core::Invocation;
 
 /// What in an output tells when, or from files of which age, it was made.
@@ -22,6 +24,33 @@ pub struct Clock {
     pub modified: Vec<i64>,
 }
 
+/// The lengths of texts such as `09:08:02` and `Nov 23 2026`.
+const TIME: usize = 8;
+const DATE: usize = 11;
+
+/// Texts of dates and times that a compile may have had from its clock.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Told(BTreeSet<Box<[u8]>>);
+
+impl Told {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of another content.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Strikes out those that stand in `content`, which the compile has read: they
+    /// came from there.
+    pub fn strike_out(&mut self, content: &[u8]) {
+        self.0.retain(|text| !contains(content, text));
+    }
+}
+
 /// Bytes of one piece to be seen again with the next, so that no text is cut: the
 /// length of `Wed Nov 25 09:08:02 2026`, as `asctime(3)` writes it.
 pub const SEAM: usize = 24;
@@ -37,26 +66,31 @@ const DAY: i64 = 86_400;
 const FARTHEST: i64 = 2 * DAY;
 
 impl Clock {
-    /// Whether `content` holds the text that `__DATE__` or `__TIME__` would have
-    /// had in some time zone, or that `__TIMESTAMP__` would have had in one of the
-    /// inputs: a sign that one of them was made by pasting. NUL bytes are skipped,
-    /// so that wide strings tell as well.
+    /// The texts in `content` that `__DATE__` or `__TIME__` would have had in some
+    /// time zone, or `__TIMESTAMP__` in one of the inputs: a sign that one of them
+    /// was made by pasting. NUL bytes are skipped, so that wide strings tell as well.
     #[must_use]
-    pub fn is_told_by(&self, content: &[u8]) -> bool {
+    pub fn told_by(&self, content: &[u8]) -> Told {
         let text: Vec<u8> = content.iter().copied().filter(|&byte| byte != 0).collect();
-        (0..text.len()).any(|at| self.is_told_from(&text, at))
+        let told = (0..text.len()).filter_map(|at| self.told_at(&text, at));
+        Told(told.map(Box::from).collect())
     }
 
-    fn is_told_from(&self, text: &[u8], at: usize) -> bool {
-        let rest = &text[at..];
-        match rest[0] {
-            b':' => text.get(at.wrapping_sub(2)..).and_then(seconds_of_day).is_some_and(|time| {
-                self.shows(time) || self.tells_age(text.get(at.wrapping_sub(13)..), time)
-            }),
-            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' => {
-                date(rest).is_some_and(|days| self.has_day(days))
+    /// The text around a character of it that is rare in others.
+    fn told_at<'t>(&self, text: &'t [u8], at: usize) -> Option<&'t [u8]> {
+        match text[at] {
+            b':' => {
+                let from = text.get(at.checked_sub(2)?..)?;
+                let time = seconds_of_day(from)?;
+                let told =
+                    self.shows(time) || self.tells_age(text.get(at.wrapping_sub(13)..), time);
+                told.then(|| &from[..TIME])
             }
-            _ => false,
+            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' => {
+                let from = &text[at..];
+                self.has_day(date(from)?).then(|| &from[..DATE])
+            }
+            _ => None,
         }
     }
 

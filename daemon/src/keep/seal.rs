@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::stat::fstat;
-use zccache_compiler::clock::Clock;
+use zccache_compiler::clock::{Clock, Told};
 use zccache_compiler::source;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Ended, WrittenFile};
@@ -18,7 +18,7 @@ use super::outputs::{OutputFiles, read_all, size};
 use super::publisher::Job;
 use super::reach::Reach;
 use super::sift::sift;
-use super::timing::{clock, is_told_by_streams};
+use super::timing::{clock, told_by_streams};
 use super::trace::Sealer;
 use crate::world::{Contents, WHOLE_SECONDS, is_of_whole_seconds, now};
 
@@ -38,11 +38,11 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     let made = now().map_err(|_| Reason::OutputChanged)?;
     let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
     let clock = clock(&job.invocation, &job.report, made, fixed);
-    if clock.as_ref().is_some_and(|clock| is_told_by_streams(clock, &job.report.streams)) {
-        return Err(time_told(job, &sealer, None));
-    }
     let mut harvest = Harvest::new(job, store, clock.as_ref());
     let outputs = harvest.outputs(&sealer)?;
+    if let Some(teller) = harvest.teller(&sealer) {
+        return Err(time_told(job, &sealer, teller));
+    }
     let Ended::Exit(status) = job.report.ended else {
         return Err(Reason::KilledBySignal.into());
     };
@@ -89,6 +89,8 @@ struct Harvest<'a> {
     clock: Option<&'a Clock>,
     reach: Reach<'a>,
     blobs: Vec<Staged>,
+    /// What tells dates or times of when the run was: an output, or the streams.
+    tellers: Vec<(Option<&'a OsBytes>, Told)>,
     /// The last depfile, which tells what rustc asked of its environment.
     dep_info: Option<Vec<u8>>,
     /// Whether an output holds time stamps of its inputs.
@@ -99,12 +101,17 @@ struct Harvest<'a> {
 
 impl<'a> Harvest<'a> {
     fn new(job: &'a Job, store: &'a Store, clock: Option<&'a Clock>) -> Self {
+        let streams = &job.report.streams;
         Self {
             job,
             store,
             clock,
             reach: Reach::new(job),
             blobs: Vec::new(),
+            tellers: clock
+                .map(|clock| (None, told_by_streams(clock, streams)))
+                .into_iter()
+                .collect(),
             dep_info: None,
             is_stamped: false,
             is_precompiled: false,
@@ -120,10 +127,8 @@ impl<'a> Harvest<'a> {
             let digest = job.digests.get(index);
             let check = || unchanged(sealer, written, file.as_fd(), digest);
             check().map_err(|reason| reason.at(&written.path))?;
-            let content = self.content(written, file.as_fd()).map_err(|reason| match reason {
-                Reason::TimeMacro => time_told(job, sealer, Some(&written.path)),
-                other => other.at(&written.path),
-            })?;
+            let content =
+                self.content(written, file.as_fd()).map_err(|reason| reason.at(&written.path))?;
             check().map_err(|reason| reason.at(&written.path))?;
             if digest.is_some_and(|digest| digest_of(&content) != *digest) {
                 return Err(Reason::OutputChanged.at(&written.path));
@@ -134,10 +139,27 @@ impl<'a> Harvest<'a> {
         Ok(outputs)
     }
 
-    fn content(&mut self, written: &WrittenFile, file: BorrowedFd<'_>) -> Result<Content, Reason> {
+    /// Which output, if it is one, tells a date or time that no input has told it.
+    fn teller(&mut self, sealer: &Sealer<'_>) -> Option<Option<&'a OsBytes>> {
+        self.tellers.retain(|(_, told)| !told.is_empty());
+        if !self.tellers.is_empty() {
+            let tellers = &mut self.tellers;
+            sealer.for_each_input_piece(self.job, |piece| {
+                tellers.iter_mut().for_each(|(_, told)| told.strike_out(piece));
+            });
+        }
+        let (path, _) = self.tellers.iter().find(|(_, told)| !told.is_empty())?;
+        Some(*path)
+    }
+
+    fn content(
+        &mut self,
+        written: &'a WrittenFile,
+        file: BorrowedFd<'_>,
+    ) -> Result<Content, Reason> {
         let sifted = sift(file, self.clock, &self.job.root).map_err(|_| Reason::OutputChanged)?;
-        if sifted.tells_time {
-            return Err(Reason::TimeMacro);
+        if !sifted.told.is_empty() {
+            self.tellers.push((Some(&written.path), sifted.told.clone()));
         }
         self.is_stamped |= source::holds_stamps(&sifted.head, &self.job.invocation.argv);
         self.is_precompiled |= source::is_precompiled(&sifted.head);

@@ -5,16 +5,16 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
-use zccache_compiler::clock::{self, Clock};
+use zccache_compiler::clock::{self, Clock, Told};
 use zccache_compiler::relocation::elf;
 
 use zccache_core::Root;
 
 /// What was found in an output.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Sifted {
-    /// The date or time of its making.
-    pub(super) tells_time: bool,
+    /// What may be the date or time of its making.
+    pub(super) told: Told,
     /// The path of the root.
     pub(super) names_root: bool,
     /// It may hold text in a form in which it was not found.
@@ -51,7 +51,9 @@ pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> 
         }
         offset += read as u64;
         let piece = &buffer[..kept + read];
-        found.tells_time |= clock.is_some_and(|clock| clock.is_told_by(piece));
+        if let Some(clock) = clock {
+            found.told.extend(clock.told_by(piece));
+        }
         found.names_root |= root.is_named_in(piece);
         if offset == read as u64 {
             let length = piece.len().min(found.head.len());

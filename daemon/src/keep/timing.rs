@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use zccache_compiler::clock::{self, Clock};
+use zccache_compiler::clock::{self, Clock, Told};
 use zccache_core::entry::{Chunk, Stream};
 use zccache_core::invocation::Input;
 use zccache_core::report::{Report, Seen};
@@ -48,10 +48,11 @@ fn local_offset(seconds: i64) -> i64 {
     shown - seconds
 }
 
-/// Whether what was said holds the date or time of the run.
-pub(super) fn is_told_by_streams(clock: &Clock, streams: &[Chunk]) -> bool {
-    let told = |stream| clock.is_told_by(&said(streams, stream));
-    told(Stream::Stdout) || told(Stream::Stderr)
+/// What in what was said may be the date or time of the run.
+pub(super) fn told_by_streams(clock: &Clock, streams: &[Chunk]) -> Told {
+    let mut told = clock.told_by(&said(streams, Stream::Stdout));
+    told.extend(clock.told_by(&said(streams, Stream::Stderr)));
+    told
 }
 
 /// All that was said on one stream.

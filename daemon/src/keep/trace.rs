@@ -2,7 +2,6 @@
 //! provided that nothing has changed since.
 
 use std::collections::HashMap;
-use std::ops::BitOr;
 use std::path::Path;
 
 use zccache_compiler::program::{self, Epoch};
@@ -149,6 +148,21 @@ impl Sealer<'_> {
         })
     }
 
+    /// Hands over all that the run was given to read, in pieces that cut no text of a
+    /// date or time. What cannot be read is left out: [`Self::trace`] refuses it.
+    pub(crate) fn for_each_input_piece(&self, job: &Job, mut take: impl FnMut(&[u8])) {
+        let namespace = self.scene.namespace;
+        for_each_given_text(&job.invocation, &mut take);
+        for sighting in &job.report.sightings {
+            let path = sighting.path.as_path();
+            if let Seen::File { .. } = sighting.seen
+                && let Found::File(found) = namespace.look(path, sighting.follow)
+            {
+                self.contents.for_each_piece_of(namespace, path, &found, &mut take);
+            }
+        }
+    }
+
     /// What of a directory that was opened matters to the run.
     fn searched(
         &self,
@@ -278,12 +292,17 @@ impl Sealer<'_> {
 
 /// What the caller gave besides files says of times.
 fn of_given_text(invocation: &Invocation) -> TimeWords {
-    let arguments = invocation.argv.iter().map(OsBytes::as_bytes);
-    let input = match &invocation.input {
-        Input::Text { bytes, .. } => Some(&bytes[..]),
-        _ => None,
-    };
-    arguments.chain(input).map(TimeWords::of).fold(TimeWords::default(), TimeWords::bitor)
+    let mut words = TimeWords::default();
+    for_each_given_text(invocation, |text| words = words | TimeWords::of(text));
+    words
+}
+
+/// What the caller gave besides files: arguments and a source on standard input.
+fn for_each_given_text(invocation: &Invocation, mut take: impl FnMut(&[u8])) {
+    invocation.argv.iter().for_each(|argument| take(argument.as_bytes()));
+    if let Input::Text { bytes, .. } = &invocation.input {
+        take(bytes);
+    }
 }
 
 /// Whether a file belongs to the operating system, which knows nothing of

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
-use zccache_compiler::{TimeWords, program, source};
+use zccache_compiler::{TimeWords, clock, program, source};
 use zccache_core::{Digest, Identity, Reason, Root, Stamp};
 use zccache_store::Store;
 
@@ -153,6 +153,22 @@ impl Contents {
         }
         roots.insert(question, named);
         named
+    }
+
+    /// Hands over the file found at a path, if it can be read, in pieces that cut no
+    /// text of a date or time.
+    pub(crate) fn for_each_piece_of(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+        mut take: impl FnMut(&[u8]),
+    ) {
+        if let Some(mut file) = self.open(namespace, path, found)
+            && let Err(error) = for_each_piece(&mut file, clock::SEAM, |piece, _| take(piece))
+        {
+            tracing::debug!(%error, ?path, "an input cannot be read again");
+        }
     }
 
     /// The bytes of the file found at a path, if they can be had.
