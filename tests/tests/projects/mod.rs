@@ -1,165 +1,16 @@
 //! Real projects, cold and warm, in a view and outside one, compared with a
 //! bare build in the same path.
 
+mod builds;
+
 use std::fs;
 use std::path::Path;
 
 use zccache_core::Reason;
 use zccache_tests::project::{Project, skip};
-use zccache_tests::{Command, Compiler, Counters, Outcome, Place, Tree, Trial};
+use zccache_tests::{Compiler, Counters, Place, Tree, Trial};
 
-/// How a project is built, and how its tests are run.
-trait Build {
-    /// Builds in the current directory of a trial; `launcher` is empty or ends
-    /// in a space.
-    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command>;
-
-    /// Fails, or prints, when there is something left to build.
-    fn is_up_to_date(&self, outcome: &Outcome) -> bool;
-
-    /// Asks the build tool what is left to do.
-    fn dry_run(&self) -> Command;
-
-    /// Runs what was built.
-    fn check(&self) -> Vec<Command>;
-
-    /// Files of the tree that stay when it is emptied.
-    fn is_source(&self, path: &Path) -> bool;
-
-    /// The fewest compiles that this must be.
-    fn compiles(&self) -> u64;
-
-    /// Files of the tree that a change touches, and what it adds to each.
-    fn change(&self) -> &[(&str, &str)] {
-        &[]
-    }
-}
-
-/// libpng and its test: make, C; everything in one directory.
-struct Png;
-
-impl Build for Png {
-    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
-        let make = Command::from("make -j2 -f scripts/makefile.gcc ZLIBINC=. ZLIBLIB=. pngtest");
-        vec![make.arg(format!("CC={launcher}{}", compiler.c()))]
-    }
-
-    fn dry_run(&self) -> Command {
-        Command::from("make -n -f scripts/makefile.gcc pngtest")
-    }
-
-    fn is_up_to_date(&self, outcome: &Outcome) -> bool {
-        outcome.status.success() && !outcome.out().contains(" -c ")
-    }
-
-    fn check(&self) -> Vec<Command> {
-        vec![Command::from("./pngtest"), Command::from("rm pngout.png")]
-    }
-
-    fn is_source(&self, path: &Path) -> bool {
-        path.components().count() > 1 || !(is_product(path) || path == Path::new("pngtest"))
-    }
-
-    fn compiles(&self) -> u64 {
-        16
-    }
-
-    fn change(&self) -> &[(&str, &str)] {
-        &[
-            ("pngstruct.h", "#define PNG_CHANGED 1\n"),
-            ("pngget.c", "int png_get_change(void) { return PNG_CHANGED; }\n"),
-            ("pngset.c", "/* a remark */\n"),
-        ]
-    }
-}
-
-/// zstd's library: make, C and assembly; the sources inside the view.
-struct Zstd;
-
-impl Build for Zstd {
-    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
-        let make = Command::from("make -j2 -C lib BUILD_DIR=obj lib");
-        let make = make.arg(format!("CC={launcher}{}", compiler.c())).env("CFLAGS", "-O1 -g");
-        let examples = Command::from("make -C examples streaming_compression");
-        let examples = examples.arg("streaming_decompression").env("CFLAGS", "-O1");
-        vec![make, examples.arg(format!("CC={launcher}{}", compiler.c()))]
-    }
-
-    fn dry_run(&self) -> Command {
-        Command::from("make -n -C lib BUILD_DIR=obj libzstd.a")
-    }
-
-    /// The archive itself is copied each time; nothing is compiled.
-    fn is_up_to_date(&self, outcome: &Outcome) -> bool {
-        outcome.status.success() && !outcome.out().contains(" -c ")
-    }
-
-    fn check(&self) -> Vec<Command> {
-        let round_trip = "cp README.md data && ./examples/streaming_compression data && \
-            ./examples/streaming_decompression data.zst | cmp - data && rm data data.zst";
-        vec![Command::new(["sh", "-c", round_trip])]
-    }
-
-    fn is_source(&self, path: &Path) -> bool {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let made = path.starts_with("lib/obj") || name.starts_with("libzstd.a");
-        !made && !name.starts_with("libzstd.so") && !is_product(path) && !is_example(path)
-    }
-
-    fn compiles(&self) -> u64 {
-        60
-    }
-
-    fn change(&self) -> &[(&str, &str)] {
-        &[
-            ("lib/common/huf.h", "#define HUF_CHANGED 1\n"),
-            ("lib/decompress/huf_decompress.c", "int HUF_change(void) { return HUF_CHANGED; }\n"),
-            ("lib/dictBuilder/cover.c", "/* a remark */\n"),
-        ]
-    }
-}
-
-fn is_example(path: &Path) -> bool {
-    let made = ["examples/streaming_compression", "examples/streaming_decompression"];
-    made.into_iter().any(|program| path == Path::new(program))
-}
-
-/// fmt with its tests: CMake and ninja, C++; the sources outside the view.
-struct Fmt {
-    sources: std::path::PathBuf,
-}
-
-impl Build for Fmt {
-    fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
-        let configure = Command::from("cmake -G Ninja -DFMT_DOC=OFF -DCMAKE_BUILD_TYPE=Debug")
-            .arg(format!("-DCMAKE_C_COMPILER={}", compiler.c()))
-            .arg(format!("-DCMAKE_CXX_COMPILER={}", compiler.cxx()))
-            .arg(format!("-DCMAKE_C_COMPILER_LAUNCHER={}", launcher.trim()))
-            .arg(format!("-DCMAKE_CXX_COMPILER_LAUNCHER={}", launcher.trim()));
-        let ninja = Command::from("ninja -j2 -d keepdepfile");
-        vec![configure.arg(&self.sources), ninja]
-    }
-
-    fn dry_run(&self) -> Command {
-        Command::from("ninja -n")
-    }
-
-    fn is_up_to_date(&self, outcome: &Outcome) -> bool {
-        outcome.out().contains("no work to do")
-    }
-
-    fn check(&self) -> Vec<Command> {
-        vec![Command::from("ctest -j2 --output-on-failure")]
-    }
-
-    fn is_source(&self, _: &Path) -> bool {
-        false
-    }
-
-    fn compiles(&self) -> u64 {
-        40
-    }
-}
+use builds::{Build, Curl, Fmt, Png, Sqlite, Zstd, is_example};
 
 /// What a compiler, an archiver or a linker has made.
 fn is_product(path: &Path) -> bool {
@@ -299,20 +150,13 @@ fn everywhere(project: &impl Build, trial: Trial) {
     judge(project, &trial, &bare, "unmounted");
 }
 
-fn zstd(compiler: Compiler) {
-    let Some(project) = Project::find("zstd") else { return };
+/// Builds a project within a tree that has its sources too.
+fn in_its_sources(name: &str, project: &impl Build, compiler: Compiler) {
+    let Some(sources) = Project::find(name) else { return };
     let trial = Trial::new(Place::Plain, compiler);
-    copy(project.sources(), trial.tree());
-    copy(project.sources(), trial.twin());
-    everywhere(&Zstd, trial);
-}
-
-fn png(compiler: Compiler) {
-    let Some(project) = Project::find("libpng") else { return };
-    let trial = Trial::new(Place::Plain, compiler);
-    copy(project.sources(), trial.tree());
-    copy(project.sources(), trial.twin());
-    everywhere(&Png, trial);
+    copy(sources.sources(), trial.tree());
+    copy(sources.sources(), trial.twin());
+    everywhere(project, trial);
 }
 
 fn fmt(compiler: Compiler) {
@@ -334,12 +178,12 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn zstd_with_gcc() {
-    zstd(Compiler::Gcc);
+    in_its_sources("zstd", &Zstd, Compiler::Gcc);
 }
 
 #[test]
 fn zstd_with_clang() {
-    zstd(Compiler::Clang);
+    in_its_sources("zstd", &Zstd, Compiler::Clang);
 }
 
 #[test]
@@ -354,10 +198,30 @@ fn fmt_with_clang() {
 
 #[test]
 fn libpng_with_gcc() {
-    png(Compiler::Gcc);
+    in_its_sources("libpng", &Png, Compiler::Gcc);
 }
 
 #[test]
 fn libpng_with_clang() {
-    png(Compiler::Clang);
+    in_its_sources("libpng", &Png, Compiler::Clang);
+}
+
+#[test]
+fn sqlite_with_gcc() {
+    in_its_sources("sqlite", &Sqlite, Compiler::Gcc);
+}
+
+#[test]
+fn sqlite_with_clang() {
+    in_its_sources("sqlite", &Sqlite, Compiler::Clang);
+}
+
+#[test]
+fn curl_with_gcc() {
+    in_its_sources("curl", &Curl, Compiler::Gcc);
+}
+
+#[test]
+fn curl_with_clang() {
+    in_its_sources("curl", &Curl, Compiler::Clang);
 }
