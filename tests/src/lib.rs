@@ -8,6 +8,7 @@
 pub mod command;
 pub mod confine;
 pub mod counters;
+pub mod dice;
 pub mod programs;
 pub mod project;
 pub mod rust;

@@ -31,6 +31,11 @@ pub(super) trait Build {
     fn change(&self) -> &[(&str, &str)] {
         &[]
     }
+
+    /// Directories with sources that may be changed.
+    fn sources(&self) -> &[&str] {
+        &[]
+    }
 }
 
 /// libpng and its test: make, C; everything in one directory.
@@ -68,6 +73,10 @@ impl Build for Png {
             ("pngget.c", "int png_get_change(void) { return PNG_CHANGED; }\n"),
             ("pngset.c", "/* a remark */\n"),
         ]
+    }
+
+    fn sources(&self) -> &[&str] {
+        &[""]
     }
 }
 
@@ -114,6 +123,10 @@ impl Build for Zstd {
             ("lib/decompress/huf_decompress.c", "int HUF_change(void) { return HUF_CHANGED; }\n"),
             ("lib/dictBuilder/cover.c", "/* a remark */\n"),
         ]
+    }
+
+    fn sources(&self) -> &[&str] {
+        &["lib/common", "lib/compress", "lib/decompress"]
     }
 }
 
@@ -204,6 +217,10 @@ impl Build for Sqlite {
             ("src/pragma.c", "#ifdef NOWHERE\n#error nowhere\n#endif\n"),
         ]
     }
+
+    fn sources(&self) -> &[&str] {
+        &["src"]
+    }
 }
 
 /// curl and its library: CMake and ninja, C; sources and build in one tree.
@@ -252,5 +269,9 @@ impl Build for Curl {
             ("src/tool_help.c", "static const char change[] = __FILE__;\n"),
             ("include/curl/mprintf.h", "\n"),
         ]
+    }
+
+    fn sources(&self) -> &[&str] {
+        &["lib", "lib/vauth", "src"]
     }
 }

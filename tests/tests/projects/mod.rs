@@ -2,6 +2,7 @@
 //! bare build in the same path.
 
 mod builds;
+mod commit;
 
 use std::fs;
 use std::path::Path;
@@ -83,7 +84,7 @@ fn changed_and_back(project: &impl Build, trial: &Trial) {
     assert!(back.hits > 0 && back.misses == refused(&back), "{back:?}");
 }
 
-fn read(trial: &Trial, path: &str) -> Vec<u8> {
+fn read(trial: &Trial, path: impl AsRef<Path>) -> Vec<u8> {
     fs::read(trial.twin().join(path)).expect("the project has this file")
 }
 
@@ -143,6 +144,7 @@ fn everywhere(project: &impl Build, trial: Trial) {
     cold_and_warm(project, &trial, &bare);
     if !project.change().is_empty() {
         changed_and_back(project, &trial);
+        commit::random_commit(project, &trial);
     }
     trial.sandbox().mount(trial.tree());
     cold_and_warm(project, &trial, &bare);

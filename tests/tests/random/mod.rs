@@ -6,15 +6,13 @@
 //! default), `ZCCACHE_RANDOM_SEED` where it starts. A failure prints the seed
 //! of its story and the story, which can be played again as it is.
 
-mod dice;
 mod story;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use zccache_tests::dice::{Dice, first_seed};
 use zccache_tests::{Compiler, Place, scenario, trial};
-
-use dice::Dice;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -22,10 +20,8 @@ fn number(variable: &str) -> Option<u64> {
 
 fn look_for_a_difference(place: Place, compiler: Compiler) {
     let length = Duration::from_secs(number("ZCCACHE_RANDOM_SECONDS").unwrap_or(15));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let first = number("ZCCACHE_RANDOM_SEED").unwrap_or(now.as_secs() << 20);
     let end = Instant::now() + length;
-    for seed in first.. {
+    for seed in first_seed().. {
         play(place, compiler, seed);
         if Instant::now() >= end {
             return;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::dice::Dice;
+use zccache_tests::dice::Dice;
 
 const DIRECTORIES: &[&str] = &["src", "one", "two", "three"];
 const HEADERS: &[&str] = &["a.h", "b.h", "c.h", "sub/a.h"];
