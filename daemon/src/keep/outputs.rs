@@ -13,10 +13,7 @@ use zccache_core::{Digest, Identity, Reason};
 
 use super::publisher::Job;
 use super::trace::Sealer;
-use crate::world::now;
-
-/// Read at a time.
-const BUFFER: usize = 256 << 10;
+use crate::world::{for_each_piece, now};
 
 /// Opens the outputs of a run one after the other.
 pub(super) struct OutputFiles<'a> {
@@ -100,19 +97,10 @@ fn learn(sealer: &Sealer<'_>, written: &WrittenFile, began: zccache_core::Stamp,
 }
 
 fn digest(file: BorrowedFd<'_>) -> io::Result<Digest> {
-    let file = File::from(file.try_clone_to_owned()?);
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER];
-    let mut offset = 0;
-    loop {
-        match file.read_at(&mut buffer, offset) {
-            Ok(0) => return Ok(Digest::from_bytes(*hasher.finalize().as_bytes())),
-            Ok(read) => {
-                hasher.update(&buffer[..read]);
-                offset += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let file = File::from(file.try_clone_to_owned()?);
+    for_each_piece(&file, 0, |piece, _| {
+        hasher.update(piece);
+    })?;
+    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
 }

@@ -7,8 +7,9 @@ use std::os::unix::fs::FileExt;
 
 use zccache_compiler::clock::{self, Clock, Told};
 use zccache_compiler::relocation::elf;
-
 use zccache_core::Root;
+
+use crate::world::for_each_piece;
 
 /// What was found in an output.
 #[derive(Clone, Default, Debug)]
@@ -23,9 +24,6 @@ pub(super) struct Sifted {
     pub(super) head: [u8; 4],
 }
 
-/// Read at a time, in bytes.
-const BUFFER: usize = 256 << 10;
-
 /// The longest text of a time, in bytes: a wide string takes four for each of its
 /// characters.
 const TIME: usize = 4 * clock::SEAM;
@@ -37,33 +35,20 @@ const MOST_OF_TABLE: u64 = 16 << 20;
 pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> io::Result<Sifted> {
     let file = File::from(file.try_clone_to_owned()?);
     let seam = TIME.max(root.as_bytes().len());
-    let mut buffer = vec![0; BUFFER + seam];
-    let (mut offset, mut kept) = (0, 0);
     let mut found = Sifted::default();
     let mut is_text = true;
-    loop {
-        let read = match file.read_at(&mut buffer[kept..], offset) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        if read == 0 {
-            break;
-        }
-        offset += read as u64;
-        let piece = &buffer[..kept + read];
+    let mut is_first = true;
+    for_each_piece(&file, seam, |piece, new| {
         if let Some(clock) = clock {
             found.told.extend(clock.told_by(piece));
         }
         found.names_root |= root.is_named_in(piece);
-        if offset == read as u64 {
+        is_text = is_text && !new.contains(&0);
+        if std::mem::take(&mut is_first) {
             let length = piece.len().min(found.head.len());
             found.head[..length].copy_from_slice(&piece[..length]);
         }
-        is_text = is_text && !piece.contains(&0);
-        let end = piece.len();
-        kept = end.min(seam);
-        buffer.copy_within(end - kept..end, 0);
-    }
+    })?;
     found.is_opaque = !is_text && hides_text(&file).unwrap_or(true);
     Ok(found)
 }

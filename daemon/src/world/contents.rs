@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use zccache_core::{Digest, Identity, Reason, Root, Stamp};
 use zccache_store::Store;
 
 use super::grain::{Grains, stamps_mapped_stores};
+use super::pieces::for_each_piece;
 use super::{FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
@@ -49,9 +50,6 @@ pub(crate) struct Contents {
 
 /// How many contents' traits are remembered: some 5 MiB.
 const MOST_TRAITS: usize = 100_000;
-
-/// Read at a time.
-const BUFFER: usize = 256 << 10;
 
 impl Contents {
     pub(crate) fn new(store: Arc<Store>) -> Self {
@@ -105,7 +103,7 @@ impl Contents {
         }
         if let Some(digest) = found.digest {
             let bytes = namespace.open_projected(path).map_err(|_| Reason::InputUnreadable)?;
-            let (read, traits) = hash(&mut bytes.into()).map_err(|_| Reason::InputUnreadable)?;
+            let (read, traits) = hash(&bytes.into()).map_err(|_| Reason::InputUnreadable)?;
             if read != digest {
                 return Err(Reason::InputChanged);
             }
@@ -137,10 +135,10 @@ impl Contents {
         if let Some(known) = known(&self.roots) {
             return known;
         }
-        let Some(mut file) = self.open(namespace, path, found) else { return true };
+        let Some(file) = self.open(namespace, path, found) else { return true };
         let mut hasher = blake3::Hasher::new();
         let mut named = false;
-        let read = for_each_piece(&mut file, root.as_bytes().len(), |piece, new| {
+        let read = for_each_piece(&file, root.as_bytes().len(), |piece, new| {
             hasher.update(new);
             named = named || root.is_named_in(piece);
         });
@@ -164,8 +162,8 @@ impl Contents {
         found: &FoundFile,
         mut take: impl FnMut(&[u8]),
     ) {
-        if let Some(mut file) = self.open(namespace, path, found)
-            && let Err(error) = for_each_piece(&mut file, clock::SEAM, |piece, _| take(piece))
+        if let Some(file) = self.open(namespace, path, found)
+            && let Err(error) = for_each_piece(&file, clock::SEAM, |piece, _| take(piece))
         {
             tracing::debug!(%error, ?path, "an input cannot be read again");
         }
@@ -201,7 +199,7 @@ impl Contents {
     ) -> Result<(Digest, Traits), Reason> {
         let began = now().map_err(|_| Reason::InputUnreadable)?;
         let descriptor = namespace.open(path).map_err(|_| Reason::InputUnreadable)?;
-        let mut file = File::from(descriptor);
+        let file = File::from(descriptor);
         let unchanged = |file: &File| -> Result<(), Reason> {
             let stat = fstat(file.as_fd()).map_err(|_| Reason::InputUnreadable)?;
             if Identity::from(&stat) == *identity { Ok(()) } else { Err(Reason::InputChanged) }
@@ -210,7 +208,7 @@ impl Contents {
         if is_open_for_writing(&file) {
             return Err(Reason::InputOpenForWriting);
         }
-        let (digest, traits) = hash(&mut file).map_err(|_| Reason::InputUnreadable)?;
+        let (digest, traits) = hash(&file).map_err(|_| Reason::InputUnreadable)?;
         unchanged(&file)?;
         let stamped = stamps_mapped_stores(file.as_fd());
         if stamped && !self.grains.is_racy(identity, began, || Ok(OwnedFd::from(file.try_clone()?)))
@@ -254,7 +252,7 @@ fn is_open_for_writing(file: &File) -> bool {
 }
 
 /// Reads to the end. Text is searched across the seams of the buffer.
-fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
+fn hash(file: &File) -> io::Result<(Digest, Traits)> {
     let mut hasher = blake3::Hasher::new();
     let mut head: Option<[u8; 4]> = None;
     let mut traits = Traits::default();
@@ -275,27 +273,6 @@ fn hash(file: &mut File) -> io::Result<(Digest, Traits)> {
         }
     })?;
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
-}
-
-/// Reads to the end, and hands over each piece: together with the last `seam`
-/// bytes before it, and alone.
-fn for_each_piece(
-    file: &mut File,
-    seam: usize,
-    mut take: impl FnMut(&[u8], &[u8]),
-) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER + seam];
-    let mut kept = 0;
-    loop {
-        let read = file.read(&mut buffer[kept..])?;
-        if read == 0 {
-            return Ok(());
-        }
-        let filled = kept + read;
-        take(&buffer[..filled], &buffer[kept..filled]);
-        kept = filled.min(seam);
-        buffer.copy_within(filled - kept..filled, 0);
-    }
 }
 
 fn first_bytes(content: &[u8]) -> [u8; 4] {
