@@ -20,7 +20,7 @@ pub(crate) struct Sight<'n> {
     shown: Arc<Shown>,
     /// Where directories are, as they are spelled.
     directories: HashMap<PathBuf, nix::Result<Here>>,
-    /// The directories and links that were passed, by their paths without links.
+    /// The directories and links that were seen, by their paths without links.
     steps: HashMap<PathBuf, Found>,
 }
 
@@ -107,8 +107,8 @@ impl<'n> Sight<'n> {
 
     fn walk(&mut self, from: &Here, path: &Path, follow: bool) -> nix::Result<(Here, Found)> {
         let Self { namespace, shown, steps, .. } = self;
-        walk(from, path, follow, |step, last| {
-            if let (false, Some(known)) = (last, steps.get(step)) {
+        walk(from, path, follow, |step| {
+            if let Some(known) = steps.get(step) {
                 return known.clone();
             }
             let found = look(namespace, shown, step);

@@ -22,8 +22,8 @@ impl Default for Here {
 }
 
 /// Where a path leads from a directory, and what is there; `look` tells what is at a
-/// path without following a link at its end, and learns whether the way ends there
-/// or may. A link at the end of `path` is followed if `follow` says so.
+/// path without following a link at its end. A link at the end of `path` is followed
+/// if `follow` says so.
 ///
 /// # Errors
 /// `ENOENT`, `ENOTDIR`, `ELOOP`, or what a look-up says, of what is on the way.
@@ -31,7 +31,7 @@ pub(super) fn walk(
     from: &Here,
     path: &Path,
     follow: bool,
-    mut look: impl FnMut(&Path, bool) -> Found,
+    mut look: impl FnMut(&Path) -> Found,
 ) -> nix::Result<(Here, Found)> {
     let mut here = from.clone();
     let mut ahead = Ahead::default();
@@ -43,7 +43,7 @@ pub(super) fn walk(
         }
         let last = ahead.0.is_empty();
         here.path.push(&name);
-        match look(&here.path, last) {
+        match look(&here.path) {
             Found::Symlink(target) if follow || !last => {
                 here.links += 1;
                 if here.links > limits::LINKS {
@@ -63,7 +63,7 @@ pub(super) fn walk(
             _ => return Err(Errno::ENOTDIR),
         }
     }
-    let found = look(&here.path, true);
+    let found = look(&here.path);
     Ok((here, found))
 }
 
@@ -97,7 +97,7 @@ mod tests {
     /// Walks where there are the directories `/d` and `/d/e`, and these links.
     fn walked(path: &str, follow: bool, links: &[(&str, &str)]) -> Result<String, Errno> {
         let links: HashMap<_, _> = links.iter().copied().collect();
-        let look = |path: &Path, _| match path.to_str().unwrap() {
+        let look = |path: &Path| match path.to_str().unwrap() {
             "/" | "/d" | "/d/e" => Found::Directory(IDENTITY),
             path => links
                 .get(path)
