@@ -63,12 +63,14 @@ fn wrapped(trial: &Trial, line: &str) -> (Outcome, Counters) {
 }
 
 /// What rustc has made; cargo's own notes name the wrapper, and the cache of
-/// incremental compiles is rustc's own.
+/// incremental compiles is rustc's own. The `.d` that cargo writes beside a
+/// product of two crate types names either of them, also in bare builds.
 fn products(root: &Path) -> Tree {
     let own = [".fingerprint", "incremental", ".rustc_info.json", ".cargo-lock", "output"];
     Tree::of(root).files(|path| {
         let names = |name: &&str| path.components().any(|part| part.as_os_str() == *name);
-        path.starts_with("target") && !own.iter().any(names)
+        let beside = path.components().count() == 3 && path.extension() == Some("d".as_ref());
+        path.starts_with("target") && !beside && !own.iter().any(names)
     })
 }
 
