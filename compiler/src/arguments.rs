@@ -131,6 +131,7 @@ const LOADS_CODE: &[&str] =
 
 /// What the arguments of a compile say about its key.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub struct Traits {
     /// The result depends on the CPU that the compiler runs on.
     pub native: bool,
@@ -138,6 +139,8 @@ pub struct Traits {
     pub loads_code: bool,
     /// A source is on standard input.
     pub reads_input: bool,
+    /// The command itself, with what the driver adds for a terminal, is in the result.
+    pub records_command: bool,
 }
 
 /// Reads the expanded arguments (without the compiler) of a compile.
@@ -165,7 +168,10 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
             b"-" => traits.reads_input = true,
             _ if is_one_of(argument, STOPS) => compiles = true,
             _ if argument.starts_with(b"-x") => compiles |= is_header_language(argument),
-            _ if argument.starts_with(b"-") => refuse_option(argument)?,
+            _ if argument.starts_with(b"-") => {
+                traits.records_command |= argument.starts_with(b"-fembed-bitcode");
+                refuse_option(argument)?;
+            }
             _ => sources = true,
         }
     }

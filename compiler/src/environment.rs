@@ -1,9 +1,11 @@
 //! Which environment variables can reach a result. `docs/CACHE_KEYS.md` gives
 //! the reason for each.
 
+use zccache_core::entry::{self, Environment};
 use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
+use crate::display::is_of_display;
 use crate::program::{Family, family_of};
 use crate::rust;
 
@@ -12,6 +14,7 @@ use crate::rust;
 /// "Environment Variables Affecting GCC" and "Diagnostic Message Formatting";
 /// `clang(1)` and clang's driver sources; `ld.so(8)`; `gettext(3)`; `locale(7)`.
 const OF_COMPILERS: &[&str] = &[
+    "BINUTILS_ROOT",
     "COMPILER_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
@@ -20,6 +23,8 @@ const OF_COMPILERS: &[&str] = &[
     "DEPENDENCIES_OUTPUT",
     "EXPERIMENTAL_CET",
     "FORCE_CLANG_DIAGNOSTICS_CRASH",
+    "G++_ROOT",
+    "GCONV_PATH",
     "GLIBC_TUNABLES",
     "HIP_PATH",
     "INCLUDE",
@@ -33,6 +38,7 @@ const OF_COMPILERS: &[&str] = &[
     "NO_COLOR",
     "OBJCPLUS_INCLUDE_PATH",
     "OBJC_INCLUDE_PATH",
+    "OUTPUT_CHARSET",
     "PATH",
     "POSIXLY_CORRECT",
     "RC_DEBUG_OPTIONS",
@@ -40,9 +46,8 @@ const OF_COMPILERS: &[&str] = &[
     "SDKROOT",
     "SOURCE_DATE_EPOCH",
     "SUNPRO_DEPENDENCIES",
-    "TERM",
-    "TERM_URLS",
     "TZ",
+    "TZDIR",
 ];
 
 /// Beginnings of further such variables.
@@ -84,18 +89,23 @@ pub(crate) fn add_of_compilers(
     tag: u8,
     to: &mut TaggedHasher,
 ) {
-    let for_terminal = invocation.terminals.iter().any(Option::is_some);
-    let counts = |entry: &&OsBytes| {
-        let name = name_of(entry);
-        is_of(family, name) || (for_terminal && name == WIDTH)
-    };
-    add_sorted(invocation.environment.iter().filter(counts), tag, to);
+    add_sorted(invocation, |name| is_of(family, name), tag, to);
 }
 
-/// Whether compilers of `family` are known to read a variable.
+/// Whether compilers of `family` are known to read a variable, other than [`paths`].
 fn is_of(family: Family, name: &[u8]) -> bool {
-    is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
-        || (family == Family::Rust && is_listed(name, rust::VARIABLES, rust::PREFIXES))
+    let listed = is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
+        || (family == Family::Rust && is_listed(name, rust::VARIABLES, rust::PREFIXES));
+    listed && !is_listed(name, paths(family), &[])
+}
+
+/// Variables that hold directories in which compilers of `family` search, so that
+/// what they find is observed, and which may lie in the checkout.
+pub(crate) fn paths(family: Family) -> &'static [&'static str] {
+    match family {
+        Family::C => &[],
+        Family::Rust => rust::PATHS,
+    }
 }
 
 /// The variable that quotes the working directory, in the words of the caller.
@@ -103,11 +113,8 @@ pub(crate) const DIRECTORY: &[u8] = b"PWD";
 
 /// Whether one of the variables that can reach the result of a compiler names
 /// the root, or overrides arguments.
-pub(crate) fn of_compilers_name(invocation: &Invocation, root: &Root) -> bool {
-    let counted = invocation
-        .environment
-        .iter()
-        .filter(|entry| is_listed(name_of(entry), OF_COMPILERS, OF_COMPILERS_PREFIXES));
+pub(crate) fn of_compilers_name(invocation: &Invocation, family: Family, root: &Root) -> bool {
+    let counted = invocation.environment.iter().filter(|entry| is_of(family, name_of(entry)));
     let mut bytes = counted.map(OsBytes::as_bytes);
     bytes.any(|entry| entry.starts_with(b"CCC_") || root.is_named_in(entry))
 }
@@ -117,8 +124,7 @@ pub(crate) fn of_compilers_name(invocation: &Invocation, root: &Root) -> bool {
 #[must_use]
 pub fn whole(invocation: &Invocation) -> Digest {
     let mut hasher = TaggedHasher::new();
-    let counts = |entry: &&OsBytes| is_telling(name_of(entry));
-    add_sorted(invocation.environment.iter().filter(counts), 0, &mut hasher);
+    add_sorted(invocation, is_telling, 0, &mut hasher);
     let input: &[u8] = match invocation.input {
         Input::Null => b"null",
         Input::Terminal => b"terminal",
@@ -129,6 +135,39 @@ pub fn whole(invocation: &Invocation) -> Digest {
     };
     hasher.field(1, input);
     hasher.finish()
+}
+
+/// Whether a run would read the same of the environment of an invocation; `whole`
+/// is the digest of all of it.
+pub fn holds(
+    environment: &Environment,
+    invocation: &Invocation,
+    whole: impl FnOnce() -> Digest,
+) -> bool {
+    let named = |variables: &[entry::Variable]| variables.iter().all(|v| v.holds(invocation));
+    match environment {
+        Environment::Asked(variables) => named(variables),
+        Environment::Whole(before) => *before == whole(),
+        Environment::Named { known, unknown } => {
+            let names = invocation.environment.iter().map(name_of);
+            let is_unknown =
+                |name: &[u8]| unknown.binary_search_by(|other| other.as_bytes().cmp(name)).is_ok();
+            let is_known = |name: &[u8]| known.iter().any(|v| v.name.as_bytes() == name);
+            named(known)
+                && names.filter(|name| is_telling(name)).all(|n| is_unknown(n) || is_known(n))
+        }
+    }
+}
+
+/// What code that asks for a variable by its name holds in one piece: the beginning of
+/// the name up to an underscore, behind which the rest may be put together, but at least
+/// 4 bytes, which do not stand in every program; and no more than 8, which is what an
+/// instruction holds (x86-64, `movabs`).
+#[must_use]
+pub fn mark(name: &[u8]) -> &[u8] {
+    let underscore = name.iter().skip(3).position(|&byte| byte == b'_');
+    let end = underscore.map_or(name.len(), |at| at + 4);
+    &name[..end.min(8)]
 }
 
 /// Whether a variable can matter to some program.
@@ -144,7 +183,10 @@ pub fn telling(invocation: &Invocation) -> Vec<Variable<'_>> {
     let split = |entry| {
         let name = name_of(entry);
         let value = entry.as_bytes().get(name.len() + 1..)?;
-        let of_compilers = is_of(family, name) || name == WIDTH || name == DIRECTORY;
+        let of_compilers = is_of(family, name)
+            || is_listed(name, paths(family), &[])
+            || is_of_display(name)
+            || name == DIRECTORY;
         is_telling(name).then_some(Variable { name, value, of_compilers })
     };
     let mut variables: Vec<_> = invocation.environment.iter().filter_map(split).collect();
@@ -164,9 +206,6 @@ pub struct Variable<'a> {
     pub of_compilers: bool,
 }
 
-/// The width that messages for a terminal are laid out for, where it is set.
-const WIDTH: &[u8] = b"COLUMNS";
-
 fn is_listed(name: &[u8], names: &[&str], prefixes: &[&str]) -> bool {
     names.iter().any(|known| known.as_bytes() == name)
         || prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
@@ -177,10 +216,17 @@ fn name_of(entry: &OsBytes) -> &[u8] {
     bytes.split(|&byte| byte == b'=').next().unwrap_or(bytes)
 }
 
-/// Sorting is stable, so that of a name given twice the first, which
-/// `getenv(3)` finds, stays the first.
-fn add_sorted<'a>(entries: impl Iterator<Item = &'a OsBytes>, tag: u8, to: &mut TaggedHasher) {
-    let mut entries: Vec<_> = entries.collect();
+/// Feeds the variables whose names count, in the order of their names. Sorting is
+/// stable, so that of a name given twice the first, which `getenv(3)` finds, stays
+/// the first.
+pub(crate) fn add_sorted(
+    invocation: &Invocation,
+    counts: impl Fn(&[u8]) -> bool,
+    tag: u8,
+    to: &mut TaggedHasher,
+) {
+    let entries = invocation.environment.iter();
+    let mut entries: Vec<_> = entries.filter(|entry| counts(name_of(entry))).collect();
     entries.sort_by_key(|entry| name_of(entry));
     for entry in entries {
         to.field(tag, entry.as_bytes());

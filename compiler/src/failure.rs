@@ -2,6 +2,8 @@
 
 use zccache_core::Invocation;
 
+use crate::program::Family;
+
 /// What resources, signals and the file system say, as `strerror(3)`, gcc, clang
 /// and their drivers word it. A failure that mentions one of these may be gone the
 /// next time.
@@ -30,31 +32,58 @@ const PASSING: &[&str] = &[
     "error reading",
 ];
 
-/// Whether the messages of a failed compile show that gcc or clang has found an
-/// error at a place of the source, and nothing else went wrong. Messages that do
-/// not look like `a.c:1:2: error: …` are not understood.
+/// Whether the messages of a failed compile show that the compiler has found an
+/// error at a place of the source, and nothing else went wrong. Messages of gcc and
+/// clang that do not look like `a.c:1:2: error: …` are not understood.
 #[must_use]
-pub fn is_diagnosed(messages: &[u8]) -> bool {
+pub fn is_diagnosed(family: Family, messages: &[u8]) -> bool {
     let text = String::from_utf8_lossy(messages);
     if PASSING.iter().any(|passing| text.contains(passing)) {
         return false;
     }
-    let errors = || text.lines().filter_map(|line| error_head(&without_colours(line)));
-    errors().any(|head| head == Head::Place) && errors().all(|head| head != Head::Program)
+    let heads: Vec<Head> = match family {
+        Family::C => text.lines().filter_map(|line| error_head(&without_colours(line))).collect(),
+        Family::Rust => heads_of_rustc(&text),
+    };
+    heads.contains(&Head::Place) && !heads.contains(&Head::Program)
+}
+
+/// The errors of rustc, as text or as JSON (rustc book, "JSON Output").
+fn heads_of_rustc(text: &str) -> Vec<Head> {
+    const LEVEL: &str = "\"level\":\"error";
+    let mut heads = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let line = without_colours(line);
+        let is_json = line.starts_with('{');
+        let is_error = if is_json { line.contains(LEVEL) } else { line.starts_with("error") };
+        if !is_error || line.contains("aborting due to ") {
+            continue;
+        }
+        let has_place = if is_json {
+            let level = line.split(LEVEL).nth(1).unwrap_or_default();
+            level.split_once("\"spans\":").is_some_and(|(_, spans)| spans.starts_with("[{"))
+        } else {
+            let next = lines.peek().map(|line| without_colours(line)).unwrap_or_default();
+            next.trim_start().starts_with("--> ")
+        };
+        heads.push(if has_place { Head::Place } else { Head::Program });
+    }
+    heads
 }
 
 /// Whether messages come in the language of `PASSING` (`setlocale(3)`, `gettext(3)`).
+/// Those of rustc always do.
 #[must_use]
-pub fn speaks_english(invocation: &Invocation) -> bool {
+pub fn speaks_english(family: Family, invocation: &Invocation) -> bool {
     let english = |value: &[u8]| {
         value.is_empty()
             || [&b"C"[..], b"POSIX", b"en"].contains(&value)
             || value.starts_with(b"C.")
             || value.starts_with(b"en_")
     };
-    [&b"LC_ALL"[..], b"LC_MESSAGES", b"LANG", b"LANGUAGE"]
-        .iter()
-        .all(|name| invocation.variable(name).is_none_or(english))
+    let names = [&b"LC_ALL"[..], b"LC_MESSAGES", b"LANG", b"LANGUAGE"];
+    family == Family::Rust || names.iter().all(|name| invocation.variable(name).is_none_or(english))
 }
 
 /// What stands before `error:` in a line.

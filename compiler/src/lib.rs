@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod clock;
 mod cpu;
+pub mod display;
 pub mod environment;
 pub mod failure;
 pub mod outputs;

@@ -3,14 +3,15 @@
 use zccache_core::invocation::Input;
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, TaggedHasher};
 
+use crate::display::display;
 use crate::program::Family;
 use crate::relocation::{self, Exposure};
-use crate::response::ResponseFiles;
+use crate::response::Files;
 use crate::{arguments, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
-const KEY_VERSION: &[u8] = b"zccache key 2";
+const KEY_VERSION: &[u8] = b"zccache key 3";
 
 /// The tags of the fields of a key.
 mod tag {
@@ -18,7 +19,7 @@ mod tag {
     pub(super) const ARGUMENT: u8 = 1;
     pub(super) const DIRECTORY: u8 = 2;
     pub(super) const UMASK: u8 = 3;
-    pub(super) const TERMINAL: u8 = 4;
+    pub(super) const DISPLAY: u8 = 4;
     pub(super) const VARIABLE: u8 = 5;
     pub(super) const WHOLE_ENVIRONMENT: u8 = 6;
     pub(super) const CPU: u8 = 7;
@@ -27,6 +28,7 @@ mod tag {
     pub(super) const DIRECTORY_BELOW_ROOT: u8 = 10;
     pub(super) const ROOTED: u8 = 11;
     pub(super) const INPUT: u8 = 12;
+    pub(super) const PATHS: u8 = 13;
 }
 
 /// Under which keys the results of an invocation are kept.
@@ -51,102 +53,144 @@ pub struct Anywhere {
 ///
 /// # Errors
 /// The reason why its results cannot be kept: it is to be bypassed.
-pub fn plan(
-    invocation: &Invocation,
-    files: &dyn ResponseFiles,
-    root: &Root,
-) -> Result<Plan, Reason> {
+pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<Plan, Reason> {
     let (compiler, arguments) = invocation.argv.split_first().ok_or(Reason::UnknownTool)?;
     let family = program::family(program::base_name(compiler.as_bytes()));
-    match family.ok_or(Reason::UnknownTool)? {
-        Family::C => plan_of_c(invocation, &response::expand(arguments, files)?, root),
-        Family::Rust => {
-            let traits = rust::examine(invocation, files)?;
-            let common = common_fields(invocation, Family::Rust, traits);
-            Ok(Plan { here: here(invocation, root, common), anywhere: None })
+    let family = family.ok_or(Reason::UnknownTool)?;
+    let (traits, obscure) = match family {
+        Family::C => {
+            let expanded = response::expand(arguments, files)?;
+            (arguments::examine(&expanded)?, relocation::are_obscure(&expanded, root))
         }
-    }
-}
-
-fn plan_of_c(invocation: &Invocation, expanded: &[OsBytes], root: &Root) -> Result<Plan, Reason> {
-    let traits = arguments::examine(expanded)?;
+        Family::Rust => (rust::examine(invocation, files)?, rust::has_response_file(arguments)),
+    };
     if traits.reads_input && !invocation.input.is_known() {
         return Err(Reason::SourceFromStdin);
     }
-    let common = common_fields(invocation, Family::C, traits);
-    let sharable = !loads_code(invocation, traits) && !relocation::are_obscure(expanded, root);
-    let anywhere = sharable.then(|| anywhere(invocation, root, common.clone())).flatten();
-    Ok(Plan { here: here(invocation, root, common), anywhere })
+    let loads_code = traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some();
+    let key = Key { invocation, family, root, shown: shown_directory(invocation, files) };
+    let common = key.common(traits, loads_code);
+    let sharable = !loads_code && !obscure;
+    let anywhere = sharable.then(|| key.anywhere(common.clone())).flatten();
+    Ok(Plan { here: key.here(common), anywhere })
 }
 
-/// Whether code that is none of the compiler's takes part.
-fn loads_code(invocation: &Invocation, traits: arguments::Traits) -> bool {
-    traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some()
+/// The spelling of the working directory that compilers take over: `PWD`, if it leads
+/// there (libiberty's `getpwd`, LLVM's `sys::fs::current_path`).
+fn shown_directory<'a>(invocation: &'a Invocation, files: &dyn Files) -> &'a [u8] {
+    let cwd = invocation.cwd.as_bytes();
+    let leads_there =
+        |path: &&[u8]| path.starts_with(b"/") && *path != cwd && files.is_working_directory(path);
+    invocation.variable(environment::DIRECTORY).filter(leads_there).unwrap_or(cwd)
 }
 
-/// What both keys have in common.
-fn common_fields(
-    invocation: &Invocation,
+/// What the keys of an invocation are made of.
+struct Key<'a> {
+    invocation: &'a Invocation,
     family: Family,
-    traits: arguments::Traits,
-) -> TaggedHasher {
-    let mut hasher = TaggedHasher::new();
-    hasher.field(tag::VERSION, KEY_VERSION);
-    hasher.field(tag::UMASK, &invocation.umask.to_le_bytes());
-    for terminal in invocation.terminals {
-        let columns = terminal.map(|terminal| terminal.columns.to_le_bytes());
-        hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
-    }
-    if family == Family::Rust {
-        let columns = invocation.console.map(|terminal| terminal.columns.to_le_bytes());
-        hasher.field(tag::TERMINAL, columns.as_ref().map_or(&[], |columns| &columns[..]));
-    }
-    environment::add_of_compilers(invocation, family, tag::VARIABLE, &mut hasher);
-    if loads_code(invocation, traits) {
-        hasher.field(tag::WHOLE_ENVIRONMENT, environment::whole(invocation).as_bytes());
-    }
-    if let Input::Text { bytes, .. } = &invocation.input {
-        hasher.field(tag::INPUT, bytes);
-    }
-    if traits.native {
-        hasher.field(tag::CPU, cpu::identity().as_bytes());
-    }
-    hasher
+    root: &'a Root,
+    /// How compilers spell the working directory.
+    shown: &'a [u8],
 }
 
-fn here(invocation: &Invocation, root: &Root, mut hasher: TaggedHasher) -> InvocationKey {
-    hasher.field(tag::ROOT, root.as_bytes());
-    hasher.field(tag::DIRECTORY, invocation.cwd.as_bytes());
-    if let Some(shown) = invocation.variable(environment::DIRECTORY) {
-        hasher.field(tag::SHOWN_DIRECTORY, shown);
+impl Key<'_> {
+    /// What both keys have in common.
+    fn common(&self, traits: arguments::Traits, loads_code: bool) -> TaggedHasher {
+        let invocation = self.invocation;
+        let mut hasher = TaggedHasher::new();
+        hasher.field(tag::VERSION, KEY_VERSION);
+        hasher.field(tag::UMASK, &invocation.umask.to_le_bytes());
+        environment::add_of_compilers(invocation, self.family, tag::VARIABLE, &mut hasher);
+        if loads_code {
+            hasher.field(tag::WHOLE_ENVIRONMENT, environment::whole(invocation).as_bytes());
+        }
+        // What others load or record may be of the terminal, too.
+        if loads_code || traits.records_command {
+            hasher.field(tag::DISPLAY, display(invocation).as_bytes());
+        }
+        if let Input::Text { bytes, .. } = &invocation.input {
+            hasher.field(tag::INPUT, bytes);
+        }
+        if traits.native {
+            hasher.field(tag::CPU, cpu::identity().as_bytes());
+        }
+        hasher
     }
-    for argument in &invocation.argv {
-        hasher.field(tag::ARGUMENT, argument.as_bytes());
+
+    fn here(&self, mut hasher: TaggedHasher) -> InvocationKey {
+        hasher.field(tag::ROOT, self.root.as_bytes());
+        hasher.field(tag::DIRECTORY, self.invocation.cwd.as_bytes());
+        hasher.field(tag::SHOWN_DIRECTORY, self.shown);
+        for name in environment::paths(self.family) {
+            hasher.field(tag::PATHS, self.invocation.variable(name.as_bytes()).unwrap_or_default());
+        }
+        for argument in self.arguments() {
+            hasher.field(tag::ARGUMENT, argument.as_bytes());
+        }
+        InvocationKey(hasher.finish())
     }
-    InvocationKey(hasher.finish())
+
+    /// None if a result may depend on where the checkout is in a way that does not show.
+    fn anywhere(&self, mut hasher: TaggedHasher) -> Option<Anywhere> {
+        let Self { invocation, family, root, shown } = self;
+        let cwd = invocation.cwd.as_bytes();
+        let compiler = invocation.argv.first()?.as_bytes();
+        let text = match &invocation.input {
+            Input::Text { bytes, .. } => &bytes[..],
+            _ => &[],
+        };
+        if *shown != cwd
+            || root.is_nowhere()
+            || root.is_named_in(text)
+            || root.is_named_in(compiler)
+            || environment::of_compilers_name(invocation, *family, root)
+        {
+            return None;
+        }
+        let below = root.strip(cwd);
+        if below.is_none() && root.is_named_in(cwd) {
+            return None;
+        }
+        hasher.field(tag::ROOTED, below.map_or(b"", |_| b"below"));
+        hasher.field(tag::DIRECTORY_BELOW_ROOT, below.unwrap_or(cwd));
+        for name in environment::paths(*family) {
+            let paths = invocation.variable(name.as_bytes()).unwrap_or_default();
+            add_paths(paths, root, &mut hasher)?;
+        }
+        hasher.field(tag::ARGUMENT, compiler);
+        let arguments = self.arguments().skip(1);
+        let exposure = match family {
+            Family::C => {
+                below?;
+                Exposure::C(relocation::add_arguments(arguments, root, tag::ROOTED, &mut hasher)?)
+            }
+            Family::Rust => {
+                let mapped =
+                    relocation::rustc::add_arguments(arguments, root, tag::ROOTED, &mut hasher)?;
+                Exposure::Rust { works_below: below.is_some() && !mapped }
+            }
+        };
+        Some(Anywhere { key: InvocationKey(hasher.finish()), exposure })
+    }
+
+    /// The command, without what only lays messages out.
+    fn arguments(&self) -> impl Iterator<Item = &OsBytes> {
+        let is_rust = self.family == Family::Rust;
+        let words = self.invocation.argv.iter();
+        words.filter(move |word| !(is_rust && rust::is_width(word.as_bytes())))
+    }
 }
 
-/// None if a result may depend on where the checkout is in a way that does not show.
-fn anywhere(invocation: &Invocation, root: &Root, mut hasher: TaggedHasher) -> Option<Anywhere> {
-    let directory = root.strip(invocation.cwd.as_bytes())?;
-    let shown = invocation.variable(environment::DIRECTORY);
-    let text = match &invocation.input {
-        Input::Text { bytes, .. } => &bytes[..],
-        _ => &[],
-    };
-    if shown.is_some_and(|shown| shown != invocation.cwd.as_bytes())
-        || root.is_named_in(text)
-        || environment::of_compilers_name(invocation, root)
-    {
-        return None;
+/// Feeds a list of directories as it is in any checkout; none if the root stands in it
+/// where no path begins.
+fn add_paths(paths: &[u8], root: &Root, to: &mut TaggedHasher) -> Option<()> {
+    for path in paths.split(|&byte| byte == b':') {
+        let below = root.strip(path);
+        let rest = below.unwrap_or(path);
+        if root.is_named_in(rest) {
+            return None;
+        }
+        to.field(tag::PATHS, below.map_or(b"", |_| b"below")).field(tag::PATHS, rest);
     }
-    let (compiler, arguments) = invocation.argv.split_first()?;
-    if root.is_named_in(compiler.as_bytes()) {
-        return None;
-    }
-    hasher.field(tag::DIRECTORY_BELOW_ROOT, directory);
-    hasher.field(tag::SHOWN_DIRECTORY, if shown.is_some() { b"set" } else { b"" });
-    hasher.field(tag::ARGUMENT, compiler.as_bytes());
-    let exposure = relocation::add_arguments(arguments, root, tag::ROOTED, &mut hasher)?;
-    Some(Anywhere { key: InvocationKey(hasher.finish()), exposure })
+    Some(())
 }

@@ -3,10 +3,14 @@
 
 use zccache_core::{OsBytes, Reason};
 
-/// Reads response files for [`expand`]: the path as it stands behind the `@`.
-pub trait ResponseFiles {
-    /// The content, or none if the file cannot be read or is too long.
+/// The file system, as far as arguments and variables refer to it.
+pub trait Files {
+    /// The content of a response file, by the path as it stands behind the `@`; none
+    /// if the file cannot be read or is too long.
     fn read(&self, path: &[u8]) -> Option<Vec<u8>>;
+
+    /// Whether an absolute path leads to the working directory.
+    fn is_working_directory(&self, path: &[u8]) -> bool;
 }
 
 /// How many response files one command may name, nested ones included:
@@ -18,7 +22,7 @@ const MOST_FILES: usize = 2000;
 ///
 /// # Errors
 /// [`Reason::ResponseFile`] when they nest without end.
-pub fn expand(arguments: &[OsBytes], files: &dyn ResponseFiles) -> Result<Vec<OsBytes>, Reason> {
+pub fn expand(arguments: &[OsBytes], files: &dyn Files) -> Result<Vec<OsBytes>, Reason> {
     let mut pending: Vec<OsBytes> = arguments.iter().rev().cloned().collect();
     let mut expanded = Vec::with_capacity(arguments.len());
     let mut opened = 0;

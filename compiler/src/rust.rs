@@ -8,22 +8,16 @@ use zccache_core::{Invocation, OsBytes, Reason};
 
 use crate::arguments::{Traits, refuse_private};
 use crate::clock::contains;
-use crate::response::ResponseFiles;
+use crate::response::Files;
 
 /// Variables that rustc, clippy's driver and the linkers they start read and
 /// that can change a result or a message, besides those of
 /// [`crate::environment`]: found by logging `getenv(3)` of rustc 1.95, and in
 /// the rustc book ("Environment variables") and clippy's book ("Configuration").
 pub(crate) const VARIABLES: &[&str] = &[
-    "BINUTILS_ROOT",
     "CARGO",
     "CARGO_CRATE_NAME",
-    "CARGO_MANIFEST_DIR",
     "CARGO_PKG_RUST_VERSION",
-    "CI",
-    "CLICOLOR",
-    "CLICOLOR_FORCE",
-    "COLORTERM",
     "GNUTARGET",
     "LDEMULATION",
     "LPATH",
@@ -34,6 +28,10 @@ pub(crate) const VARIABLES: &[&str] = &[
 /// Beginnings of further such variables: `RUSTC_BOOTSTRAP`, `RUST_TARGET_PATH`,
 /// `CLIPPY_ARGS`, `LLD_REPRODUCE`, the deployment targets of Apple's systems.
 pub(crate) const PREFIXES: &[&str] = &["CLIPPY_", "FORCE_LLD_", "LLD_", "RUSTC_", "RUST_"];
+
+/// Such variables that hold directories: where libraries of macros are, as cargo tells
+/// the loader, and where clippy begins to look for its configuration.
+pub(crate) const PATHS: &[&str] = &["CARGO_MANIFEST_DIR", "LD_LIBRARY_PATH"];
 
 /// Options whose value is the next argument (`rustc --help -v`). A missing one
 /// makes its value look like a source, which is not looked at.
@@ -93,10 +91,7 @@ enum Argument<'a> {
 ///
 /// # Errors
 /// The reason why the result cannot be kept.
-pub(crate) fn examine(
-    invocation: &Invocation,
-    files: &dyn ResponseFiles,
-) -> Result<Traits, Reason> {
+pub(crate) fn examine(invocation: &Invocation, files: &dyn Files) -> Result<Traits, Reason> {
     if invocation.jobserver_is_broken {
         return Err(Reason::BrokenJobserver);
     }
@@ -108,7 +103,7 @@ pub(crate) fn examine(
     let mut traits = Traits { native: described, ..Traits::default() };
     for argument in parse(&arguments) {
         match argument {
-            Argument::Stdin => return Err(Reason::SourceFromStdin),
+            Argument::Stdin => traits.reads_input = true,
             Argument::Unstable(option) if begins(option, NOT_REPEATABLE) => {
                 return Err(Reason::UnsupportedOption);
             }
@@ -133,7 +128,7 @@ fn passes_plugin(option: &[u8]) -> bool {
 
 /// `@file` stands for the lines of a file (rustc book, "@path"); it is observed
 /// like any other input, and read here for the options in it.
-fn expand(arguments: &[OsBytes], files: &dyn ResponseFiles) -> Vec<OsBytes> {
+fn expand(arguments: &[OsBytes], files: &dyn Files) -> Vec<OsBytes> {
     let mut expanded = Vec::with_capacity(arguments.len());
     for argument in arguments {
         match argument.as_bytes().strip_prefix(b"@").and_then(|path| files.read(path)) {
@@ -182,6 +177,36 @@ fn joined(argument: &[u8]) -> Argument<'_> {
         return Argument::Search(value);
     }
     after("--target=").map_or(Argument::Other, Argument::Target)
+}
+
+/// Whether a command asks rustc about itself or about a target, so that it compiles
+/// nothing if it also writes nothing (rustc book, "Command-line Arguments").
+#[must_use]
+pub fn asks(invocation: &Invocation) -> bool {
+    let asks = |word: &OsBytes| {
+        matches!(word.as_bytes(), b"-V" | b"-vV" | b"-Vv" | b"--version" | b"--print")
+            || begins(word.as_bytes(), &["--print="])
+    };
+    let emits = |word: &OsBytes| begins(word.as_bytes(), &["--emit"]);
+    invocation.argv.iter().any(asks) && !invocation.argv.iter().any(emits)
+}
+
+/// Whether arguments stand in a file, whose text is not looked at for the root.
+pub(crate) fn has_response_file(arguments: &[OsBytes]) -> bool {
+    arguments.iter().any(|argument| argument.as_bytes().starts_with(b"@"))
+}
+
+/// Whether an argument is the width that messages are laid out for, which cargo
+/// passes on from its terminal.
+pub(crate) fn is_width(argument: &[u8]) -> bool {
+    begins(argument, &["--diagnostic-width="])
+}
+
+/// Whether messages are nothing but notices of what has been made, one a line (rustc
+/// book, "JSON Output", "Artifact notifications").
+pub(crate) fn are_notices(messages: &[u8]) -> bool {
+    let mut lines = messages.split_inclusive(|&byte| byte == b'\n');
+    lines.all(|line| begins(line, &["{\"$message_type\":\"artifact\","]))
 }
 
 fn begins(argument: &[u8], prefixes: &[&str]) -> bool {
@@ -278,6 +303,36 @@ pub fn may_run_in_compiler(path: &Path, invocation: &Invocation) -> bool {
     let asked_for = invocation.argv.iter().any(|argument| mentioned(argument) || named(argument));
     !of_rustc && (!of_system || asked_for)
 }
+
+/// Whether a file that a run read may hold the name of a variable that a macro asks
+/// for: the macro itself, a library it uses, what it reads, and the sources it is
+/// applied to; not a crate, and not what every run of rustc reads.
+#[must_use]
+pub fn may_hold_names(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
+    let is_crate = name.ends_with(b".rlib") || name.ends_with(b".rmeta");
+    let of_rustc = begins(name, &["libLLVM", "librustc_driver-"])
+        || matches!(name, b"rustc" | b"clippy-driver")
+        || contains(bytes, b"/lib/rustlib/");
+    let of_system = begins(bytes, &["/etc/ld.so.", "/lib/", "/lib64/", "/usr/lib/"])
+        && begins(name, OF_EVERY_RUN);
+    !is_crate && !of_rustc && !of_system
+}
+
+/// Libraries of the system that every run loads, by how their names begin.
+const OF_EVERY_RUN: &[&str] = &[
+    "ld-linux",
+    "ld.so.",
+    "libc.so",
+    "libdl.so",
+    "libgcc_s.so",
+    "libm.so",
+    "libpthread.so",
+    "librt.so",
+    "libstdc++.so",
+    "libz.so",
+];
 
 /// The names of the variables that the compile asked for by `env!` and
 /// `option_env!`, as the dep-info it wrote tells them (rustc book, "dep-info").

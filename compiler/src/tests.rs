@@ -4,24 +4,33 @@ use std::collections::HashMap;
 
 use std::path::Path;
 
+use zccache_core::entry::{Chunk, Environment, Stream, Variable};
 use zccache_core::invocation::{Input, Place, Terminal};
-use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root};
+use zccache_core::{Digest, Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::TimeWords;
-use crate::response::{ResponseFiles, expand};
+use crate::display::{display, has_messages};
+use crate::program::Family;
+use crate::relocation::Exposure;
+use crate::response::{Files, expand};
 use crate::rust::Searched;
 use crate::{clock, environment, outputs, plan, program, rust, source};
 
-struct Files(HashMap<Vec<u8>, Vec<u8>>);
+struct Texts(HashMap<Vec<u8>, Vec<u8>>);
 
-impl ResponseFiles for Files {
+impl Files for Texts {
     fn read(&self, path: &[u8]) -> Option<Vec<u8>> {
         self.0.get(path).cloned()
     }
+
+    /// All below `/link` do.
+    fn is_working_directory(&self, path: &[u8]) -> bool {
+        path.starts_with(b"/link/")
+    }
 }
 
-fn files(list: &[(&str, &str)]) -> Files {
-    Files(
+fn files(list: &[(&str, &str)]) -> Texts {
+    Texts(
         list.iter().map(|(path, text)| (path.as_bytes().into(), text.as_bytes().into())).collect(),
     )
 }
@@ -124,7 +133,7 @@ fn order_spelling_and_boundaries_of_arguments_count() {
 }
 
 #[test]
-fn directory_umask_terminal_and_known_variables_count_others_do_not() {
+fn directory_umask_and_known_variables_count_others_do_not() {
     let base = invocation("gcc -c a.c");
     let key = |change: &dyn Fn(&mut Invocation)| {
         let mut changed = base.clone();
@@ -134,15 +143,66 @@ fn directory_umask_terminal_and_known_variables_count_others_do_not() {
     let same = key(&|_| ());
     assert_ne!(same, key(&|i| i.cwd = "/c".into()));
     assert_ne!(same, key(&|i| i.umask = 0));
-    assert_ne!(same, key(&|i| i.terminals[1] = Some(Terminal { columns: 80 })));
-    assert_ne!(
-        key(&|i| i.terminals[0] = Some(Terminal { columns: 80 })),
-        key(&|i| i.terminals[1] = Some(Terminal { columns: 80 }))
-    );
-    for known in ["CPATH=", "LC_ALL=C", "PWD=/b", "GCC_COLORS=", "CCC_OVERRIDE_OPTIONS=#"] {
+    for known in ["CPATH=", "LC_ALL=C", "PWD=/link/b", "GCC_COLORS=", "CCC_OVERRIDE_OPTIONS=#"] {
         assert_ne!(same, key(&|i| i.environment.push(known.into())), "{known}");
     }
-    assert_eq!(same, key(&|i| i.environment.push("EDITOR=vi".into())));
+    for other in ["EDITOR=vi", "PWD=/b", "PWD=/elsewhere", "PWD=link/b", "TERM=xterm"] {
+        assert_eq!(same, key(&|i| i.environment.push(other.into())), "{other}");
+    }
+}
+
+#[test]
+fn terminals_count_only_for_messages() {
+    let base = invocation("gcc -c a.c");
+    let with = |change: &dyn Fn(&mut Invocation)| {
+        let mut changed = base.clone();
+        change(&mut changed);
+        let key = plan(&changed, &files(&[]), &Root::default()).map(|plan| plan.here);
+        (key, display(&changed))
+    };
+    let wide = Some(Terminal { columns: 80 });
+    let (key, none) = with(&|_| ());
+    let (key_out, out) = with(&|i| i.terminals[0] = wide);
+    let (key_err, err) = with(&|i| i.terminals[1] = wide);
+    assert!(key == key_out && key == key_err);
+    assert!(none != out && none != err && out != err);
+    assert_eq!(with(&|i| i.environment.push("COLUMNS=9".into())), (key, none));
+    let named = |variable: &str| {
+        with(&|i| {
+            i.terminals[1] = wide;
+            i.environment.push(variable.into());
+        })
+    };
+    for variable in ["COLUMNS=9", "TERM=dumb", "COLORTERM=xfce4-terminal"] {
+        assert!(named(variable).0 == key && named(variable).1 != err, "{variable}");
+    }
+    let recorded = |columns| {
+        let mut invocation = invocation("clang -fembed-bitcode -c a.c");
+        invocation.terminals[1] = columns;
+        plan(&invocation, &files(&[]), &Root::default())
+    };
+    assert_ne!(recorded(None), recorded(wide));
+}
+
+#[test]
+fn notices_of_rustc_are_no_messages() {
+    let chunk = |stream, text: &str| Chunk { stream, bytes: text.into() };
+    let notice =
+        "{\"$message_type\":\"artifact\",\"artifact\":\"/a.rmeta\",\"emit\":\"metadata\"}\n";
+    let has =
+        |command: &str, stream, text| has_messages(&invocation(command), &[chunk(stream, text)]);
+    assert!(!has("rustc a.rs", Stream::Stderr, notice));
+    assert!(has("rustc a.rs", Stream::Stdout, notice));
+    assert!(has("rustc a.rs", Stream::Stderr, "{\"$message_type\":\"diagnostic\"}\n"));
+    assert!(has("gcc -c a.c", Stream::Stderr, notice));
+    assert!(!has_messages(&invocation("gcc -c a.c"), &[]));
+    let width = |argument: &str| {
+        let invocation = invocation(&format!("rustc a.rs {argument}"));
+        let key = plan(&invocation, &files(&[]), &Root::default()).map(|plan| plan.here);
+        (key, display(&invocation))
+    };
+    let (wide, narrow) = (width("--diagnostic-width=120"), width("--diagnostic-width=80"));
+    assert!(wide.0 == narrow.0 && wide.1 != narrow.1);
 }
 
 #[test]
@@ -208,11 +268,45 @@ fn the_same_command_in_another_checkout_has_the_same_shared_key() {
         "gcc -IROOT/i -isystem ROOT/s -I i -MD -MF ROOT/b/a.d -MT x -o ROOT/b/a.o -c ROOT/a.c",
         "clang -c -include ROOT/pre.h -ffile-prefix-map=ROOT=. -fdebug-prefix-map=ROOT/b=/b a.c",
     ] {
-        let (one, other) =
-            (plan_at("/one", command, &["PWD=ROOT/b"]), plan_at("/2", command, &["PWD=ROOT/b"]));
+        let variables = &["PWD=ROOT/b"];
+        let (one, other) = (plan_at("/one", command, variables), plan_at("/2", command, variables));
         assert_ne!(one.here, other.here, "{command}");
         assert!(one.anywhere.is_some(), "{command}");
         assert_eq!(one.anywhere, other.anywhere, "{command}");
+    }
+}
+
+#[test]
+fn commands_of_cargo_have_a_shared_key() {
+    let variables = &["LD_LIBRARY_PATH=ROOT/target/deps:/opt/lib", "CARGO_MANIFEST_DIR=ROOT"];
+    for (command, works_below) in [
+        (
+            "rustc src/lib.rs --emit=dep-info,metadata,link -C incremental=ROOT/target/inc \
+             --out-dir ROOT/target/deps -L dependency=ROOT/target/deps \
+             --extern a=ROOT/target/deps/liba.rmeta -Lnative=ROOT/target/out",
+            true,
+        ),
+        ("rustc src/lib.rs -o ROOT/x --emit=link=ROOT/x --remap-path-prefix ROOT=/r", false),
+    ] {
+        let (one, other) = (plan_at("/one", command, variables), plan_at("/2", command, variables));
+        assert_ne!(one.here, other.here, "{command}");
+        assert_eq!(one.anywhere, other.anywhere, "{command}");
+        let exposure = one.anywhere.map(|anywhere| anywhere.exposure);
+        assert_eq!(exposure, Some(Exposure::Rust { works_below }), "{command}");
+    }
+    for (command, variable) in [
+        ("rustc ROOT/src/lib.rs", ""),
+        ("rustc a.rs -C link-arg=-LROOT/x", ""),
+        ("rustc a.rs --cfg here=ROOT", ""),
+        ("rustc a.rs --target ROOT/x.json", ""),
+        ("rustc a.rs --emit=dep-info,link=ROOT/x", ""),
+        ("rustc a.rs --remap-path-prefix /a=ROOT", ""),
+        ("rustc a.rs --remap-path-prefix=/a=/y", ""),
+        ("rustc @ROOT/args", ""),
+        ("rustc a.rs", "LD_LIBRARY_PATH=/x:/y=ROOT"),
+        ("rustc a.rs", "RUSTC_X=ROOT"),
+    ] {
+        assert_eq!(plan_at("/a/b", command, &[variable]).anywhere, None, "{command} {variable}");
     }
 }
 
@@ -254,7 +348,10 @@ fn shared_keys_differ_by_what_is_below_the_root_and_by_whether_it_is() {
 
 #[test]
 fn a_path_that_may_become_a_macro_is_remarked_on() {
-    let exposure = |command| plan_at("/r", command, &[]).anywhere.unwrap().exposure;
+    let exposure = |command| match plan_at("/r", command, &[]).anywhere.unwrap().exposure {
+        Exposure::C(exposure) => exposure,
+        Exposure::Rust { .. } => panic!("{command} is no command of rustc"),
+    };
     assert!(!exposure("gcc -Ii -o ROOT/a.o -c a.c").absolute_sources);
     assert!(exposure("gcc -IROOT/i -c a.c").absolute_sources);
     assert!(exposure("gcc -c ROOT/a.c").absolute_sources);
@@ -417,7 +514,7 @@ fn errors_of_the_program_are_told_from_troubles_of_the_machine() {
         "a.c:1:2: error: unused [-Werror]\ncc1: all warnings being treated as errors\n",
         coloured,
     ] {
-        assert!(is_diagnosed(diagnosed.as_bytes()), "{diagnosed}");
+        assert!(is_diagnosed(Family::C, diagnosed.as_bytes()), "{diagnosed}");
     }
     for other in [
         "",
@@ -430,12 +527,12 @@ fn errors_of_the_program_are_told_from_troubles_of_the_machine() {
         "/tmp/ccXyz.s:7: Error: no such instruction\n",
         "[{\"kind\": \"error\", \"message\": \"error: \"}]\n",
     ] {
-        assert!(!is_diagnosed(other.as_bytes()), "{other}");
+        assert!(!is_diagnosed(Family::C, other.as_bytes()), "{other}");
     }
     let speaks = |variable: &str| {
         let mut invocation = invocation("gcc -c a.c");
         invocation.environment.push(variable.into());
-        crate::failure::speaks_english(&invocation)
+        crate::failure::speaks_english(Family::C, &invocation)
     };
     assert!(["LANG=en_GB.UTF-8", "LC_ALL=C.UTF-8", "X=1"].into_iter().all(speaks));
     assert!(!["LANG=de_DE.UTF-8", "LANGUAGE=fr:en"].into_iter().any(speaks));
@@ -452,8 +549,6 @@ fn rustc_commands_have_a_key_or_a_reason() {
         assert!(check(command).is_ok(), "{command}: {:?}", check(command));
     }
     for (command, reason) in [
-        ("rustc -", Reason::SourceFromStdin),
-        ("rustc --crate-type lib - --print=cfg", Reason::SourceFromStdin),
         ("rustc a.rs -Zself-profile", Reason::UnsupportedOption),
         ("rustc a.rs -Z time-passes", Reason::UnsupportedOption),
         ("rustc /dev/fd/63", Reason::DescriptorPath),
@@ -500,6 +595,52 @@ fn dep_info_tells_the_variables() {
     let told = b"a.d: a.rs\n\n# env-dep:A=x=y\n# env-dep:UNSET\n# env-dep:odd\\nname=1\n";
     let names = [&b"A"[..], b"UNSET", b"odd\nname"].map(<[u8]>::to_vec);
     assert_eq!(rust::tracked_variables(told), names);
+}
+
+#[test]
+fn a_macro_that_asks_by_name_reads_what_it_may_know_the_name_of() {
+    let known = |invocation: &Invocation| Environment::Named {
+        known: vec![Variable::of(invocation, b"APP_NAME"), Variable::of(invocation, b"UNSET")],
+        unknown: vec!["PATH".into(), "TOKEN".into()],
+    };
+    let with = |variables: &[&str]| {
+        let mut invocation = invocation("rustc a.rs");
+        invocation.environment.extend(variables.iter().map(|&entry| entry.into()));
+        invocation
+    };
+    let before = known(&with(&["APP_NAME=x", "TOKEN=1"]));
+    let holds =
+        |variables: &[&str]| environment::holds(&before, &with(variables), || Digest::of(b""));
+    assert!(holds(&["APP_NAME=x", "TOKEN=2"]) && holds(&["APP_NAME=x", "SHLVL=3"]));
+    assert!(!holds(&["APP_NAME=y"]) && !holds(&[]));
+    assert!(!holds(&["APP_NAME=x", "UNSET="]) && !holds(&["APP_NAME=x", "NEW=1"]));
+    let marks = ["APP_NAME", "HOME", "CI_JOB_ID", "APPLICATION"]
+        .map(|name| environment::mark(name.as_bytes()));
+    assert_eq!(marks, [&b"APP_"[..], b"HOME", b"CI_JOB_", b"APPLICAT"]);
+}
+
+#[test]
+fn errors_of_rustc_have_places() {
+    let is_diagnosed = |text: &str| crate::failure::is_diagnosed(Family::Rust, text.as_bytes());
+    let json = |spans: &str| {
+        format!(
+            "{{\"$message_type\":\"diagnostic\",\"message\":\"m\",\"code\":null,\"level\":\"error\",\"spans\":[{spans}],\"children\":[]}}\n"
+        )
+    };
+    let aborting = json("").replace("\"m\"", "\"aborting due to 1 previous error\"");
+    assert!(is_diagnosed(
+        "error[E0425]: no f\n --> a.rs:1:2\n  |\n\nerror: aborting due to 1 previous error\n\n"
+    ));
+    assert!(is_diagnosed(&(json("{\"x\":1}") + &aborting)));
+    for other in [
+        "error: linking with `cc` failed: exit status: 1\n  |\n".to_owned(),
+        "warning: x\n --> a.rs:1:2\n".to_owned(),
+        json("") + &aborting,
+        json("{}") + &json(""),
+        aborting,
+    ] {
+        assert!(!is_diagnosed(&other), "{other}");
+    }
 }
 
 #[test]

@@ -12,11 +12,46 @@ pub struct Trace {
     /// Pairs of files with equal content: whether a compiler takes two for one
     /// depends on their inodes and mtimes.
     pub twins: Vec<Twins>,
-    /// Digest of the environment when a program without a list of the variables
-    /// it reads took part in the run.
-    pub environment: Option<Digest>,
-    /// Single variables that the run asked for by name, where a tool tells.
-    pub variables: Vec<Variable>,
+    /// What the run may have read of its environment, besides what is in the key.
+    pub environment: Environment,
+    /// Digest of how messages are laid out, if the run wrote any: without them, the
+    /// terminal that they would have been for does not matter.
+    pub display: Option<Digest>,
+}
+
+/// What a run may have read of its environment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Environment {
+    /// These variables, where a tool tells for which it asked.
+    Asked(Vec<Variable>),
+    /// A program that reads what nobody knows took part: any variable, so that this
+    /// is the digest of all.
+    Whole(Digest),
+    /// Code of others took part that asks for variables by name.
+    Named {
+        /// Those whose names it may know.
+        known: Vec<Variable>,
+        /// The names of the rest, sorted: it does not know them, as it may know
+        /// any other.
+        unknown: Vec<OsBytes>,
+    },
+}
+
+impl Environment {
+    /// The variables that were, or may have been, asked for by name.
+    #[must_use]
+    pub fn by_name(&self) -> &[Variable] {
+        match self {
+            Self::Asked(variables) | Self::Named { known: variables, .. } => variables,
+            Self::Whole(_) => &[],
+        }
+    }
+
+    /// Whether programs took part of which nobody knows what they read.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
 }
 
 /// One environment variable and what it was.
@@ -186,8 +221,8 @@ pub enum Content {
     Depfile {
         /// The text.
         text: Template,
-        /// How its lines are broken.
-        breaks: LineBreaks,
+        /// How its lines are broken, if that depends on their length.
+        breaks: Option<LineBreaks>,
     },
     /// A blob of the store.
     Blob {

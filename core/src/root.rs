@@ -54,13 +54,16 @@ impl Root {
     /// gcc writes it in names of coverage files (`mangle_path` in `gcc/coverage.cc`).
     #[must_use]
     pub fn is_named_in(&self, text: &[u8]) -> bool {
-        if self.is_nowhere() {
-            return false;
-        }
-        let mangled =
-            || self.as_bytes().iter().map(|&b| if b == b'/' { b'#' } else { b }).collect();
-        let mangled: Vec<u8> = mangled();
-        memmem::find(text, self.as_bytes()).is_some() || memmem::find(text, &mangled).is_some()
+        let [plain, mangled] = self.names();
+        !self.is_nowhere()
+            && (memmem::find(text, &plain).is_some() || memmem::find(text, &mangled).is_some())
+    }
+
+    /// The path, and the path with `#` for each slash.
+    #[must_use]
+    pub fn names(&self) -> [Vec<u8>; 2] {
+        let mangled = self.as_bytes().iter().map(|&b| if b == b'/' { b'#' } else { b });
+        [self.as_bytes().to_vec(), mangled.collect()]
     }
 }
 

@@ -7,11 +7,21 @@
 use zccache_core::entry::LineBreaks;
 use zccache_core::{Root, Template};
 
+use crate::clock::contains;
+use crate::program::{Family, family};
+
 /// A depfile that names the root, if it is known how to write it for another one.
 /// `compiler` is the name of the program that wrote it.
 #[must_use]
-pub fn template(content: &[u8], root: &Root, compiler: &[u8]) -> Option<(Template, LineBreaks)> {
+pub fn template(
+    content: &[u8],
+    root: &Root,
+    compiler: &[u8],
+) -> Option<(Template, Option<LineBreaks>)> {
     let names = |text: &[u8]| compiler.windows(text.len()).any(|window| window == text);
+    if family(compiler) == Some(Family::Rust) {
+        return is_dep_info(content).then(|| Some((Template::cut(content, root)?, None))).flatten();
+    }
     let breaks = if names(b"clang") {
         LineBreaks::Clang
     } else if names(b"gcc") || names(b"g++") {
@@ -20,14 +30,22 @@ pub fn template(content: &[u8], root: &Root, compiler: &[u8]) -> Option<(Templat
         return None;
     };
     let known = broken(content, breaks)? == content;
-    known.then(|| Template::cut(content, root)).flatten().map(|text| (text, breaks))
+    known.then(|| Template::cut(content, root)).flatten().map(|text| (text, Some(breaks)))
 }
 
 /// The depfile where the root is now.
 #[must_use]
-pub fn at(text: &Template, breaks: LineBreaks, root: &Root) -> Vec<u8> {
+pub fn at(text: &Template, breaks: Option<LineBreaks>, root: &Root) -> Vec<u8> {
     let content = text.at(root);
-    broken(&content, breaks).unwrap_or(content)
+    breaks.and_then(|breaks| broken(&content, breaks)).unwrap_or(content)
+}
+
+/// Whether a text looks like what rustc writes of its inputs: a rule a line, and the
+/// variables it asked for.
+fn is_dep_info(content: &[u8]) -> bool {
+    let is_rule = |line: &[u8]| line.ends_with(b":") || contains(line, b": ");
+    let mut lines = content.split(|&byte| byte == b'\n');
+    lines.all(|line| line.is_empty() || line.starts_with(b"# env-dep:") || is_rule(line))
 }
 
 /// A depfile with its lines broken anew; none if it is not one rule, followed by

@@ -10,6 +10,7 @@
 
 pub mod depfile;
 pub mod elf;
+pub mod rustc;
 
 use zccache_core::{OsBytes, Root, TaggedHasher};
 
@@ -62,8 +63,20 @@ const MAPS: &[(&str, Role)] = &[
 const OBSCURE: &[&str] = &["--config", "-specs", "--specs", "-fmessage-length"];
 
 /// How the root can reach the result of a compile without being shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exposure {
+    /// To gcc or clang.
+    C(CExposure),
+    /// To rustc: the working directory, which is part of a crate's hash.
+    Rust {
+        /// Whether it is below the root, and shown as that.
+        works_below: bool,
+    },
+}
+
+/// How the root can reach the result of gcc or clang without being shown.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Exposure {
+pub struct CExposure {
     /// `__FILE__` can begin with the root.
     pub absolute_sources: bool,
     /// Where it would, something else is put in the root's place.
@@ -75,13 +88,13 @@ pub struct Exposure {
 /// Feeds the arguments as they are in any checkout: each as what stands before
 /// the root, whether it stands there, and what follows. None if one may have an
 /// effect that depends on where the checkout is and does not show.
-pub(crate) fn add_arguments(
-    arguments: &[OsBytes],
+pub(crate) fn add_arguments<'a>(
+    arguments: impl Iterator<Item = &'a OsBytes>,
     root: &Root,
     tag: u8,
     to: &mut TaggedHasher,
-) -> Option<Exposure> {
-    let mut exposure = Exposure::default();
+) -> Option<CExposure> {
+    let mut exposure = CExposure::default();
     let mut awaited = None;
     for argument in arguments {
         let bytes = argument.as_bytes();
@@ -116,7 +129,7 @@ pub(crate) fn are_obscure(arguments: &[OsBytes], root: &Root) -> bool {
     })
 }
 
-impl Exposure {
+impl CExposure {
     /// Takes notice of a path, with what follows the root if it is below. None if
     /// the result depends on how long the root is.
     fn note(&mut self, role: Role, path: &[u8], below: Option<&[u8]>) -> Option<()> {

@@ -21,12 +21,7 @@ pub(super) fn between(before: &Account, now: &Account) -> Vec<InvocationChange> 
     if old.umask != new.umask {
         changes.push(InvocationChange::Umask { before: old.umask, now: new.umask });
     }
-    for (number, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
-        let (before, now) = (old.columns[number], new.columns[number]);
-        if before != now {
-            changes.push(InvocationChange::Terminal { stream, before, now });
-        }
-    }
+    changes.extend(terminals(before, now));
     let moved = old.cwd != new.cwd;
     let to_terminal = old.columns.iter().chain(&new.columns).any(Option::is_some);
     let counts = |name: &OsBytes| match name.as_bytes() {
@@ -39,7 +34,7 @@ pub(super) fn between(before: &Account, now: &Account) -> Vec<InvocationChange> 
     });
     changes.extend(known);
     if changes.is_empty() {
-        changes = of_environment(before, now);
+        changes = environment(before, now);
     }
     if changes.is_empty() {
         changes.push(InvocationChange::Other);
@@ -47,9 +42,27 @@ pub(super) fn between(before: &Account, now: &Account) -> Vec<InvocationChange> 
     changes
 }
 
-/// The variables that have changed, whoever reads them.
-pub(super) fn of_environment(before: &Account, now: &Account) -> Vec<InvocationChange> {
+/// What has changed around a command of the same key: variables, whoever reads them,
+/// and what messages are laid out for.
+pub(super) fn around(before: &Account, now: &Account) -> Vec<InvocationChange> {
+    let mut changes = arguments(&before.summary.arguments(), &now.summary.arguments());
+    changes.extend(terminals(before, now));
+    changes.extend(environment(before, now));
+    changes
+}
+
+fn environment(before: &Account, now: &Account) -> Vec<InvocationChange> {
     variables(&before.environment, &now.environment, |_, _| true)
+}
+
+fn terminals(before: &Account, now: &Account) -> Vec<InvocationChange> {
+    let streams = [Stream::Stdout, Stream::Stderr].into_iter().enumerate();
+    let columns = |account: &Account, number: usize| account.summary.columns[number];
+    let changes = streams.map(|(number, stream)| {
+        let (before, now) = (columns(before, number), columns(now, number));
+        (before != now).then_some(InvocationChange::Terminal { stream, before, now })
+    });
+    changes.flatten().collect()
 }
 
 fn variables(

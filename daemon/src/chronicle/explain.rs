@@ -39,7 +39,7 @@ fn complete(cause: &mut Cause, latest: &Account, before: Option<&Arc<Account>>) 
             };
         }
         (Cause::Environment { changes, .. }, Some(before)) => {
-            *changes = changes::of_environment(before, latest);
+            *changes = changes::around(before, latest);
         }
         _ => {}
     }

@@ -115,7 +115,12 @@ mod tests {
                 expected: expected.clone(),
             };
             let observations = observations.iter().map(observation).collect();
-            Trace { observations, twins: Vec::new(), environment: None, variables: Vec::new() }
+            Trace {
+                observations,
+                twins: Vec::new(),
+                environment: zccache_core::entry::Environment::Asked(Vec::new()),
+                display: None,
+            }
         };
         let root = Root::default();
         let before = trace(&[("/a.h", Expected::Absent), ("/b", Expected::Directory)]);

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use zccache_compiler::Plan;
 use zccache_compiler::failure::{is_diagnosed, speaks_english};
-use zccache_compiler::program::{Family, family_of};
+use zccache_compiler::program::family_of;
 use zccache_core::entry::Stream;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Ended, Report};
@@ -139,12 +139,12 @@ fn admit(job: &Job) -> Result<(), Refusal> {
 /// found an error in the program. Status 1 is that of gcc and clang for those;
 /// others are for troubles of their own (GCC manual, "Invoking GCC").
 fn may_be_kept(status: u8, invocation: &Invocation, report: &Report) -> bool {
-    let is_diagnosed = || is_diagnosed(&said(&report.streams, Stream::Stderr));
     match status {
         0 => true,
-        1 => {
-            family_of(invocation) == Some(Family::C) && speaks_english(invocation) && is_diagnosed()
-        }
+        1 => family_of(invocation).is_some_and(|family| {
+            speaks_english(family, invocation)
+                && is_diagnosed(family, &said(&report.streams, Stream::Stderr))
+        }),
         _ => false,
     }
 }

@@ -4,8 +4,8 @@
 
 use zccache_compiler::relocation::{Exposure, depfile};
 use zccache_compiler::{Anywhere, program};
-use zccache_core::entry::{Chunk, LineBreaks, Message};
-use zccache_core::{Invocation, InvocationKey, Root, Template, Trace};
+use zccache_core::entry::{Chunk, Environment, LineBreaks, Message, Variable};
+use zccache_core::{Invocation, InvocationKey, OsBytes, Root, Template, Trace};
 
 use super::publisher::Job;
 use super::sift::Sifted;
@@ -37,14 +37,20 @@ impl<'a> Reach<'a> {
         &mut self,
         sifted: Sifted,
         content: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> Option<(Template, LineBreaks)> {
-        self.anywhere?;
+    ) -> Option<(Template, Option<LineBreaks>)> {
+        let exposure = self.anywhere?.exposure;
+        if sifted.holds_metadata && exposure == (Exposure::Rust { works_below: true }) {
+            self.anywhere = None;
+            return None;
+        }
         if !sifted.names_root && !sifted.is_opaque {
             return None;
         }
+        let Sifted { names_root, is_opaque, .. } = sifted;
         let known = |content: Vec<u8>| depfile::template(&content, self.root, self.compiler);
         let template = (!sifted.is_opaque).then(content).flatten().and_then(known);
         if template.is_none() {
+            tracing::debug!(names_root, is_opaque, "an output keeps the result in its checkout");
             self.anywhere = None;
         }
         template
@@ -72,13 +78,15 @@ impl<'a> Reach<'a> {
     pub(super) fn key(
         self,
         trace: &Trace,
+        invocation: &Invocation,
         remarks: Remarks,
         inputs_name_root: impl FnOnce() -> bool,
     ) -> InvocationKey {
+        tracing::debug!(?remarks, anywhere = ?self.anywhere, environment = ?trace.environment, "reach");
         match self.anywhere {
             Some(Anywhere { key, exposure })
-                if trace.environment.is_none()
-                    && is_concealed(exposure, remarks)
+                if is_concealed(exposure, remarks)
+                    && !self.is_named_by(&trace.environment, invocation)
                     && !inputs_name_root() =>
             {
                 key
@@ -86,10 +94,18 @@ impl<'a> Reach<'a> {
             _ => self.here,
         }
     }
+
+    /// Whether what was read of the environment may tell where the root is.
+    fn is_named_by(&self, environment: &Environment, invocation: &Invocation) -> bool {
+        let value = |name: &OsBytes| invocation.variable(name.as_bytes()).unwrap_or_default();
+        let names = |variable: &Variable| self.root.is_named_in(value(&variable.name));
+        environment.is_whole() || environment.by_name().iter().any(names)
+    }
 }
 
 /// Whether the root can reach the result in no way but as text.
 fn is_concealed(exposure: Exposure, remarks: Remarks) -> bool {
+    let Exposure::C(exposure) = exposure else { return true };
     let unmapped = remarks.unmapped_path || (remarks.own_path && !exposure.mapped_macros);
     let computes_with_path = exposure.absolute_sources && unmapped;
     let canonical_names_differ = exposure.system_directories && remarks.link_below_root;

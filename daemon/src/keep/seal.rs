@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::{Clock, Told};
+use zccache_compiler::relocation::depfile;
 use zccache_compiler::source;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Ended, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Digest, Entry, Identity, InvocationKey, OsBytes, Output, Reason,
+    CompileResult, Content, Digest, Entry, Identity, InvocationKey, OsBytes, Output, Reason, Root,
     Rooted, limits,
 };
 use zccache_store::{Staged, Store};
@@ -50,13 +51,13 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     if harvest.is_stamped || (harvest.is_precompiled && remarks.time_words.may_tell_others()) {
         return Err(Reason::StampedOutput.into());
     }
-    if trace.environment.is_some() && job.report.inherits {
+    if trace.environment.is_whole() && job.report.inherits {
         return Err(Reason::InheritedDescriptor.into());
     }
     let Harvest { mut reach, blobs, .. } = harvest;
     let streams = reach.messages(&job.report.streams, &job.invocation);
     let names_root = || sealer.inputs_name_root(&job.report.sightings);
-    let key = reach.key(&trace, remarks, names_root);
+    let key = reach.key(&trace, &job.invocation, remarks, names_root);
     let result = CompileResult { status, streams, outputs };
     let checkout = OsBytes::from(job.root.as_bytes());
     let entry = Entry { trace, result, made, cost: job.report.cost, checkout };
@@ -70,7 +71,7 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
 /// Whether a run failed in which a program took part that reads we do not know
 /// what: who knows why a script fails.
 pub(super) fn is_unexplained(entry: &Entry) -> bool {
-    entry.result.status != 0 && entry.trace.environment.is_some()
+    entry.result.status != 0 && entry.trace.environment.is_whole()
 }
 
 /// The refusal of a result that tells the time: the input that mentions it is
@@ -130,7 +131,7 @@ impl<'a> Harvest<'a> {
             let content =
                 self.content(written, file.as_fd()).map_err(|reason| reason.at(&written.path))?;
             check().map_err(|reason| reason.at(&written.path))?;
-            if digest.is_some_and(|digest| digest_of(&content) != *digest) {
+            if digest.is_some_and(|digest| digest_of(&content, &job.root) != *digest) {
                 return Err(Reason::OutputChanged.at(&written.path));
             }
             let path = Rooted::new(&written.path, &job.root);
@@ -209,10 +210,10 @@ fn unchanged(
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
 }
 
-fn digest_of(content: &Content) -> Digest {
+fn digest_of(content: &Content, root: &Root) -> Digest {
     match content {
         Content::Inline(bytes) => Digest::of(bytes),
         Content::Blob { digest, .. } => *digest,
-        Content::Depfile { .. } => Digest::of(&[]),
+        Content::Depfile { text, breaks } => Digest::of(&depfile::at(text, *breaks, root)),
     }
 }

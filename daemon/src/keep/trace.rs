@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use zccache_compiler::display::{display, has_messages};
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::rust::Searched;
 use zccache_compiler::{TimeWords, environment};
-use zccache_core::entry::{Kinship, Twins};
+use zccache_core::entry::{Environment, Kinship, Twins};
 use zccache_core::invocation::Input;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
@@ -17,7 +18,9 @@ use zccache_core::{
 
 use super::publisher::Job;
 use super::rustc::{RustRun, own_paths};
-use crate::world::{Contents, Found, FoundFile, Scene, Traits, agrees, digest_of_names, kinship};
+use crate::world::{
+    Contents, Found, FoundFile, Scene, Traits, Words, agrees, digest_of_names, kinship,
+};
 
 /// What was remarkable in the inputs of a run.
 #[derive(Clone, Copy, Default, Debug)]
@@ -68,7 +71,7 @@ impl Sealer<'_> {
         dep_info: Option<&[u8]>,
     ) -> Result<(Trace, Remarks), Refusal> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
-        let rust = RustRun::of(invocation, sightings, dep_info);
+        let rust = RustRun::of(job, dep_info);
         let root = self.scene.root;
         let mut remarks = Remarks { time_words: of_given_text(invocation), ..Remarks::default() };
         let mut observations = Vec::with_capacity(sightings.len());
@@ -125,11 +128,17 @@ impl Sealer<'_> {
             let path = teller.map(|(_, path)| path.clone());
             return Err(Refusal { reason: Reason::TimeMacro, path });
         }
-        let variables = rust.map_or_else(|| Some(Vec::new()), |run| run.variables());
-        let unknown = unknown_program || variables.is_none();
-        let environment = unknown.then(|| environment::whole(invocation));
-        let variables = variables.unwrap_or_default();
-        let trace = Trace { observations, twins: twins(&files), environment, variables };
+        let environment = match rust {
+            _ if unknown_program => None,
+            Some(run) => run.environment(&self.scene, self.contents),
+            None => Some(Environment::Asked(Vec::new())),
+        };
+        let environment =
+            environment.unwrap_or_else(|| Environment::Whole(environment::whole(invocation)));
+        // What nobody knows may ask for the terminal, and show it elsewhere.
+        let is_laid_out = environment.is_whole() || has_messages(invocation, &job.report.streams);
+        let display = is_laid_out.then(|| display(invocation));
+        let trace = Trace { observations, twins: twins(&files), environment, display };
         Ok((trace, remarks))
     }
 
@@ -137,12 +146,14 @@ impl Sealer<'_> {
     /// directory in other checkouts too.
     pub(crate) fn inputs_name_root(&self, sightings: &[Sighting]) -> bool {
         let Scene { root, namespace } = self.scene;
+        let Ok(words) = Words::of_root(root) else { return true };
         sightings.iter().any(|sighting| {
             let path = sighting.path.as_path();
+            let named = |found| self.contents.mentions(namespace, path, found, &words);
             matches!(sighting.seen, Seen::File { .. })
                 && !is_of_the_system(path, root)
                 && match namespace.look(path, sighting.follow) {
-                    Found::File(found) => self.contents.name(namespace, path, &found, root),
+                    Found::File(found) => named(&found).is_none_or(|words| !words.is_empty()),
                     _ => true,
                 }
         })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 use zccache_compiler::program::{Family, family_of};
-use zccache_compiler::response::ResponseFiles;
+use zccache_compiler::response::Files;
 use zccache_compiler::{Plan, outputs, plan};
 use zccache_core::protocol::explanation::{Cause, Change, Difference, Kind, Told};
 use zccache_core::protocol::{Reply, Verdict};
@@ -119,7 +119,7 @@ impl Daemon {
             return Err(Reason::Disabled);
         }
         let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
-        let files = NamespaceFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
+        let files = SceneFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
         let root = namespace.root_of(invocation);
         let plan = plan(invocation, &files, &root)?;
         Ok((namespace, root, plan))
@@ -272,12 +272,12 @@ fn same_entries(before: &[Candidate], now: &[Candidate]) -> bool {
 }
 
 /// Response files as the launcher's process sees them.
-struct NamespaceFiles<'a> {
+struct SceneFiles<'a> {
     namespace: &'a Namespace,
     cwd: &'a Path,
 }
 
-impl ResponseFiles for NamespaceFiles<'_> {
+impl Files for SceneFiles<'_> {
     fn read(&self, path: &[u8]) -> Option<Vec<u8>> {
         let path = self.cwd.join(OsBytes::from(path).as_path());
         let Found::File(found) = self.namespace.look(&path, true) else { return None };
@@ -290,5 +290,14 @@ impl ResponseFiles for NamespaceFiles<'_> {
         let most = limits::FRAME_BYTES as u64;
         file.take(most).read_to_end(&mut content).ok()?;
         (content.len() as u64 == found.identity.size).then_some(content)
+    }
+
+    fn is_working_directory(&self, path: &[u8]) -> bool {
+        let identity = |path: &Path| match self.namespace.look(path, true) {
+            Found::Directory(identity) => Some((identity.device, identity.inode)),
+            _ => None,
+        };
+        identity(OsBytes::from(path).as_path())
+            .is_some_and(|shown| identity(self.cwd) == Some(shown))
     }
 }

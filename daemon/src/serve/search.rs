@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 
+use zccache_compiler::display::display;
 use zccache_compiler::{environment, outputs};
 use zccache_core::protocol::Hit;
 use zccache_core::protocol::explanation::{Cause, Earlier, Origin, Told};
@@ -73,11 +74,11 @@ impl Daemon {
     }
 
     fn holds(&self, case: &Case, entry: &Entry, whole: &mut Option<zccache_core::Digest>) -> Held {
-        let environment = entry.trace.environment.is_none_or(|digest| {
-            *whole.get_or_insert_with(|| environment::whole(&case.invocation)) == digest
-        });
-        let asked_for = || entry.trace.variables.iter().all(|v| v.holds(&case.invocation));
-        if !environment || !asked_for() {
+        let invocation = &case.invocation;
+        let whole = || *whole.get_or_insert_with(|| environment::whole(invocation));
+        if !environment::holds(&entry.trace.environment, invocation, whole)
+            || entry.trace.display.is_some_and(|before| before != display(invocation))
+        {
             return Held::NotTheEnvironment;
         }
         let scene = Scene { root: &case.root, namespace: &case.namespace };

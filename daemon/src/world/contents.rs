@@ -11,11 +11,12 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
 use zccache_compiler::{TimeWords, clock, program, source};
-use zccache_core::{Digest, Identity, Reason, Root, Stamp};
+use zccache_core::{Digest, Identity, Reason, Stamp};
 use zccache_store::Store;
 
 use super::grain::{Grains, stamps_mapped_stores};
 use super::pieces::for_each_piece;
+use super::words::{Search, Words};
 use super::{FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
@@ -44,8 +45,8 @@ pub(crate) struct Contents {
     store: Arc<Store>,
     grains: Grains,
     traits: Mutex<HashMap<Digest, Traits>>,
-    /// Whether a content names a root, by the digests of both.
-    roots: Mutex<HashMap<(Digest, Digest), bool>>,
+    /// Which words a content holds, by the digests of both.
+    mentions: Mutex<HashMap<(Digest, Digest), Arc<[usize]>>>,
 }
 
 /// How many contents' traits are remembered: some 5 MiB.
@@ -53,7 +54,7 @@ const MOST_TRAITS: usize = 100_000;
 
 impl Contents {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, grains: Grains::new(), traits: Mutex::default(), roots: Mutex::default() }
+        Self { store, grains: Grains::new(), traits: Mutex::default(), mentions: Mutex::default() }
     }
 
     /// What was in a file while it had this identity, where that is known.
@@ -118,39 +119,40 @@ impl Contents {
         self.store.open_blob(digest).is_ok()
     }
 
-    /// Whether the file found at a path holds the path of a root, or may: it has
-    /// changed or cannot be read.
-    pub(crate) fn name(
+    /// Which of some words the file found at a path holds, by their numbers; none if
+    /// it has changed or cannot be read.
+    pub(crate) fn mentions(
         &self,
         namespace: &Namespace,
         path: &Path,
         found: &FoundFile,
-        root: &Root,
-    ) -> bool {
-        let Ok(digest) = self.digest(namespace, path, found) else { return true };
-        let question = (digest, Digest::of(root.as_bytes()));
-        let known = |roots: &Mutex<HashMap<_, bool>>| {
-            roots.lock().unwrap_or_else(PoisonError::into_inner).get(&question).copied()
-        };
-        if let Some(known) = known(&self.roots) {
-            return known;
+        words: &Words,
+    ) -> Option<Arc<[usize]>> {
+        let digest = self.digest(namespace, path, found).ok()?;
+        let question = (digest, words.digest());
+        let known = self.mentions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&question) {
+            return Some(Arc::clone(known));
         }
-        let Some(file) = self.open(namespace, path, found) else { return true };
+        drop(known);
+        let file = self.open(namespace, path, found)?;
         let mut hasher = blake3::Hasher::new();
-        let mut named = false;
-        let read = for_each_piece(&file, root.as_bytes().len(), |piece, new| {
+        let mut search = Search::new(words);
+        for_each_piece(&file, words.longest(), |piece, new| {
             hasher.update(new);
-            named = named || root.is_named_in(piece);
-        });
-        if read.is_err() || hasher.finalize().as_bytes() != digest.as_bytes() {
-            return true;
+            search.take(piece);
+        })
+        .ok()?;
+        if hasher.finalize().as_bytes() != digest.as_bytes() {
+            return None;
         }
-        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        if roots.len() >= MOST_TRAITS {
-            roots.clear();
+        let held = Arc::from(search.found());
+        let mut mentions = self.mentions.lock().unwrap_or_else(PoisonError::into_inner);
+        if mentions.len() >= MOST_TRAITS {
+            mentions.clear();
         }
-        roots.insert(question, named);
-        named
+        mentions.insert(question, Arc::clone(&held));
+        Some(held)
     }
 
     /// Hands over the file found at a path, if it can be read, in pieces that cut no

@@ -10,6 +10,7 @@ mod pieces;
 mod sight;
 mod verify;
 mod walk;
+mod words;
 
 pub(crate) use atlas::Atlas;
 pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
@@ -19,3 +20,4 @@ pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
 pub(crate) use pieces::for_each_piece;
 pub(crate) use sight::Sight;
 pub(crate) use verify::{Divergence, Scene, Verifier, agrees, digest_of_names, kind_of, kinship};
+pub(crate) use words::Words;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use zccache_compiler::relocation::rustc::output_directory;
 use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
 use zccache_fs::View;
 
@@ -126,14 +127,27 @@ impl Namespace {
 
     /// The checkout that an invocation takes place in: what `ZCCACHE_ROOT` says,
     /// else the git worktree around its working directory, else that directory.
+    ///
+    /// cargo compiles what is published elsewhere where its sources are, for the
+    /// checkout that the outputs are in: of rustc the directory of its outputs is asked
+    /// first, and the one around cargo's own (<https://bford.info/cachedir/>) counts.
     pub(crate) fn root_of(&self, invocation: &Invocation) -> Root {
         if let Some(configured) = invocation.variable(settings::ROOT) {
             return Root::new(OsBytes::from(configured).as_path());
         }
-        let directory = invocation.cwd.as_path();
-        let is_worktree =
-            |directory: &&Path| !matches!(self.look(&directory.join(".git"), true), Found::Absent);
-        Root::new(directory.ancestors().find(is_worktree).unwrap_or(directory))
+        let cwd = invocation.cwd.as_path();
+        let outputs = output_directory(invocation).map(|path| cwd.join(path.as_path()));
+        let outputs = outputs.as_deref().unwrap_or(cwd);
+        let around = |directory: &'_ Path, name: &str| {
+            let holds = |directory: &&Path| {
+                !matches!(self.look(&directory.join(name), true), Found::Absent)
+            };
+            directory.ancestors().find(holds).map(Path::to_owned)
+        };
+        let worktree = around(outputs, ".git").or_else(|| around(cwd, ".git"));
+        let of_cargo = || (outputs != cwd).then(|| around(outputs, "CACHEDIR.TAG")).flatten();
+        let root = worktree.or_else(|| Some(of_cargo()?.parent()?.to_owned()));
+        Root::new(root.as_deref().unwrap_or(cwd))
     }
 
     /// What is at an absolute path now.

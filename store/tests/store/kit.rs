@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
 use tempfile::TempDir;
-use zccache_core::entry::Manner;
+use zccache_core::entry::{Environment, Manner};
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, Output, Rooted,
     Stamp, Trace,
@@ -87,8 +87,8 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
                 },
             }],
             twins: Vec::new(),
-            environment: None,
-            variables: Vec::new(),
+            environment: Environment::Asked(Vec::new()),
+            display: None,
         },
         result: CompileResult {
             status: 0,

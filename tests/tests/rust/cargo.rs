@@ -46,7 +46,7 @@ fn workspace(trial: &Trial) {
 }
 
 /// A command line of cargo, for which rustc is to be found along the path.
-fn cargo(trial: &Trial, line: &str) -> Command {
+pub(super) fn cargo(trial: &Trial, line: &str) -> Command {
     let path = format!("{}:/usr/bin:/bin", rust::bin().display());
     let command = trial.line(&rust::line(line)).env("PATH", path);
     command.env("CARGO_HOME", trial.sandbox().path("cargo-home")).env("CARGO_NET_OFFLINE", "true")
@@ -54,9 +54,13 @@ fn cargo(trial: &Trial, line: &str) -> Command {
 
 /// Runs cargo with the launcher around rustc.
 fn wrapped(trial: &Trial, line: &str) -> (Outcome, Counters) {
+    observed(trial, cargo(trial, line))
+}
+
+pub(super) fn observed(trial: &Trial, command: Command) -> (Outcome, Counters) {
     let before = trial.sandbox().counters();
     let launcher = trial.sandbox().programs().launcher();
-    let command = cargo(trial, line).env("RUSTC_WRAPPER", launcher);
+    let command = command.env("RUSTC_WRAPPER", launcher);
     let outcome = trial.sandbox().bare(trial.tree(), command).succeeded();
     trial.sandbox().settle();
     (outcome, trial.sandbox().counters().since(&before))
@@ -65,7 +69,7 @@ fn wrapped(trial: &Trial, line: &str) -> (Outcome, Counters) {
 /// What rustc has made; cargo's own notes name the wrapper, and the cache of
 /// incremental compiles is rustc's own. The `.d` that cargo writes beside a
 /// product of two crate types names either of them, also in bare builds.
-fn products(root: &Path) -> Tree {
+pub(super) fn products(root: &Path) -> Tree {
     let own = [".fingerprint", "incremental", ".rustc_info.json", ".cargo-lock", "output"];
     Tree::of(root).files(|path| {
         let names = |name: &&str| path.components().any(|part| part.as_os_str() == *name);

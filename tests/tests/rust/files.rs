@@ -59,7 +59,7 @@ fn modules_by_path_and_by_name(trial: &Trial) {
     there_and_back(trial, LIB, &|| trial.file("odd/c.rs", "pub fn d() -> u32 { 2 }\n"), &other);
     // The same module in a second place is an error.
     trial.file("b/mod.rs", "pub fn b() -> u32 { 1 }\n");
-    run(trial, LIB).abandoned(Reason::CompilerFailed);
+    misses_then_hits(trial, LIB);
     trial.remove("b.rs");
     run(trial, LIB).kept();
     trial.file("b.rs", "pub fn b() -> u32 { 1 }\n");
@@ -175,10 +175,11 @@ fn arguments_in_a_file(trial: &Trial) {
         &|| trial.file("args", "--crate-type\nlib\n--cfg\ngiven\na.rs"),
         &other,
     );
-    trial.file("args", "-");
-    trial
-        .run(command(trial, "$RUSTC --crate-type lib @args").stdin(b"fn f() {}"))
-        .bypassed(Reason::SourceFromStdin);
+    trial.file("args", "-\n--crate-name\nx");
+    let from_input = |text: &[u8]| command(trial, "$RUSTC --crate-type lib @args").stdin(text);
+    trial.run(from_input(b"fn f() {}")).kept();
+    trial.run(from_input(b"fn f() {}")).hit();
+    trial.run(from_input(b"fn g() {}")).kept();
 }
 
 /// A script in the place of rustc; it may do anything.

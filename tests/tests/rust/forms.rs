@@ -89,6 +89,12 @@ fn warnings_and_errors(trial: &Trial) {
     run(trial, "$RUSTC --crate-type lib a.rs -D warnings").abandoned(Reason::CompilerFailed);
     trial.file("a.rs", "pub fn f() -> u32 { \"no number\" }\n");
     run(trial, "$RUSTC --crate-type lib a.rs").abandoned(Reason::CompilerFailed);
+    // Only with dep-info it is known what such a failure depended on.
+    misses_then_hits(trial, "$RUSTC --crate-type lib a.rs --emit=dep-info,metadata");
+    misses_then_hits(
+        trial,
+        "$RUSTC --crate-type lib a.rs --emit=dep-info,metadata --error-format json",
+    );
     trial.remove("a.rs");
     run(trial, "$RUSTC --crate-type lib a.rs").abandoned(Reason::CompilerFailed);
 }
@@ -132,8 +138,11 @@ fn questions(trial: &Trial) {
 }
 
 fn sources_from_elsewhere(trial: &Trial) {
-    let line = command(trial, "$RUSTC --crate-type lib --crate-name x -").stdin(TEXT.as_bytes());
-    trial.run(line).bypassed(Reason::SourceFromStdin);
+    let line = || command(trial, "$RUSTC --crate-type lib --crate-name x -");
+    trial.run(line().stdin(TEXT.as_bytes())).kept();
+    trial.run(line().stdin(TEXT.as_bytes())).hit();
+    trial.run(line().stdin(TEXT.replace("; 3", "; 4").as_bytes())).kept();
+    misses_then_hits(trial, "$RUSTC - --crate-name x --print=file-names --crate-type bin");
     run(trial, "$RUSTC --crate-type lib /dev/stdin").bypassed(Reason::DescriptorPath);
 }
 

@@ -1,13 +1,15 @@
 //! What an output tells of when and where it was made.
 
+mod binary;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::FileExt;
 
 use zccache_compiler::clock::{self, Clock, Told};
-use zccache_compiler::relocation::elf;
 use zccache_core::Root;
+
+pub(super) use binary::dynamic_names;
 
 use crate::world::for_each_piece;
 
@@ -20,6 +22,8 @@ pub(super) struct Sifted {
     pub(super) names_root: bool,
     /// It may hold text in a form in which it was not found.
     pub(super) is_opaque: bool,
+    /// It holds the metadata of a crate, and so its hash.
+    pub(super) holds_metadata: bool,
     /// How it begins; zeroes behind its end.
     pub(super) head: [u8; 4],
 }
@@ -27,9 +31,6 @@ pub(super) struct Sifted {
 /// The longest text of a time, in bytes: a wide string takes four for each of its
 /// characters.
 const TIME: usize = 4 * clock::SEAM;
-
-/// Most bytes of section headers or of their names that are looked at.
-const MOST_OF_TABLE: u64 = 16 << 20;
 
 /// Reads an output once.
 pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> io::Result<Sifted> {
@@ -49,25 +50,10 @@ pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> 
             found.head[..length].copy_from_slice(&piece[..length]);
         }
     })?;
-    found.is_opaque = !is_text && hides_text(&file).unwrap_or(true);
-    Ok(found)
-}
-
-/// Whether a file that is no text is anything but an object file in the clear;
-/// none if it cannot be read.
-fn hides_text(file: &File) -> Option<bool> {
-    let header = read_at(file, 0, elf::HEADER as u64)?;
-    let Some(sections) = elf::sections(&header) else { return Some(true) };
-    let table = read_at(file, sections.offset, u64::from(sections.count) * elf::SECTION as u64)?;
-    let (offset, length) = sections.names(&table)?;
-    Some(elf::hides_text(&table, &read_at(file, offset, length)?))
-}
-
-fn read_at(file: &File, offset: u64, length: u64) -> Option<Vec<u8>> {
-    if length > MOST_OF_TABLE {
-        return None;
+    if !is_text {
+        let binary = binary::examine(&file);
+        found.is_opaque = binary.hides_text;
+        found.holds_metadata = binary.holds_metadata;
     }
-    let mut bytes = vec![0; usize::try_from(length).ok()?];
-    file.read_exact_at(&mut bytes, offset).ok()?;
-    Some(bytes)
+    Ok(found)
 }

@@ -1,0 +1,74 @@
+//! How messages are laid out, which matters to a result only if there are any.
+
+use zccache_core::entry::{Chunk, Stream};
+use zccache_core::{Digest, Invocation, OsBytes, TaggedHasher};
+
+use crate::environment;
+use crate::program::{Family, family_of};
+use crate::rust;
+
+/// Variables that say what a terminal can do and whether colours are wanted, and
+/// by which nothing but messages is laid out: GCC manual, "Diagnostic Message
+/// Formatting"; `terminfo(5)`; <https://bixense.com/clicolors>.
+const VARIABLES: &[&str] = &[
+    "CI",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLORTERM",
+    "LINES",
+    "TERM",
+    "TERMINFO",
+    "TERMINFO_DIRS",
+    "TERM_URLS",
+];
+
+/// The width that messages for a terminal are laid out for, where it is set.
+const WIDTH: &str = "COLUMNS";
+
+/// The tags of what lays messages out.
+mod tag {
+    pub(super) const STREAM: u8 = 0;
+    pub(super) const CONSOLE: u8 = 1;
+    pub(super) const VARIABLE: u8 = 2;
+    pub(super) const ARGUMENT: u8 = 3;
+}
+
+/// Whether a variable lays messages out, and does nothing else.
+pub(crate) fn is_of_display(name: &[u8]) -> bool {
+    name == WIDTH.as_bytes() || VARIABLES.iter().any(|known| known.as_bytes() == name)
+}
+
+/// By what the messages of an invocation are laid out.
+#[must_use]
+pub fn display(invocation: &Invocation) -> Digest {
+    let mut hasher = TaggedHasher::new();
+    for terminal in invocation.terminals {
+        let columns = terminal.map(|terminal| terminal.columns.to_le_bytes());
+        hasher.field(tag::STREAM, columns.as_ref().map_or(&[], |columns| &columns[..]));
+    }
+    let for_terminal = invocation.terminals.iter().any(Option::is_some);
+    let counts = |name: &[u8]| is_of_display(name) && (for_terminal || name != WIDTH.as_bytes());
+    environment::add_sorted(invocation, counts, tag::VARIABLE, &mut hasher);
+    if family_of(invocation) == Some(Family::Rust) {
+        let columns = invocation.console.map(|terminal| terminal.columns.to_le_bytes());
+        hasher.field(tag::CONSOLE, columns.as_ref().map_or(&[], |columns| &columns[..]));
+        let widths = invocation.argv.iter().map(OsBytes::as_bytes);
+        for argument in widths.filter(|argument| rust::is_width(argument)) {
+            hasher.field(tag::ARGUMENT, argument);
+        }
+    }
+    hasher.finish()
+}
+
+/// Whether a run wrote messages that are laid out.
+#[must_use]
+pub fn has_messages(invocation: &Invocation, chunks: &[Chunk]) -> bool {
+    if family_of(invocation) != Some(Family::Rust) {
+        return chunks.iter().any(|chunk| !chunk.bytes.is_empty());
+    }
+    let of = |stream| {
+        let bytes = chunks.iter().filter(move |chunk| chunk.stream == stream);
+        bytes.flat_map(|chunk| chunk.bytes.iter().copied()).collect::<Vec<u8>>()
+    };
+    !of(Stream::Stdout).is_empty() || !rust::are_notices(&of(Stream::Stderr))
+}
