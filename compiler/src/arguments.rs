@@ -61,8 +61,9 @@ pub(crate) const WITH_VALUE: &[&str] = &[
     "-z",
 ];
 
-/// Options after which the messages or files tell times, process numbers or
-/// temporary names, so that no two runs agree, or which keep a cache of their own.
+/// Options after which the messages or files tell times, process numbers, limits of
+/// memory or temporary names, so that no two runs agree, or which keep a cache of their
+/// own.
 const NOT_REPEATABLE: &[&str] = &[
     "-###",
     "-v",
@@ -70,6 +71,7 @@ const NOT_REPEATABLE: &[&str] = &[
     "-time",
     "-ftime-report",
     "-ftime-report-details",
+    "-fverbose-asm",
     "-fmem-report",
     "-fmodules",
     "-fcxx-modules",
@@ -201,8 +203,15 @@ fn is_foreign_alphabet(argument: &[u8]) -> bool {
     name.is_some_and(|name| !begins(&name.to_ascii_lowercase(), ASCII_AND_MORE))
 }
 
+/// Whether the assembler is to tell where the assembly came from: a temporary file.
+fn asks_for_debug_of_assembly(argument: &[u8]) -> bool {
+    let passed = argument.strip_prefix(b"-Wa,").unwrap_or_default();
+    passed.split(|&byte| byte == b',').any(|option| begins(option, &["-g", "--g"]))
+}
+
 fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
     if is_one_of(argument, NOT_REPEATABLE)
+        || asks_for_debug_of_assembly(argument)
         || begins(argument, NOT_REPEATABLE_PREFIXES)
         || is_foreign_alphabet(argument)
     {

@@ -7,7 +7,6 @@
 pub mod arguments;
 pub mod clock;
 mod cpu;
-pub mod display;
 pub mod environment;
 pub mod failure;
 pub mod outputs;

@@ -3,7 +3,7 @@
 use zccache_core::invocation::Input;
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, TaggedHasher};
 
-use crate::display::display;
+use crate::environment::display::display;
 use crate::program::Family;
 use crate::relocation::{self, Exposure};
 use crate::response::Files;

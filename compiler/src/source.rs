@@ -4,7 +4,7 @@ use memchr::memmem;
 use zccache_core::OsBytes;
 
 use crate::clock::contains;
-use crate::clock::time_words::OF_THE_FILE;
+use crate::clock::time_words::{OF_THE_FILE, spliced};
 
 /// Bytes of one piece to be seen again with the next, so that no word is cut:
 /// the length of the longest.
@@ -12,10 +12,53 @@ pub const SEAM: usize = 15;
 
 const _: () = assert!(SEAM >= OF_THE_FILE.len() && SEAM >= OWN_PATH_UNMAPPED[1].len());
 
-/// Whether a piece of a source file may hold `#pragma once` or `#import`.
-#[must_use]
-pub fn may_include_once(piece: &[u8]) -> bool {
-    contains(piece, b"once") || contains(piece, b"import")
+/// Whether a file asks that a header be included only once, so that it matters which
+/// files are the same.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub enum Once {
+    /// It does not.
+    #[default]
+    Never,
+    /// It may ask so of itself (`#pragma once`).
+    Asked,
+    /// It may ask so of other files: `#import`, or a macro of it that stands in them.
+    ForOthers,
+}
+
+impl Once {
+    /// What a piece of a source file asks, also in lines that go on in the next.
+    #[must_use]
+    pub fn of(piece: &[u8]) -> Self {
+        let text = spliced(piece);
+        if imports(&text) || asks_by_operator(&text) {
+            Self::ForOthers
+        } else if contains(&text, b"once") {
+            Self::Asked
+        } else {
+            Self::Never
+        }
+    }
+}
+
+/// Whether a text has the directive `#import`, or one hidden by a comment.
+fn imports(text: &[u8]) -> bool {
+    let is_directive = |at: usize| {
+        let before = text[..at].trim_ascii_end();
+        [&b"#"[..], b"%:", b"??=", b"*/"].iter().any(|end| before.ends_with(end))
+    };
+    memmem::find_iter(text, b"import").any(is_directive)
+}
+
+/// Whether the operand of a `_Pragma` may be `"once"`: it is, or is put together.
+fn asks_by_operator(text: &[u8]) -> bool {
+    memmem::find_iter(text, b"_Pragma").any(|at| {
+        let operand = text[at + b"_Pragma".len()..].trim_ascii_start();
+        let operand = operand.strip_prefix(b"(").map(<[u8]>::trim_ascii_start);
+        operand.is_none_or(|operand| {
+            let literal = operand.strip_prefix(b"\"").map(<[u8]>::trim_ascii_start);
+            literal.is_none_or(|literal| literal.starts_with(b"once"))
+        })
+    })
 }
 
 /// Macros that expand to the path of a source (GCC manual of cpp, "Standard" and

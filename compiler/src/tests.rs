@@ -9,7 +9,7 @@ use zccache_core::invocation::{Input, Place, Terminal};
 use zccache_core::{Digest, Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::TimeWords;
-use crate::display::{display, has_messages};
+use crate::environment::display::{display, has_messages};
 use crate::program::Family;
 use crate::relocation::Exposure;
 use crate::response::{Files, expand};
@@ -46,6 +46,7 @@ fn invocation(command: &str) -> Invocation {
         input: Input::Null,
         console: None,
         jobserver_is_broken: false,
+        capabilities: u64::MAX,
     }
 }
 

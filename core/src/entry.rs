@@ -12,6 +12,9 @@ pub struct Trace {
     /// Pairs of files with equal content: whether a compiler takes two for one
     /// depends on their inodes and mtimes.
     pub twins: Vec<Twins>,
+    /// The observations of directories that are the same as an earlier one, each with
+    /// that: compilers search no directory twice. All others are different ones.
+    pub same_directories: Vec<(u32, u32)>,
     /// What the run may have read of its environment, besides what is in the key.
     pub environment: Environment,
     /// Digest of how messages are laid out, if the run wrote any: without them, the

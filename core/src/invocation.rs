@@ -26,6 +26,8 @@ pub struct Invocation {
     /// Whether the environment names a job server that cannot be reached, of which
     /// some tools complain.
     pub jobserver_is_broken: bool,
+    /// The effective capabilities of a process of root (`capabilities(7)`), a bit each.
+    pub capabilities: u64,
 }
 
 impl Invocation {

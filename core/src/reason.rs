@@ -59,6 +59,10 @@ reasons! {
     OddOutput = 110, "odd_output";
     /// Standard input, output or error was closed.
     ClosedStream = 111, "closed_stream";
+    /// A view or another file system has been mounted over the working directory.
+    CoveredDirectory = 112, "covered_directory";
+    /// The command may read fewer files than the daemon, which has more capabilities.
+    WeakerCaller = 113, "weaker_caller";
     /// The environment names a job server that cannot be reached, of which rustc complains.
     BrokenJobserver = 120, "broken_jobserver";
 

@@ -11,3 +11,4 @@ mod mark;
 pub mod observe;
 mod place;
 mod program;
+mod xattr;

@@ -49,6 +49,11 @@ impl Program {
     /// fork and exec, but for two allocations that a process with one thread may make.
     pub(crate) fn execute(&self) -> Errno {
         let mut arguments = pointers(&self.arguments);
+        if let ([named], false) = (&self.candidates[..], self.by_path)
+            && named.as_bytes().contains(&b'/')
+        {
+            return self.attempt(named, &arguments);
+        }
         let mut denied = false;
         for candidate in &self.candidates {
             if self.by_path {

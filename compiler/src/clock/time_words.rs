@@ -161,7 +161,7 @@ fn is_edge(word: &[u8], before: &[u8], after: &[u8]) -> bool {
 
 /// The text with every line that ends in a backslash, or its trigraph, joined to
 /// the next (C17 5.1.1.2). gcc and clang allow blanks behind the backslash.
-fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
     let mut joined = Vec::new();
     let mut copied = 0;
     for end in memchr::memchr_iter(b'\n', text) {

@@ -12,7 +12,9 @@ pub mod depfile;
 pub mod elf;
 pub mod rustc;
 
-use zccache_core::{OsBytes, Root, TaggedHasher};
+use std::path::{Path, PathBuf};
+
+use zccache_core::{Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::arguments::{WITH_VALUE, begins, is_one_of};
 
@@ -115,6 +117,67 @@ pub(crate) fn add_arguments<'a>(
         to.field(tag, option).field(tag, below.map_or(b"", |_| b"below")).field(tag, rest);
     }
     Some(exposure)
+}
+
+/// Variables that name directories of system headers (GCC manual, "Environment Variables
+/// Affecting GCC").
+const SYSTEM_VARIABLES: &[&[u8]] =
+    &[b"C_INCLUDE_PATH", b"CPLUS_INCLUDE_PATH", b"OBJC_INCLUDE_PATH", b"OBJCPLUS_INCLUDE_PATH"];
+
+/// Options that bring in directories of system headers which are not told here.
+const BRING_SYSTEM: &[&str] =
+    &["@", "--config", "--sysroot", "-B", "-iprefix", "-isysroot", "-iwithprefix", "-specs"];
+
+/// Where gcc finds headers for system headers, besides where the operating system keeps
+/// them: it writes the canonical name of such a header where that is shorter, so that it
+/// matters what is a link on the way to one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SystemDirectories {
+    /// Anywhere.
+    Unknown,
+    /// In these, by their absolute paths.
+    Known(Vec<PathBuf>),
+}
+
+impl SystemDirectories {
+    /// Those of a command of gcc or clang, also by the names that `canonical` gives them.
+    #[must_use]
+    pub fn of(invocation: &Invocation, canonical: impl Fn(&Path) -> Option<PathBuf>) -> Self {
+        let mut found = Vec::new();
+        let mut arguments = invocation.argv.iter().skip(1).map(OsBytes::as_bytes);
+        while let Some(argument) = arguments.next() {
+            if begins(argument, BRING_SYSTEM) {
+                return Self::Unknown;
+            }
+            let (Role::ReadSystem, start) = role_of(argument) else { continue };
+            let joined = argument.get(start..).filter(|path| !path.is_empty());
+            found.extend(joined.or_else(|| arguments.next()));
+        }
+        let values = SYSTEM_VARIABLES.iter().filter_map(|name| invocation.variable(name));
+        found.extend(values.flat_map(|value| value.split(|&byte| byte == b':')));
+        let cwd = invocation.cwd.as_path();
+        let absolute = found.into_iter().map(|path| cwd.join(OsBytes::from(path).as_path()));
+        let both = |path: PathBuf| [canonical(&path), Some(path)].into_iter().flatten();
+        Self::Known(absolute.flat_map(both).collect())
+    }
+
+    /// Those that are known.
+    #[must_use]
+    pub fn listed(&self) -> &[PathBuf] {
+        match self {
+            Self::Unknown => &[],
+            Self::Known(directories) => directories,
+        }
+    }
+
+    /// Whether a file may be a system header.
+    #[must_use]
+    pub fn hold(&self, path: &Path) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Known(directories) => directories.iter().any(|dir| path.starts_with(dir)),
+        }
+    }
 }
 
 /// Whether arguments, response files expanded, bring in what cannot be judged.

@@ -206,6 +206,7 @@ mod tests {
             input: Input::Null,
             console: None,
             jobserver_is_broken: false,
+            capabilities: u64::MAX,
         }
     }
 

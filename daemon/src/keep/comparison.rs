@@ -118,6 +118,7 @@ mod tests {
             Trace {
                 observations,
                 twins: Vec::new(),
+                same_directories: Vec::new(),
                 environment: zccache_core::entry::Environment::Asked(Vec::new()),
                 display: None,
             }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use zccache_compiler::Plan;
 use zccache_compiler::failure::{is_diagnosed, speaks_english};
@@ -19,6 +20,7 @@ use zccache_store::Store;
 use super::comparison::{Suspect, compare, same_world};
 use super::outputs::{digests, size};
 use super::publication::{Backlog, Publication};
+use super::rivals::{Contest, Kept};
 use super::seal::{Sealed, is_unexplained, seal};
 use super::timing::said;
 use super::trace::Sealer;
@@ -43,10 +45,14 @@ pub(crate) struct Job {
     pub(crate) publication: Publication,
     /// The entry that the result is to be compared with, if any.
     pub(crate) suspect: Option<Suspect>,
+    pub(crate) contest: Contest,
 }
 
 /// How many reports may wait to be looked at.
 const QUEUE: usize = 1024;
+
+/// How long a result may be on its way into the store, in milliseconds.
+const ARRIVES_WITHIN: u32 = 1000;
 
 /// How much less urgent than a build the thread is (`nice(2)`).
 const NICENESS: i32 = 5;
@@ -168,11 +174,15 @@ impl Worker {
         }
     }
 
-    fn keep(&self, job: Job) {
+    fn keep(&self, mut job: Job) {
+        job.contest.refuted.drain(..).for_each(|kept| self.refute(kept));
         let awaited = job.publication.is_awaited();
         match seal(&job, &self.store, &self.contents) {
             Err(refusal) => job.publication.abandon(refusal),
             Ok(Sealed { key, entry, blobs }) => {
+                if !job.contest.keep((key, entry.made)) {
+                    return job.publication.abandon(Reason::OutputChanged);
+                }
                 let Some(publication) = self.confront(job, &entry) else { return };
                 let done = move |outcome: Result<(), zccache_store::StoreError>| match outcome {
                     Ok(()) => publication.visible(),
@@ -187,6 +197,23 @@ impl Worker {
                     self.store.expedite();
                 }
             }
+        }
+    }
+
+    /// Takes back a result of which another run that ended later had written the files,
+    /// too; it may still be on its way.
+    fn refute(&self, (key, made): Kept) {
+        tracing::warn!(key = %key.0, "two runs wrote the same file at the same time");
+        self.store.expedite();
+        for _ in 0..ARRIVES_WITHIN {
+            let candidates = self.store.candidates(&key);
+            if let Some(entry) = candidates.iter().find(|entry| entry.made == made) {
+                if let Err(error) = self.store.discard(&key, entry) {
+                    tracing::error!(%error, "a mixed result cannot be removed");
+                }
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

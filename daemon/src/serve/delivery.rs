@@ -1,6 +1,6 @@
 //! Handing over the files of a result: in a view, or to be put in place.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,14 +92,31 @@ fn may_replace(view: &View, path: &Path, output: &Output, owner: (u32, u32)) -> 
         Look::Absent => true,
         Look::Projected { mode, .. } => writable(mode) && mode & 0o7777 == output.mode,
         Look::Lower { mode, .. } => {
-            let stat = nix::sys::stat::fstat(view.open_lower(path).ok()?).ok()?;
+            let file = view.open_lower(path).ok()?;
+            let stat = nix::sys::stat::fstat(&file).ok()?;
             let same = (stat.st_uid, stat.st_gid) == owner && mode & 0o7777 == output.mode;
-            let alone = stat.st_nlink == 1 && same;
+            let alone = stat.st_nlink == 1 && same && !has_attributes(&file);
             writable(mode) && (alone || output.manner == Manner::Renamed)
         }
         _ => false,
     };
     plain.then_some(())
+}
+
+/// Whether a file has extended attributes besides the labels of security modules
+/// (`xattr(7)`), or may have.
+fn has_attributes(file: &OwnedFd) -> bool {
+    let mut names = [0u8; 4096];
+    // SAFETY: the descriptor is open, and `names` has as many bytes as it says.
+    let length =
+        unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    let no_attributes_here = nix::errno::Errno::last() == nix::errno::Errno::ENOTSUP;
+    match usize::try_from(length) {
+        Ok(length) => names[..length]
+            .split(|&byte| byte == 0)
+            .any(|name| !name.is_empty() && !name.starts_with(b"security.")),
+        Err(_) => !no_attributes_here,
+    }
 }
 
 fn writable(mode: u32) -> bool {

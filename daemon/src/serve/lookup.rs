@@ -17,7 +17,7 @@ use zccache_core::{Entry, Invocation, InvocationKey, OsBytes, Reason, Root, Stam
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
 use super::search::Search;
-use crate::keep::{Boarding, Flight, Job, Publication, Suspect, landed, own_paths};
+use crate::keep::{Boarding, Contender, Flight, Job, Publication, Suspect, landed, own_paths};
 use crate::ledger::Session;
 use crate::world::{Found, Namespace, kind_of};
 
@@ -57,6 +57,7 @@ pub(crate) struct Ticket {
     views: Vec<u64>,
     publication: Publication,
     suspect: Option<Suspect>,
+    contender: Contender,
 }
 
 impl Case {
@@ -117,6 +118,9 @@ impl Daemon {
     fn assess(&self, invocation: &Invocation) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
         if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
             return Err(Reason::Disabled);
+        }
+        if self.may_read_more_than(invocation.capabilities) {
+            return Err(Reason::WeakerCaller);
         }
         let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
         let files = SceneFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
@@ -211,7 +215,8 @@ impl Daemon {
     ) -> Result<Answer, ConnectionError> {
         let publication = self.publication(flight, &case, Told::Miss { cause, fate: None });
         let views = self.atlas.devices();
-        self.hand_out(frames, Ticket { case, views, publication, suspect: None }).await
+        let contender = self.contender(&case);
+        self.hand_out(frames, Ticket { case, views, publication, suspect: None, contender }).await
     }
 
     /// Has the compiler run although there is a result, to compare the two.
@@ -225,7 +230,12 @@ impl Daemon {
         let told = Told::Verified { origin: candidate.origin(&case.root), fate: None };
         let publication = self.publication(flight, &case, told);
         let (views, suspect) = (self.atlas.devices(), Some(candidate.suspect()));
-        self.hand_out(frames, Ticket { case, views, publication, suspect }).await
+        let contender = self.contender(&case);
+        self.hand_out(frames, Ticket { case, views, publication, suspect, contender }).await
+    }
+
+    fn contender(&self, case: &Case) -> Contender {
+        self.rivals.begin(outputs::guess(&case.invocation))
     }
 
     async fn hand_out(&self, frames: &Frames, ticket: Ticket) -> Result<Answer, ConnectionError> {
@@ -245,7 +255,8 @@ impl Daemon {
         report: zccache_core::report::Report,
         descriptors: Vec<OwnedFd>,
     ) {
-        let Ticket { case, views, publication, suspect } = ticket;
+        let Ticket { case, views, publication, suspect, contender } = ticket;
+        let contest = contender.end(&report);
         let is_awaited = case.is_rust();
         let made = report.outputs.iter().map(|output| output.path.clone());
         self.chronicle.enter(publication.account(), made);
@@ -262,6 +273,7 @@ impl Daemon {
             views,
             publication,
             suspect,
+            contest,
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 
-use zccache_compiler::display::display;
+use zccache_compiler::environment::display::display;
 use zccache_compiler::{environment, outputs};
 use zccache_core::protocol::Hit;
 use zccache_core::protocol::explanation::{Cause, Earlier, Origin, Told};
@@ -100,6 +100,8 @@ impl Daemon {
             return Search::Nothing(Cause::Undeliverable { made: entry.made });
         };
         self.store.used(key, entry);
+        let outputs = entry.result.outputs.iter();
+        self.rivals.delivered(outputs.map(|output| output.path.at(&case.root).into_owned()));
         let bytes = bytes(entry);
         self.ledger.count(&case.session, |counters| {
             counters.hits += 1;

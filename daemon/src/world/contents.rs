@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
+use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, clock, program, source};
 use zccache_core::{Digest, Identity, Reason, Stamp};
 use zccache_store::Store;
@@ -29,9 +30,8 @@ pub(crate) struct Traits {
     pub(crate) is_elf: bool,
     /// A binary that says it is of GCC, the binutils, LLVM or Rust.
     pub(crate) names_toolchain: bool,
-    /// A text that may ask to be included only once, so that it matters whether
-    /// two files are the same.
-    pub(crate) includes_once: bool,
+    /// What a text asks of headers that are the same.
+    pub(crate) once: Once,
     /// A text that may use its own path (`__FILE__`).
     pub(crate) own_path: bool,
     /// A text that may use its own path where no map of prefixes changes it.
@@ -269,7 +269,7 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
             traits.names_toolchain = traits.names_toolchain || program::is_of_toolchain(piece);
         } else {
             traits.time_words = traits.time_words | TimeWords::of(piece);
-            traits.includes_once = traits.includes_once || source::may_include_once(piece);
+            traits.once = traits.once.max(Once::of(piece));
             traits.own_path = traits.own_path || source::may_use_own_path(piece);
             traits.unmapped_path = traits.unmapped_path || source::may_use_unmapped_path(piece);
         }

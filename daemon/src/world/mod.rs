@@ -19,5 +19,7 @@ pub(crate) use grain::{WHOLE_SECONDS, is_of_whole_seconds};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
 pub(crate) use pieces::for_each_piece;
 pub(crate) use sight::Sight;
-pub(crate) use verify::{Divergence, Scene, Verifier, agrees, digest_of_names, kind_of, kinship};
+pub(crate) use verify::{
+    Divergence, SameDirectories, Scene, Verifier, agrees, digest_of_names, kind_of, kinship,
+};
 pub(crate) use words::Words;

@@ -1,6 +1,7 @@
 //! Whether a trace would be observed again now.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +68,38 @@ enum Parent {
 /// Directories whose absent names are remembered: a few hundred bytes each.
 const MOST_DIRECTORIES: usize = 20_000;
 
+/// Which of the directories that are looked at are the same one.
+#[derive(Default)]
+pub(crate) struct SameDirectories {
+    first: HashMap<(u64, u64), u32>,
+    same: Vec<(u32, u32)>,
+}
+
+impl SameDirectories {
+    /// Takes notice of what an observation leads to, which follows links or not.
+    pub(crate) fn note(&mut self, number: u32, follow: bool, identity: &Identity) {
+        if !follow {
+            return;
+        }
+        match self.first.entry((identity.device, identity.inode)) {
+            Entry::Occupied(first) => self.same.push((number, *first.get())),
+            Entry::Vacant(place) => drop(place.insert(number)),
+        }
+    }
+
+    /// Each that is the same as an earlier one, with that.
+    pub(crate) fn into_pairs(self) -> Vec<(u32, u32)> {
+        self.same
+    }
+
+    /// The first pair that is the same in one of the two only.
+    fn differ_from(&self, before: &[(u32, u32)]) -> Option<(u32, u32)> {
+        let both = self.same.iter().zip(before).find(|(now, before)| now != before);
+        let more = || self.same.get(before.len()).or_else(|| before.get(self.same.len()));
+        both.map(|(now, before)| *now.min(before)).or_else(|| more().copied())
+    }
+}
+
 /// How long a directory must have been unchanged for its identity to be
 /// trusted with absences, in nanoseconds: the coarsest common stamp, two seconds
 /// of FAT. Younger directories are asked name by name.
@@ -93,6 +126,7 @@ impl Verifier {
         let mut identities = HashMap::new();
         let mut parents = Parents::new();
         let mut sight = namespace.sight();
+        let mut directories = SameDirectories::default();
         let mut twins: HashSet<u32> = HashSet::new();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
         for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
@@ -109,9 +143,20 @@ impl Verifier {
                     change,
                 })?;
             let number = u32::try_from(index).unwrap_or(u32::MAX);
-            if let (Some(identity), true) = (seen, twins.contains(&number)) {
+            let Some(identity) = seen else { continue };
+            if !matches!(observation.expected, Expected::File { .. }) {
+                directories.note(number, observation.follow, &identity);
+            } else if twins.contains(&number) {
                 identities.insert(number, identity);
             }
+        }
+        let path = |index: u32| paths.get(index as usize).cloned().unwrap_or_default().into_owned();
+        let diverges = |first, second| {
+            let change = Change::Kinship { other: path(second) };
+            Divergence { position: trace.observations.len(), path: path(first), change }
+        };
+        if let Some((first, second)) = directories.differ_from(&trace.same_directories) {
+            return Err(diverges(first, second));
         }
         let related = |twins: &Twins| {
             let first = identities.get(&twins.first);
@@ -123,12 +168,7 @@ impl Verifier {
         };
         match trace.twins.iter().find(|twins| !related(twins)) {
             None => Ok(()),
-            Some(twins) => {
-                let path = |index: u32| paths.get(index as usize).cloned().unwrap_or_default();
-                let change = Change::Kinship { other: path(twins.second).into_owned() };
-                let path = path(twins.first).into_owned();
-                Err(Divergence { position: trace.observations.len(), path, change })
-            }
+            Some(twins) => Err(diverges(twins.first, twins.second)),
         }
     }
 
@@ -207,8 +247,8 @@ pub(crate) fn agrees(observation: &Observation, scene: Scene<'_>, contents: &Con
     matches(None, observation, query, (scene, &mut scene.namespace.sight()), contents).is_ok()
 }
 
-/// The identity of a file, if the observation is made again and of one; else
-/// what is different. What is searched for crates is compared by what else the
+/// The identity of a file or directory, if the observation is made again and of one;
+/// else what is different. What is searched for crates is compared by what else the
 /// trace holds.
 fn matches(
     trace: Option<&Trace>,
@@ -232,10 +272,11 @@ fn matches(
                 Err(reason) => Err(Change::Untold(reason)),
             };
         }
-        (Expected::Absent, Found::Absent) | (Expected::Directory, Found::Directory(_)) => true,
-        (Expected::Listing(_) | Expected::Crates { .. }, Found::Directory(_)) => {
+        (Expected::Absent, Found::Absent) => true,
+        (Expected::Directory, Found::Directory(identity)) => return Ok(Some(*identity)),
+        (Expected::Listing(_) | Expected::Crates { .. }, Found::Directory(identity)) => {
             let same = is_listed(trace, &observation.expected, path, namespace);
-            return if same { Ok(None) } else { Err(Change::Listing) };
+            return if same { Ok(Some(*identity)) } else { Err(Change::Listing) };
         }
         (Expected::Symlink(before), Found::Symlink(now)) if *before.at(root) != *now => {
             let before = before.at(root).into_owned();

@@ -47,6 +47,10 @@ pub fn launch() -> i32 {
         let _ = say_bypassed(Reason::ClosedStream);
         return replace(&command.program());
     }
+    if surroundings::directory_is_covered() {
+        let _ = say_bypassed(Reason::CoveredDirectory);
+        return replace(&command.program());
+    }
     serve(&command).unwrap_or_else(|_| replace(&command.program()))
 }
 
@@ -121,8 +125,8 @@ fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
         match verdict {
             Verdict::Hit(hit) => {
                 if place::place(&hit.files, &descriptors).is_ok() {
-                    replay::replay(&hit.streams);
-                    return Ok(Served::Status(hit.status.into()));
+                    let replayed = replay::replay(&hit.streams);
+                    return replayed.then_some(Served::Status(hit.status.into())).ok_or(Unserved);
                 }
                 connection.send(&Request::Undeliverable, &[])?;
             }

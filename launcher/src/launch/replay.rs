@@ -4,21 +4,34 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::write;
 use zccache_core::entry::{Chunk, Stream};
 
-/// Writes recorded bytes in their order. A reader that has gone away ends it as
-/// it would end the compiler: by SIGPIPE, or, where that is ignored, by silence.
-pub(super) fn replay(chunks: &[Chunk]) {
-    for chunk in chunks {
+/// Writes recorded bytes in their order; false if a stream does not take them, as when
+/// its reader has gone away. What a compiler does then, and how it ends, only it knows.
+#[must_use]
+pub(super) fn replay(chunks: &[Chunk]) -> bool {
+    let write = |chunk: &Chunk| {
         let fd = match chunk.stream {
             Stream::Stdout => libc::STDOUT_FILENO,
             Stream::Stderr => libc::STDERR_FILENO,
         };
-        if !write_all(fd, &chunk.bytes) {
-            return;
-        }
+        write_all(fd, &chunk.bytes)
+    };
+    chunks.is_empty() || without_sigpipe(|| chunks.iter().all(write))
+}
+
+/// Does something while a pipe without a reader is an error and no signal.
+fn without_sigpipe<T>(act: impl FnOnce() -> T) -> T {
+    // SAFETY: SIG_IGN runs no code.
+    let before = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    let done = act();
+    if let Ok(before) = before {
+        // SAFETY: what was there before; this program installs no handler of its own.
+        let _ = unsafe { signal(Signal::SIGPIPE, before) };
     }
+    done
 }
 
 /// Writes a message of our own to standard error.

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, stat};
@@ -44,7 +45,20 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
         input: input::kind(),
         console: console(),
         jobserver_is_broken: Jobserver::of_process().is_broken(),
+        capabilities: capabilities(),
     })
+}
+
+/// Whether something has been mounted over the working directory, as happens to a shell
+/// that mounts a view over where it is: by its path this process would reach other files
+/// than the compiler does.
+#[must_use]
+pub fn directory_is_covered() -> bool {
+    let same = |by_path: PathBuf| {
+        let (here, there) = (stat(c".").ok()?, stat(&by_path).ok()?);
+        Some((here.st_dev, here.st_ino) == (there.st_dev, there.st_ino))
+    };
+    nix::unistd::getcwd().ok().and_then(same) == Some(false)
 }
 
 /// The mask; reading it means setting it, for a moment in which this process,
@@ -61,6 +75,23 @@ pub fn place() -> Option<Place> {
     let namespace = stat(c"/proc/self/ns/mnt").ok()?;
     let root = stat(c"/").ok()?;
     Some(Place { namespace: namespace.st_ino, root_device: root.st_dev, root_inode: root.st_ino })
+}
+
+/// The effective capabilities (`capabilities(7)`); all for a user who needs none to be
+/// equal to the daemon.
+#[must_use]
+pub fn capabilities() -> u64 {
+    if nix::unistd::geteuid().is_root() { effective().unwrap_or(0) } else { u64::MAX }
+}
+
+/// As `capget(2)` tells them, in two halves.
+fn effective() -> Option<u64> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let mut header = [VERSION_3, 0];
+    let mut sets = [[0u32; 3]; 2];
+    // SAFETY: a header of two words, and room for two sets of three words each.
+    let told = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    (told == 0).then(|| u64::from(sets[0][0]) | u64::from(sets[1][0]) << 32)
 }
 
 /// The terminal that `/dev/tty` means for this process and its children.

@@ -14,6 +14,7 @@ use zccache_core::protocol::Delivery;
 
 use super::Undeliverable;
 use super::bytes::Bytes;
+use crate::xattr;
 
 /// A file with all its bytes, under a temporary name that goes away on drop.
 pub(super) struct Staged {
@@ -46,6 +47,12 @@ impl Staged {
     ) -> Result<Self, Undeliverable> {
         let target = file.path.as_path();
         let existing = existing(target)?;
+        if existing.is_none() || file.manner == Manner::Renamed {
+            let directory = target.parent().ok_or(Undeliverable)?;
+            if xattr::decides_modes(directory) {
+                return Err(Undeliverable);
+            }
+        }
         let temporary = temporary_name(target, number)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
         let descriptor =
@@ -99,7 +106,8 @@ fn check_replaceable(
     let alike = existing.st_nlink == 1
         && existing.st_mode & 0o7777 == file.mode
         && (existing.st_uid, existing.st_gid) == (new.st_uid, new.st_gid);
-    if file.manner == Manner::InPlace && !alike { Err(Undeliverable) } else { Ok(()) }
+    let is_lost = file.manner == Manner::InPlace && (!alike || xattr::has_own(target));
+    if is_lost { Err(Undeliverable) } else { Ok(()) }
 }
 
 fn temporary_name(target: &Path, number: usize) -> Result<PathBuf, Undeliverable> {

@@ -87,6 +87,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
                 },
             }],
             twins: Vec::new(),
+            same_directories: Vec::new(),
             environment: Environment::Asked(Vec::new()),
             display: None,
         },

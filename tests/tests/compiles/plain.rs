@@ -32,7 +32,7 @@ fn c_to_an_implicit_object(trial: &Trial) {
 fn c_to_assembly(trial: &Trial) {
     two_files(trial);
     trial.line_misses_then_hits("$CC -O2 -S a.c");
-    trial.line_misses_then_hits("$CC -S -fverbose-asm a.c -o other.s");
+    trial.line_misses_then_hits("$CC -S -O1 a.c -o other.s");
 }
 
 fn cxx_to_an_object(trial: &Trial) {

@@ -129,8 +129,9 @@ scenarios! {
         mkdir real; ln -s real alias; echo 'int f(void) { return 1; }' >real/a.c
         kept in real: PWD=$PWD/real $CC -g -c a.c -o a.o
         miss in real: PWD=$PWD/alias $CC -g -c a.c -o a.o
-        miss in real: PWD=$PWD/nonsense $CC -g -c a.c -o a.o
-        miss in real: PWD=(unset) $CC -g -c a.c -o a.o
+        hit in real: PWD=$PWD/nonsense $CC -g -c a.c -o a.o
+        hit in real: PWD=(unset) $CC -g -c a.c -o a.o
+        hit in real: PWD=$PWD/alias $CC -g -c a.c -o a.o
         hit in real: PWD=$PWD/real $CC -g -c a.c -o a.o
     "#
     standards_and_languages r#"

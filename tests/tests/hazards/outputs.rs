@@ -44,12 +44,12 @@ scenarios! {
         any: $CC -save-temps=obj -c a.c -o d/a.o
         any: $CC -save-temps=cwd -c a.c -o d/a.o
     "#
-    verbose_assembly r#"
+    assembly_by_its_own_name r#"
         echo 'int f(int x) { return x * 3; }' >a.c
-        kept: $CC -O2 -S -fverbose-asm a.c
+        kept: $CC -O2 -S -g0 a.c
         kept: $CC -O2 -S -g a.c -o b.s
         rm a.s
-        hit: $CC -O2 -S -fverbose-asm a.c
+        hit: $CC -O2 -S -g0 a.c
         any: $CC -O2 -S -c a.c -o c.s
     "#
     messages_in_json r#"

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use zccache_core::Reason;
 use zccache_tests::{Command, Trial};
 
 use super::{command, run};

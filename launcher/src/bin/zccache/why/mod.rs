@@ -18,7 +18,10 @@ use text::Reader;
 
 /// Explains a file; fails if nothing is known of it.
 pub(crate) fn why(file: &Path, as_json: bool) -> Result<ExitCode, CommandError> {
-    let place = surroundings::place().ok_or(CommandError::Confused)?;
+    let place = surroundings::place().ok_or_else(|| {
+        let text = "which files this process sees cannot be told: /proc is not mounted here";
+        CommandError::Refused(text.to_owned())
+    })?;
     let path = absolute(file).map_err(CommandError::System)?;
     let request = Request::Why { file: OsBytes::from(path.as_path()), place };
     let Reply::Explained(found) = Client::connect_or_start()?.ask(&request, &[])? else {

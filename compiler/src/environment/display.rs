@@ -3,27 +3,20 @@
 use zccache_core::entry::{Chunk, Stream};
 use zccache_core::{Digest, Invocation, OsBytes, TaggedHasher};
 
+use crate::arguments::is_one_of;
 use crate::environment;
 use crate::program::{Family, family_of};
 use crate::rust;
 
-/// Variables that say what a terminal can do and whether colours are wanted, and
-/// by which nothing but messages is laid out: GCC manual, "Diagnostic Message
-/// Formatting"; `terminfo(5)`; <https://bixense.com/clicolors>.
-const VARIABLES: &[&str] = &[
-    "CI",
-    "CLICOLOR",
-    "CLICOLOR_FORCE",
-    "COLORTERM",
-    "LINES",
-    "TERM",
-    "TERMINFO",
-    "TERMINFO_DIRS",
-    "TERM_URLS",
-];
+/// Variables that say whether colours and links are wanted, and by which nothing but
+/// messages is laid out: GCC manual, "Diagnostic Message Formatting";
+/// <https://bixense.com/clicolors>.
+const WANTED: &[&str] = &["CI", "CLICOLOR", "CLICOLOR_FORCE", "TERM_URLS"];
 
-/// The width that messages for a terminal are laid out for, where it is set.
-const WIDTH: &str = "COLUMNS";
+/// Variables that say what a terminal can do, and matter only for one: `terminfo(5)`,
+/// also of the file `.terminfo` of the user.
+const OF_TERMINALS: &[&str] =
+    &["COLORTERM", "COLUMNS", "HOME", "LINES", "TERM", "TERMINFO", "TERMINFO_DIRS"];
 
 /// The tags of what lays messages out.
 mod tag {
@@ -35,7 +28,7 @@ mod tag {
 
 /// Whether a variable lays messages out, and does nothing else.
 pub(crate) fn is_of_display(name: &[u8]) -> bool {
-    name == WIDTH.as_bytes() || VARIABLES.iter().any(|known| known.as_bytes() == name)
+    is_one_of(name, WANTED) || is_one_of(name, OF_TERMINALS)
 }
 
 /// By what the messages of an invocation are laid out.
@@ -47,7 +40,8 @@ pub fn display(invocation: &Invocation) -> Digest {
         hasher.field(tag::STREAM, columns.as_ref().map_or(&[], |columns| &columns[..]));
     }
     let for_terminal = invocation.terminals.iter().any(Option::is_some);
-    let counts = |name: &[u8]| is_of_display(name) && (for_terminal || name != WIDTH.as_bytes());
+    let counts =
+        |name: &[u8]| is_one_of(name, WANTED) || (for_terminal && is_one_of(name, OF_TERMINALS));
     environment::add_sorted(invocation, counts, tag::VARIABLE, &mut hasher);
     if family_of(invocation) == Some(Family::Rust) {
         let columns = invocation.console.map(|terminal| terminal.columns.to_le_bytes());

@@ -1,5 +1,9 @@
 //! What somebody found who tried to be given something wrong.
 
+mod identities;
+mod rivals;
+mod surroundings;
+
 use std::cell::Cell;
 use std::ffi::CString;
 use std::fs;
@@ -259,7 +263,8 @@ fn a_directory_hands_on_its_access_list(trial: &Trial) {
         trial.sandbox().settle();
         assert_eq!(seen(), expected);
     }
-    assert_eq!(trial.sandbox().counters().hits, 1);
+    // The list decides the mode, and may be gone the next time.
+    assert_eq!(trial.sandbox().counters().hits, 0);
     fs::remove_dir(&below).expect("it is empty");
 }
 

@@ -1,13 +1,15 @@
 //! Which environment variables can reach a result. `docs/CACHE_KEYS.md` gives
 //! the reason for each.
 
+pub mod display;
+
 use zccache_core::entry::{self, Environment};
 use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
-use crate::display::is_of_display;
 use crate::program::{Family, family_of};
 use crate::rust;
+use display::is_of_display;
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
 /// library read and that can change a result or a message: GCC manual,

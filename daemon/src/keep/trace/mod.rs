@@ -1,15 +1,19 @@
 //! From sightings to a trace: what was seen, with the content of each file,
 //! provided that nothing has changed since.
 
-use std::collections::HashMap;
+mod given;
+mod twins;
+
+use std::collections::HashSet;
 use std::path::Path;
 
-use zccache_compiler::display::{display, has_messages};
+use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Epoch};
+use zccache_compiler::relocation::SystemDirectories;
 use zccache_compiler::rust::Searched;
+use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, environment};
-use zccache_core::entry::{Environment, Kinship, Twins};
-use zccache_core::invocation::Input;
+use zccache_core::entry::Environment;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
@@ -19,8 +23,10 @@ use zccache_core::{
 use super::publisher::Job;
 use super::rustc::{RustRun, own_paths};
 use crate::world::{
-    Contents, Found, FoundFile, Scene, Traits, Words, agrees, digest_of_names, kinship,
+    Contents, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees, digest_of_names,
 };
+use given::{for_each_given_text, of_given_text};
+use twins::{Text, twins};
 
 /// What was remarkable in the inputs of a run.
 #[derive(Clone, Copy, Default, Debug)]
@@ -76,6 +82,8 @@ impl Sealer<'_> {
         let mut remarks = Remarks { time_words: of_given_text(invocation), ..Remarks::default() };
         let mut observations = Vec::with_capacity(sightings.len());
         let mut files = Vec::new();
+        let mut once = Once::Never;
+        let mut directories = SameDirectories::default();
         let mut tellers = Vec::new();
         let mut unknown_program = false;
         let temporary = invocation.variable(b"TMPDIR");
@@ -87,6 +95,7 @@ impl Sealer<'_> {
         };
         for sighting in sightings.iter().filter(matters) {
             let path = sighting.path.as_path();
+            let index = u32::try_from(observations.len()).unwrap_or(u32::MAX);
             let expected = match &sighting.seen {
                 Seen::File { identity, executable, executed } => {
                     let examined = self.file(sighting, identity).inspect_err(|reason| {
@@ -96,17 +105,26 @@ impl Sealer<'_> {
                     let words = remarks.note(traits, is_of_the_system(path, root));
                     tellers.push((words, &sighting.path));
                     unknown_program |= *executed && !self.is_known(path, traits);
+                    if !is_of_the_system(path, root) {
+                        once = once.max(traits.once);
+                    }
                     if !traits.is_elf && rust.is_none() {
-                        let index = u32::try_from(observations.len()).unwrap_or(u32::MAX);
-                        let once = traits.includes_once;
-                        files.push(Text { index, identity: *identity, digest, once });
+                        let asks = traits.once == Once::Asked;
+                        files.push(Text { index, identity: *identity, digest, once: asks });
                     }
                     Expected::File { digest, executable: *executable }
                 }
-                Seen::Directory { identity, listed: true } => self
-                    .searched(sighting, identity, rust.as_ref())
-                    .map_err(|reason| reason.at(&sighting.path))?,
-                Seen::Directory { .. } => Expected::Directory,
+                Seen::Directory { identity, listed } => {
+                    let now = self
+                        .directory(sighting, identity)
+                        .map_err(|reason| reason.at(&sighting.path))?;
+                    directories.note(index, sighting.follow, &now);
+                    match listed {
+                        false => Ok(Expected::Directory),
+                        true => self.searched(sighting, identity, rust.as_ref()),
+                    }
+                    .map_err(|reason| reason.at(&sighting.path))?
+                }
                 Seen::Absent => Expected::Absent,
                 Seen::Symlink(target) => {
                     remarks.link_below_root |= root.strip(sighting.path.as_bytes()).is_some();
@@ -119,6 +137,9 @@ impl Sealer<'_> {
             let observation = Observation { path, follow: sighting.follow, expected };
             self.check_again(&observation, job).map_err(|reason| reason.at(&sighting.path))?;
             observations.push(observation);
+        }
+        if rust.is_none() {
+            self.follow_to_system_headers(invocation, &mut observations)?;
         }
         let fixed = self.has_fixed_clock(invocation, sightings);
         let tells = |words: TimeWords| words.tell_stamp() || (words.tell_now() && !fixed);
@@ -138,7 +159,11 @@ impl Sealer<'_> {
         // What nobody knows may ask for the terminal, and show it elsewhere.
         let is_laid_out = environment.is_whole() || has_messages(invocation, &job.report.streams);
         let display = is_laid_out.then(|| display(invocation));
-        let trace = Trace { observations, twins: twins(&files), environment, display };
+        if once == Once::ForOthers {
+            files.iter_mut().for_each(|file| file.once = true);
+        }
+        let (twins, same_directories) = (twins(&files), directories.into_pairs());
+        let trace = Trace { observations, twins, same_directories, environment, display };
         Ok((trace, remarks))
     }
 
@@ -171,6 +196,60 @@ impl Sealer<'_> {
             {
                 self.contents.for_each_piece_of(namespace, path, &found, &mut take);
             }
+        }
+    }
+
+    /// Adds what is a link, and what is none, on the way to each file that may be a system
+    /// header.
+    fn follow_to_system_headers(
+        &self,
+        invocation: &Invocation,
+        observations: &mut Vec<Observation>,
+    ) -> Result<(), Refusal> {
+        let Scene { root, namespace } = self.scene;
+        // gcc opens what it names: a header by its canonical name.
+        let directories = SystemDirectories::of(invocation, |path| namespace.real_path(path).ok());
+        let mut known: HashSet<OsBytes> = HashSet::new();
+        let mut more = Vec::new();
+        let files = observations.iter().filter_map(|observation| match &observation.expected {
+            expected @ Expected::File { .. } => Some((observation.path.at(root), expected)),
+            _ => None,
+        });
+        let headers = files.filter(|(file, _)| {
+            !is_of_the_system(file.as_path(), root) && directories.hold(file.as_path())
+        });
+        for (file, content) in headers {
+            for step in file.as_path().ancestors() {
+                if !known.insert(step.into()) {
+                    break;
+                }
+                let expected = match namespace.look(step, false) {
+                    Found::Directory(_) => Expected::Directory,
+                    Found::File(_) => content.clone(),
+                    Found::Symlink(target) => Expected::Symlink(Rooted::new(&target, root)),
+                    _ => return Err(Reason::InputChanged.at(&file)),
+                };
+                let path = Rooted::new(&step.into(), root);
+                more.push(Observation { path, follow: false, expected });
+            }
+        }
+        for step in directories.listed().iter().flat_map(|directory| directory.ancestors()) {
+            if known.insert(step.into())
+                && let Found::Symlink(target) = namespace.look(step, false)
+            {
+                let (path, target) = (Rooted::new(&step.into(), root), Rooted::new(&target, root));
+                more.push(Observation { path, follow: false, expected: Expected::Symlink(target) });
+            }
+        }
+        observations.append(&mut more);
+        Ok(())
+    }
+
+    /// The directory that was looked at, if it is still the same one.
+    fn directory(&self, sighting: &Sighting, before: &Identity) -> Result<Identity, Reason> {
+        match self.scene.namespace.look(sighting.path.as_path(), sighting.follow) {
+            Found::Directory(now) if now.inode == before.inode => Ok(now),
+            _ => Err(Reason::InputChanged),
         }
     }
 
@@ -301,59 +380,10 @@ impl Sealer<'_> {
     }
 }
 
-/// What the caller gave besides files says of times.
-fn of_given_text(invocation: &Invocation) -> TimeWords {
-    let mut words = TimeWords::default();
-    for_each_given_text(invocation, |text| words = words | TimeWords::of(text));
-    words
-}
-
-/// What the caller gave besides files: arguments and a source on standard input.
-fn for_each_given_text(invocation: &Invocation, mut take: impl FnMut(&[u8])) {
-    invocation.argv.iter().for_each(|argument| take(argument.as_bytes()));
-    if let Input::Text { bytes, .. } = &invocation.input {
-        take(bytes);
-    }
-}
-
 /// Whether a file belongs to the operating system, which knows nothing of
 /// checkouts. What its headers do with `__FILE__` (`assert(3)`) shows as text.
 fn is_of_the_system(path: &Path, root: &Root) -> bool {
     const SYSTEM: [&str; 6] = ["/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr"];
     let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
     of_system && root.strip(path.as_os_str().as_encoded_bytes()).is_none()
-}
-
-/// An input that a compiler may include.
-struct Text {
-    /// Of its observation.
-    index: u32,
-    identity: Identity,
-    digest: Digest,
-    /// Whether it may ask to be included once.
-    once: bool,
-}
-
-/// Pairs of files with equal content that a compiler may take for one file.
-fn twins(files: &[Text]) -> Vec<Twins> {
-    let mut alike: HashMap<Digest, Vec<&Text>> = HashMap::new();
-    let mut twins = Vec::new();
-    for file in files {
-        let others = alike.entry(file.digest).or_default();
-        twins.extend(others.iter().map(|other| Twins {
-            first: other.index,
-            second: file.index,
-            relation: relation(other, file),
-        }));
-        others.push(file);
-    }
-    twins
-}
-
-/// Equal contents ask alike to be included once.
-fn relation(one: &Text, other: &Text) -> Kinship {
-    match kinship(&one.identity, &other.identity) {
-        Kinship::SameTime | Kinship::Apart if !one.once => Kinship::Distinct,
-        relation => relation,
-    }
 }
