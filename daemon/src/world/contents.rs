@@ -46,8 +46,11 @@ pub(crate) struct Contents {
     grains: Grains,
     traits: Mutex<HashMap<Digest, Traits>>,
     /// Which words a content holds, by the digests of both.
-    mentions: Mutex<HashMap<(Digest, Digest), Arc<[usize]>>>,
+    mentions: Mutex<HashMap<(Digest, Digest), Mentions>>,
 }
+
+/// The numbers of the words that a content holds.
+pub(crate) type Mentions = Arc<[usize]>;
 
 /// How many contents' traits are remembered: some 5 MiB.
 const MOST_TRAITS: usize = 100_000;
@@ -127,7 +130,7 @@ impl Contents {
         path: &Path,
         found: &FoundFile,
         words: &Words,
-    ) -> Option<Arc<[usize]>> {
+    ) -> Option<Mentions> {
         let digest = self.digest(namespace, path, found).ok()?;
         let question = (digest, words.digest());
         let known = self.mentions.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,14 +2,13 @@
 //! provided that nothing has changed since.
 
 mod given;
+mod links;
 mod twins;
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Epoch};
-use zccache_compiler::relocation::SystemDirectories;
 use zccache_compiler::rust::Searched;
 use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, environment};
@@ -57,6 +56,33 @@ impl Remarks {
     }
 }
 
+/// A trace in the making.
+struct Draft<'s> {
+    observations: Vec<Observation>,
+    remarks: Remarks,
+    /// What each input says of times.
+    tellers: Vec<(TimeWords, &'s OsBytes)>,
+    texts: Vec<Text>,
+    once: Once,
+    directories: SameDirectories,
+    /// A program took part of which nobody knows what it reads.
+    unknown_program: bool,
+}
+
+impl Draft<'_> {
+    fn of(invocation: &Invocation) -> Self {
+        Self {
+            observations: Vec::new(),
+            remarks: Remarks { time_words: of_given_text(invocation), ..Remarks::default() },
+            tellers: Vec::new(),
+            texts: Vec::new(),
+            once: Once::Never,
+            directories: SameDirectories::default(),
+            unknown_program: false,
+        }
+    }
+}
+
 /// Turns what a launcher reported into what a later invocation is compared with.
 pub(crate) struct Sealer<'a> {
     pub(crate) scene: Scene<'a>,
@@ -78,14 +104,7 @@ impl Sealer<'_> {
     ) -> Result<(Trace, Remarks), Refusal> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
         let rust = RustRun::of(job, dep_info);
-        let root = self.scene.root;
-        let mut remarks = Remarks { time_words: of_given_text(invocation), ..Remarks::default() };
-        let mut observations = Vec::with_capacity(sightings.len());
-        let mut files = Vec::new();
-        let mut once = Once::Never;
-        let mut directories = SameDirectories::default();
-        let mut tellers = Vec::new();
-        let mut unknown_program = false;
+        let mut draft = Draft::of(invocation);
         let temporary = invocation.variable(b"TMPDIR");
         let matters = |sighting: &&Sighting| {
             // Which directory holds temporary files does not reach a result; that
@@ -94,63 +113,26 @@ impl Sealer<'_> {
             !(is_directory && Some(sighting.path.as_bytes()) == temporary)
         };
         for sighting in sightings.iter().filter(matters) {
-            let path = sighting.path.as_path();
-            let index = u32::try_from(observations.len()).unwrap_or(u32::MAX);
-            let expected = match &sighting.seen {
-                Seen::File { identity, executable, executed } => {
-                    let examined = self.file(sighting, identity).inspect_err(|reason| {
-                        tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
-                    });
-                    let (digest, traits) = examined.map_err(|reason| reason.at(&sighting.path))?;
-                    let words = remarks.note(traits, is_of_the_system(path, root));
-                    tellers.push((words, &sighting.path));
-                    unknown_program |= *executed && !self.is_known(path, traits);
-                    if !is_of_the_system(path, root) {
-                        once = once.max(traits.once);
-                    }
-                    if !traits.is_elf && rust.is_none() {
-                        let asks = traits.once == Once::Asked;
-                        files.push(Text { index, identity: *identity, digest, once: asks });
-                    }
-                    Expected::File { digest, executable: *executable }
-                }
-                Seen::Directory { identity, listed } => {
-                    let now = self
-                        .directory(sighting, identity)
-                        .map_err(|reason| reason.at(&sighting.path))?;
-                    directories.note(index, sighting.follow, &now);
-                    match listed {
-                        false => Ok(Expected::Directory),
-                        true => self.searched(sighting, identity, rust.as_ref()),
-                    }
-                    .map_err(|reason| reason.at(&sighting.path))?
-                }
-                Seen::Absent => Expected::Absent,
-                Seen::Symlink(target) => {
-                    remarks.link_below_root |= root.strip(sighting.path.as_bytes()).is_some();
-                    Expected::Symlink(Rooted::new(target, root))
-                }
-                &Seen::Special { kind, device } => Expected::Special { kind, device },
-                &Seen::Unreachable(errno) => Expected::Unreachable(errno),
-            };
-            let path = Rooted::new(&sighting.path, root);
-            let observation = Observation { path, follow: sighting.follow, expected };
-            self.check_again(&observation, job).map_err(|reason| reason.at(&sighting.path))?;
-            observations.push(observation);
+            let path = Rooted::new(&sighting.path, self.scene.root);
+            let judged = self.expect(sighting, rust.as_ref(), &mut draft).and_then(|expected| {
+                let observation = Observation { path, follow: sighting.follow, expected };
+                self.check_again(&observation, job).map(|()| observation)
+            });
+            draft.observations.push(judged.map_err(|reason| reason.at(&sighting.path))?);
         }
         if rust.is_none() {
-            self.follow_to_system_headers(invocation, &mut observations)?;
+            self.follow_to_system_headers(invocation, &mut draft.observations)?;
         }
         let fixed = self.has_fixed_clock(invocation, sightings);
         let tells = |words: TimeWords| words.tell_stamp() || (words.tell_now() && !fixed);
         // Of rustc's inputs no word stands for the time.
-        if rust.is_none() && tells(remarks.time_words) {
-            let teller = tellers.into_iter().find(|(words, _)| tells(*words));
+        if rust.is_none() && tells(draft.remarks.time_words) {
+            let teller = draft.tellers.into_iter().find(|(words, _)| tells(*words));
             let path = teller.map(|(_, path)| path.clone());
             return Err(Refusal { reason: Reason::TimeMacro, path });
         }
         let environment = match rust {
-            _ if unknown_program => None,
+            _ if draft.unknown_program => None,
             Some(run) => run.environment(&self.scene, self.contents),
             None => Some(Environment::Asked(Vec::new())),
         };
@@ -159,12 +141,56 @@ impl Sealer<'_> {
         // What nobody knows may ask for the terminal, and show it elsewhere.
         let is_laid_out = environment.is_whole() || has_messages(invocation, &job.report.streams);
         let display = is_laid_out.then(|| display(invocation));
-        if once == Once::ForOthers {
-            files.iter_mut().for_each(|file| file.once = true);
-        }
-        let (twins, same_directories) = (twins(&files), directories.into_pairs());
+        let twins = twins(draft.texts, draft.once);
+        let same_directories = draft.directories.into_pairs();
+        let observations = draft.observations;
         let trace = Trace { observations, twins, same_directories, environment, display };
-        Ok((trace, remarks))
+        Ok((trace, draft.remarks))
+    }
+
+    /// What a later look has to find where the run saw this.
+    fn expect<'s>(
+        &self,
+        sighting: &'s Sighting,
+        rust: Option<&RustRun<'_>>,
+        draft: &mut Draft<'s>,
+    ) -> Result<Expected, Reason> {
+        let (path, root) = (sighting.path.as_path(), self.scene.root);
+        let index = u32::try_from(draft.observations.len()).unwrap_or(u32::MAX);
+        Ok(match &sighting.seen {
+            Seen::File { identity, executable, executed } => {
+                let (digest, traits) = self.file(sighting, identity).inspect_err(|reason| {
+                    tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
+                })?;
+                let of_system = is_of_the_system(path, root);
+                let words = draft.remarks.note(traits, of_system);
+                draft.tellers.push((words, &sighting.path));
+                draft.unknown_program |= *executed && !self.is_known(path, traits);
+                if !of_system {
+                    draft.once = draft.once.max(traits.once);
+                }
+                if !traits.is_elf && rust.is_none() {
+                    let once = traits.once == Once::Asked;
+                    draft.texts.push(Text { index, identity: *identity, digest, once });
+                }
+                Expected::File { digest, executable: *executable }
+            }
+            Seen::Directory { identity, listed } => {
+                let now = self.directory(sighting, identity)?;
+                draft.directories.note(index, sighting.follow, &now);
+                match listed {
+                    false => Expected::Directory,
+                    true => self.searched(sighting, identity, rust)?,
+                }
+            }
+            Seen::Absent => Expected::Absent,
+            Seen::Symlink(target) => {
+                draft.remarks.link_below_root |= root.strip(sighting.path.as_bytes()).is_some();
+                Expected::Symlink(Rooted::new(target, root))
+            }
+            &Seen::Special { kind, device } => Expected::Special { kind, device },
+            &Seen::Unreachable(errno) => Expected::Unreachable(errno),
+        })
     }
 
     /// Whether an input holds the path of the root, so that it means the same
@@ -197,52 +223,6 @@ impl Sealer<'_> {
                 self.contents.for_each_piece_of(namespace, path, &found, &mut take);
             }
         }
-    }
-
-    /// Adds what is a link, and what is none, on the way to each file that may be a system
-    /// header.
-    fn follow_to_system_headers(
-        &self,
-        invocation: &Invocation,
-        observations: &mut Vec<Observation>,
-    ) -> Result<(), Refusal> {
-        let Scene { root, namespace } = self.scene;
-        // gcc opens what it names: a header by its canonical name.
-        let directories = SystemDirectories::of(invocation, |path| namespace.real_path(path).ok());
-        let mut known: HashSet<OsBytes> = HashSet::new();
-        let mut more = Vec::new();
-        let files = observations.iter().filter_map(|observation| match &observation.expected {
-            expected @ Expected::File { .. } => Some((observation.path.at(root), expected)),
-            _ => None,
-        });
-        let headers = files.filter(|(file, _)| {
-            !is_of_the_system(file.as_path(), root) && directories.hold(file.as_path())
-        });
-        for (file, content) in headers {
-            for step in file.as_path().ancestors() {
-                if !known.insert(step.into()) {
-                    break;
-                }
-                let expected = match namespace.look(step, false) {
-                    Found::Directory(_) => Expected::Directory,
-                    Found::File(_) => content.clone(),
-                    Found::Symlink(target) => Expected::Symlink(Rooted::new(&target, root)),
-                    _ => return Err(Reason::InputChanged.at(&file)),
-                };
-                let path = Rooted::new(&step.into(), root);
-                more.push(Observation { path, follow: false, expected });
-            }
-        }
-        for step in directories.listed().iter().flat_map(|directory| directory.ancestors()) {
-            if known.insert(step.into())
-                && let Found::Symlink(target) = namespace.look(step, false)
-            {
-                let (path, target) = (Rooted::new(&step.into(), root), Rooted::new(&target, root));
-                more.push(Observation { path, follow: false, expected: Expected::Symlink(target) });
-            }
-        }
-        observations.append(&mut more);
-        Ok(())
     }
 
     /// The directory that was looked at, if it is still the same one.

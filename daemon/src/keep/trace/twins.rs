@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use zccache_compiler::source::Once;
 use zccache_core::entry::{Kinship, Twins};
 use zccache_core::{Digest, Identity};
 
@@ -17,11 +18,13 @@ pub(super) struct Text {
     pub(super) once: bool,
 }
 
-/// Pairs of files with equal content that a compiler may take for one file.
-pub(super) fn twins(files: &[Text]) -> Vec<Twins> {
+/// Pairs of files with equal content that a compiler may take for one file; `once` is
+/// what is asked of any of them.
+pub(super) fn twins(mut files: Vec<Text>, once: Once) -> Vec<Twins> {
+    files.iter_mut().for_each(|file| file.once |= once == Once::ForOthers);
     let mut alike: HashMap<Digest, Vec<&Text>> = HashMap::new();
     let mut twins = Vec::new();
-    for file in files {
+    for file in &files {
         let others = alike.entry(file.digest).or_default();
         twins.extend(others.iter().map(|other| Twins {
             first: other.index,
