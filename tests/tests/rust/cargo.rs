@@ -132,6 +132,15 @@ fn check(trial: &Trial) {
     cold_and_warm(trial, "$CARGO check --offline --config profile.dev.incremental=false", 5);
 }
 
+fn clippy(trial: &Trial) {
+    cold_and_warm(trial, "$CARGO clippy --offline --config profile.dev.incremental=false", 5);
+}
+
+/// What rustdoc needs is compiled by rustc; rustdoc itself runs each time.
+fn documentation(trial: &Trial) {
+    cold_and_warm(trial, "$CARGO doc --offline --config profile.dev.incremental=false", 4);
+}
+
 fn tests(trial: &Trial) {
     cold_and_warm(
         trial,
@@ -209,4 +218,4 @@ fn zccache_run_wraps_rustc() {
     assert!(counted.hits >= 5, "{counted:?}");
 }
 
-places!(release_build, check, tests, dev_build, there_and_back);
+places!(release_build, check, clippy, documentation, tests, dev_build, there_and_back);

@@ -5,6 +5,7 @@ mod crates;
 mod environment;
 mod files;
 mod forms;
+mod projects;
 mod worktrees;
 
 use zccache_tests::{Command, Step, Trial, rust};

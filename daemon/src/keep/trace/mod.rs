@@ -114,10 +114,11 @@ impl Sealer<'_> {
         };
         for sighting in sightings.iter().filter(matters) {
             let path = Rooted::new(&sighting.path, self.scene.root);
-            let judged = self.expect(sighting, rust.as_ref(), &mut draft).and_then(|expected| {
-                let observation = Observation { path, follow: sighting.follow, expected };
-                self.check_again(&observation, job).map(|()| observation)
-            });
+            let judged =
+                self.expect(sighting, job, rust.as_ref(), &mut draft).and_then(|expected| {
+                    let observation = Observation { path, follow: sighting.follow, expected };
+                    self.check_again(&observation, job).map(|()| observation)
+                });
             draft.observations.push(judged.map_err(|reason| reason.at(&sighting.path))?);
         }
         if rust.is_none() {
@@ -152,6 +153,7 @@ impl Sealer<'_> {
     fn expect<'s>(
         &self,
         sighting: &'s Sighting,
+        job: &Job,
         rust: Option<&RustRun<'_>>,
         draft: &mut Draft<'s>,
     ) -> Result<Expected, Reason> {
@@ -176,7 +178,7 @@ impl Sealer<'_> {
                 Expected::File { digest, executable: *executable }
             }
             Seen::Directory { identity, listed } => {
-                let now = self.directory(sighting, identity)?;
+                let now = self.directory(sighting, identity, job)?;
                 draft.directories.note(index, sighting.follow, &now);
                 match listed {
                     false => Expected::Directory,
@@ -226,10 +228,20 @@ impl Sealer<'_> {
     }
 
     /// The directory that was looked at, if it is still the same one.
-    fn directory(&self, sighting: &Sighting, before: &Identity) -> Result<Identity, Reason> {
-        match self.scene.namespace.look(sighting.path.as_path(), sighting.follow) {
+    fn directory(
+        &self,
+        sighting: &Sighting,
+        before: &Identity,
+        job: &Job,
+    ) -> Result<Identity, Reason> {
+        let path = sighting.path.as_path();
+        match self.scene.namespace.look(path, sighting.follow) {
             Found::Directory(now) if now.inode == before.inode => Ok(now),
-            _ => Err(Reason::InputChanged),
+            Found::Absent if is_written_to(job, path) => Ok(*before),
+            found => {
+                tracing::info!(path = ?sighting.path, was = ?before, ?found, "a directory changed");
+                Err(Reason::InputChanged)
+            }
         }
     }
 
@@ -263,7 +275,9 @@ impl Sealer<'_> {
         let is_made = || {
             let own = own_paths(&job.invocation);
             let in_own_cache = |cache: &OsBytes| path.as_path().starts_with(cache.as_path());
+            let is_directory = observation.expected == Expected::Directory;
             job.report.outputs.iter().any(|output| output.path == *path)
+                || (is_directory && is_written_to(job, path.as_path()))
                 || own.caches.iter().any(in_own_cache)
         };
         if is_checked || agrees(observation, self.scene, self.contents) || is_made() {
@@ -358,6 +372,12 @@ impl Sealer<'_> {
             && traits.names_toolchain
             && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
+}
+
+/// Whether a run wrote into a directory. One that is gone by now has been removed with
+/// what was written, as build scripts do that try what a compiler can do.
+fn is_written_to(job: &Job, directory: &Path) -> bool {
+    job.report.outputs.iter().any(|output| output.path.as_path().starts_with(directory))
 }
 
 /// Whether a file belongs to the operating system, which knows nothing of
