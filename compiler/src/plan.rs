@@ -5,7 +5,7 @@ use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, TaggedHashe
 
 use crate::environment::display::display;
 use crate::program::Family;
-use crate::relocation::{self, Exposure};
+use crate::relocation::{self, Exposure, add_rooted};
 use crate::response::Files;
 use crate::{arguments, cpu, environment, program, response, rust};
 
@@ -155,7 +155,10 @@ impl Key<'_> {
         hasher.field(tag::DIRECTORY_BELOW_ROOT, below.unwrap_or(cwd));
         for name in environment::paths(*family) {
             let paths = invocation.variable(name.as_bytes()).unwrap_or_default();
-            add_paths(paths, root, &mut hasher)?;
+            for path in paths.split(|&byte| byte == b':') {
+                let is_below = root.strip(path).is_some();
+                add_rooted([b"", path], is_below, (root, tag::PATHS), &mut hasher)?;
+            }
         }
         hasher.field(tag::ARGUMENT, compiler);
         let arguments = self.arguments().skip(1);
@@ -179,18 +182,4 @@ impl Key<'_> {
         let words = self.invocation.argv.iter();
         words.filter(move |word| !(is_rust && rust::is_width(word.as_bytes())))
     }
-}
-
-/// Feeds a list of directories as it is in any checkout; none if the root stands in it
-/// where no path begins.
-fn add_paths(paths: &[u8], root: &Root, to: &mut TaggedHasher) -> Option<()> {
-    for path in paths.split(|&byte| byte == b':') {
-        let below = root.strip(path);
-        let rest = below.unwrap_or(path);
-        if root.is_named_in(rest) {
-            return None;
-        }
-        to.field(tag::PATHS, below.map_or(b"", |_| b"below")).field(tag::PATHS, rest);
-    }
-    Some(())
 }

@@ -66,3 +66,24 @@ impl From<&libc::stat> for Identity {
         }
     }
 }
+
+/// Whether a list of names, each with a NUL behind it as `listxattr(2)` gives them, has
+/// one that a file would lose to another in its place. Labels of security modules are
+/// given to each (`xattr(7)`, "Extended security attributes").
+#[must_use]
+pub fn has_own_attributes(names: &[u8]) -> bool {
+    let mut names = names.split(|&byte| byte == 0);
+    names.any(|name| !name.is_empty() && !name.starts_with(b"security."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_nobodys_own_attributes() {
+        let has = |list: &[u8]| has_own_attributes(list);
+        assert!(!has(b"") && !has(b"security.selinux\0"));
+        assert!(has(b"security.selinux\0user.x\0") && has(b"system.posix_acl_access\0"));
+    }
+}

@@ -54,16 +54,14 @@ impl Root {
     /// gcc writes it in names of coverage files (`mangle_path` in `gcc/coverage.cc`).
     #[must_use]
     pub fn is_named_in(&self, text: &[u8]) -> bool {
-        let [plain, mangled] = self.names();
-        !self.is_nowhere()
-            && (memmem::find(text, &plain).is_some() || memmem::find(text, &mangled).is_some())
+        let holds = |name: &[u8]| memmem::find(text, name).is_some();
+        !self.is_nowhere() && (holds(self.as_bytes()) || holds(&self.mangled()))
     }
 
-    /// The path, and the path with `#` for each slash.
+    /// The path with `#` for each slash.
     #[must_use]
-    pub fn names(&self) -> [Vec<u8>; 2] {
-        let mangled = self.as_bytes().iter().map(|&b| if b == b'/' { b'#' } else { b });
-        [self.as_bytes().to_vec(), mangled.collect()]
+    pub fn mangled(&self) -> Vec<u8> {
+        self.as_bytes().iter().map(|&byte| if byte == b'/' { b'#' } else { byte }).collect()
     }
 }
 

@@ -5,6 +5,8 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use zccache_core::identity::has_own_attributes;
+
 /// Most bytes of names that are looked at; whoever has more has some.
 const NAMES: usize = 4096;
 
@@ -18,8 +20,7 @@ pub(crate) fn decides_modes(directory: &Path) -> bool {
     length >= 0
 }
 
-/// Whether a file has attributes that it would lose to another in its place. Labels of
-/// security modules are given to each.
+/// Whether a file has attributes that it would lose to another in its place.
 pub(crate) fn has_own(file: &Path) -> bool {
     let Ok(path) = CString::new(file.as_os_str().as_bytes()) else { return true };
     let mut names = [0u8; NAMES];
@@ -27,9 +28,7 @@ pub(crate) fn has_own(file: &Path) -> bool {
     let length = unsafe { libc::llistxattr(path.as_ptr(), names.as_mut_ptr().cast(), NAMES) };
     let error = std::io::Error::last_os_error();
     match usize::try_from(length) {
-        Ok(length) => names[..length]
-            .split(|&byte| byte == 0)
-            .any(|name| !name.is_empty() && !name.starts_with(b"security.")),
+        Ok(length) => has_own_attributes(&names[..length]),
         Err(_) => error.raw_os_error() == Some(libc::ERANGE),
     }
 }

@@ -1,6 +1,5 @@
 //! How messages are laid out, which matters to a result only if there are any.
 
-use zccache_core::entry::{Chunk, Stream};
 use zccache_core::{Digest, Invocation, OsBytes, TaggedHasher};
 
 use crate::arguments::is_one_of;
@@ -54,15 +53,10 @@ pub fn display(invocation: &Invocation) -> Digest {
     hasher.finish()
 }
 
-/// Whether a run wrote messages that are laid out.
+/// Whether a run that wrote this to its streams wrote messages that are laid out.
 #[must_use]
-pub fn has_messages(invocation: &Invocation, chunks: &[Chunk]) -> bool {
-    if family_of(invocation) != Some(Family::Rust) {
-        return chunks.iter().any(|chunk| !chunk.bytes.is_empty());
-    }
-    let of = |stream| {
-        let bytes = chunks.iter().filter(move |chunk| chunk.stream == stream);
-        bytes.flat_map(|chunk| chunk.bytes.iter().copied()).collect::<Vec<u8>>()
-    };
-    !of(Stream::Stdout).is_empty() || !rust::are_notices(&of(Stream::Stderr))
+pub fn has_messages(invocation: &Invocation, stdout: &[u8], stderr: &[u8]) -> bool {
+    let is_rust = family_of(invocation) == Some(Family::Rust);
+    let are_notices = stderr.is_empty() || (is_rust && rust::are_notices(stderr));
+    !stdout.is_empty() || !are_notices
 }

@@ -109,14 +109,27 @@ pub(crate) fn add_arguments<'a>(
         }
         let path = path_of(role, value);
         let below = root.strip(path).filter(|_| role != Role::Other);
-        let rest = below.map_or(value, |_| &value[root.as_bytes().len()..]);
-        if root.is_named_in(option) || root.is_named_in(rest) {
-            return None;
-        }
+        add_rooted([option, value], below.is_some(), (root, tag), to)?;
         exposure.note(role, path, below)?;
-        to.field(tag, option).field(tag, below.map_or(b"", |_| b"below")).field(tag, rest);
     }
     Some(exposure)
+}
+
+/// Feeds a text as it is in any checkout: what stands before a value, whether that begins
+/// with the root, and what follows. None if the root is named elsewhere.
+pub(crate) fn add_rooted(
+    [before, value]: [&[u8]; 2],
+    is_below: bool,
+    (root, tag): (&Root, u8),
+    to: &mut TaggedHasher,
+) -> Option<()> {
+    let (place, rest): (&[u8], _) =
+        if is_below { (b"below", &value[root.as_bytes().len()..]) } else { (b"", value) };
+    if root.is_named_in(before) || root.is_named_in(rest) {
+        return None;
+    }
+    to.field(tag, before).field(tag, place).field(tag, rest);
+    Some(())
 }
 
 /// Variables that name directories of system headers (GCC manual, "Environment Variables

@@ -7,6 +7,7 @@
 
 use zccache_core::{Invocation, OsBytes, Root, TaggedHasher};
 
+use super::add_rooted;
 use crate::program::{Family, family_of};
 
 /// What stands in the place of an option that announces a path, and where in the
@@ -66,12 +67,8 @@ pub(crate) fn add_arguments<'a>(
             return None;
         }
         let below = root.strip(path);
-        let rest = below.map_or(value, |_| &value[root.as_bytes().len()..]);
-        if root.is_named_in(option) || root.is_named_in(rest) {
-            return None;
-        }
+        add_rooted([option, value], below.is_some(), (root, tag), to)?;
         mapped |= start == Some(Start::Map) && below.is_some_and(<[u8]>::is_empty);
-        to.field(tag, option).field(tag, below.map_or(b"", |_| b"below")).field(tag, rest);
     }
     Some(mapped)
 }

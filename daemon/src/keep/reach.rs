@@ -46,11 +46,9 @@ impl<'a> Reach<'a> {
         if !sifted.names_root && !sifted.is_opaque {
             return None;
         }
-        let Sifted { names_root, is_opaque, .. } = sifted;
         let known = |content: Vec<u8>| depfile::template(&content, self.root, self.compiler);
         let template = (!sifted.is_opaque).then(content).flatten().and_then(known);
         if template.is_none() {
-            tracing::debug!(names_root, is_opaque, "an output keeps the result in its checkout");
             self.anywhere = None;
         }
         template
@@ -82,7 +80,6 @@ impl<'a> Reach<'a> {
         remarks: Remarks,
         inputs_name_root: impl FnOnce() -> bool,
     ) -> InvocationKey {
-        tracing::debug!(?remarks, anywhere = ?self.anywhere, environment = ?trace.environment, "reach");
         match self.anywhere {
             Some(Anywhere { key, exposure })
                 if is_concealed(exposure, remarks)

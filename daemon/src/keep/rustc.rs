@@ -150,10 +150,8 @@ impl<'a> RustRun<'a> {
 /// Whether a library asks for variables only by their names (`getenv(3)`): it does not
 /// refer to `environ(7)`.
 fn asks_by_name(path: &Path, namespace: &Namespace) -> bool {
-    let file = match namespace.look(path, true) {
-        Found::File(found) if found.digest.is_some() => namespace.open_projected(path),
-        _ => namespace.open(path),
-    };
+    let Found::File(found) = namespace.look(path, true) else { return false };
+    let file = namespace.open_found(path, &found);
     let names = file.ok().and_then(|file| dynamic_names(&File::from(file)));
     names.is_some_and(|names| {
         let environ = [&b"environ"[..], b"__environ", b"_environ"];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use zccache_compiler::relocation::depfile;
 use zccache_core::entry::{Chunk, Manner, Message};
+use zccache_core::identity::has_own_attributes;
 use zccache_core::protocol::{Delivery, Hit, Source};
 use zccache_core::{CompileResult, Content, Output};
 use zccache_fs::{Look, ProjectedBytes, Projection, View};
@@ -103,8 +104,7 @@ fn may_replace(view: &View, path: &Path, output: &Output, owner: (u32, u32)) -> 
     plain.then_some(())
 }
 
-/// Whether a file has extended attributes besides the labels of security modules
-/// (`xattr(7)`), or may have.
+/// Whether a file has attributes that it would lose to another in its place, or may have.
 fn has_attributes(file: &OwnedFd) -> bool {
     let mut names = [0u8; 4096];
     // SAFETY: the descriptor is open, and `names` has as many bytes as it says.
@@ -112,9 +112,7 @@ fn has_attributes(file: &OwnedFd) -> bool {
         unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
     let no_attributes_here = nix::errno::Errno::last() == nix::errno::Errno::ENOTSUP;
     match usize::try_from(length) {
-        Ok(length) => names[..length]
-            .split(|&byte| byte == 0)
-            .any(|name| !name.is_empty() && !name.starts_with(b"security.")),
+        Ok(length) => has_own_attributes(&names[..length]),
         Err(_) => !no_attributes_here,
     }
 }

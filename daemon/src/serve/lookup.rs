@@ -293,11 +293,7 @@ impl Files for SceneFiles<'_> {
     fn read(&self, path: &[u8]) -> Option<Vec<u8>> {
         let path = self.cwd.join(OsBytes::from(path).as_path());
         let Found::File(found) = self.namespace.look(&path, true) else { return None };
-        let file = match found.digest {
-            None => self.namespace.open(&path),
-            Some(_) => self.namespace.open_projected(&path),
-        };
-        let file = std::fs::File::from(file.ok()?);
+        let file = std::fs::File::from(self.namespace.open_found(&path, &found).ok()?);
         let mut content = Vec::new();
         let most = limits::FRAME_BYTES as u64;
         file.take(most).read_to_end(&mut content).ok()?;

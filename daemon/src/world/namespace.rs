@@ -144,9 +144,11 @@ impl Namespace {
             };
             directory.ancestors().find(holds).map(Path::to_owned)
         };
-        let worktree = around(outputs, ".git").or_else(|| around(cwd, ".git"));
-        let of_cargo = || (outputs != cwd).then(|| around(outputs, "CACHEDIR.TAG")).flatten();
-        let root = worktree.or_else(|| Some(of_cargo()?.parent()?.to_owned()));
+        let mut root = around(outputs, ".git");
+        if outputs != cwd {
+            let of_cargo = || Some(around(outputs, "CACHEDIR.TAG")?.parent()?.to_owned());
+            root = root.or_else(|| around(cwd, ".git")).or_else(of_cargo);
+        }
         Root::new(root.as_deref().unwrap_or(cwd))
     }
 
@@ -174,6 +176,14 @@ impl Namespace {
         match self.locate(path, true) {
             Located::View(view, below) => view.open_projected(&below),
             Located::Kernel(_) | Located::Nowhere(_) => Err(Errno::ESTALE.into()),
+        }
+    }
+
+    /// Opens the file found at a path for reading, whichever kind it is.
+    pub(crate) fn open_found(&self, path: &Path, found: &FoundFile) -> io::Result<OwnedFd> {
+        match found.digest {
+            None => self.open(path),
+            Some(_) => self.open_projected(path),
         }
     }
 

@@ -16,8 +16,7 @@ impl Words {
     /// # Errors
     /// If it is too long.
     pub(crate) fn of_root(root: &Root) -> Result<Self, BuildError> {
-        let [plain, mangled] = root.names();
-        Self::new(&[&plain, &mangled])
+        Self::new(&[root.as_bytes(), &root.mangled()])
     }
 
     /// These words.

@@ -47,10 +47,6 @@ pub fn launch() -> i32 {
         let _ = say_bypassed(Reason::ClosedStream);
         return replace(&command.program());
     }
-    if surroundings::directory_is_covered() {
-        let _ = say_bypassed(Reason::CoveredDirectory);
-        return replace(&command.program());
-    }
     serve(&command).unwrap_or_else(|_| replace(&command.program()))
 }
 
@@ -80,6 +76,10 @@ fn say_bypassed(reason: Reason) -> Result<(), Unserved> {
 fn serve(command: &Command) -> Result<i32, Unserved> {
     let streams = Streams::of_process();
     let invocation = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
+    if surroundings::is_covered(invocation.cwd.as_path()) {
+        let _ = say_bypassed(Reason::CoveredDirectory);
+        return Err(Unserved);
+    }
     let store = settings::store_directory(|name| {
         let value = invocation.variable(name.as_bytes())?;
         Some(PathBuf::from(OsBytes::from(value).as_os_str()))

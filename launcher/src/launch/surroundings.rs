@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, stat};
@@ -49,16 +49,13 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
     })
 }
 
-/// Whether something has been mounted over the working directory, as happens to a shell
-/// that mounts a view over where it is: by its path this process would reach other files
-/// than the compiler does.
+/// Whether something has been mounted over the working directory, whose path this is, as
+/// happens to a shell that mounts a view over where it is: by its path this process would
+/// reach other files than the compiler does.
 #[must_use]
-pub fn directory_is_covered() -> bool {
-    let same = |by_path: PathBuf| {
-        let (here, there) = (stat(c".").ok()?, stat(&by_path).ok()?);
-        Some((here.st_dev, here.st_ino) == (there.st_dev, there.st_ino))
-    };
-    nix::unistd::getcwd().ok().and_then(same) == Some(false)
+pub fn is_covered(directory: &Path) -> bool {
+    let (Ok(here), Ok(there)) = (stat(c"."), stat(directory)) else { return false };
+    (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino)
 }
 
 /// The mask; reading it means setting it, for a moment in which this process,

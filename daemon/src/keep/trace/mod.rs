@@ -12,7 +12,7 @@ use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::rust::Searched;
 use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, environment};
-use zccache_core::entry::Environment;
+use zccache_core::entry::{Environment, Stream};
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
@@ -21,6 +21,7 @@ use zccache_core::{
 
 use super::publisher::Job;
 use super::rustc::{RustRun, own_paths};
+use super::timing::said;
 use crate::world::{
     Contents, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees, digest_of_names,
 };
@@ -140,7 +141,9 @@ impl Sealer<'_> {
         let environment =
             environment.unwrap_or_else(|| Environment::Whole(environment::whole(invocation)));
         // What nobody knows may ask for the terminal, and show it elsewhere.
-        let is_laid_out = environment.is_whole() || has_messages(invocation, &job.report.streams);
+        let said = |stream| said(&job.report.streams, stream);
+        let is_laid_out = environment.is_whole()
+            || has_messages(invocation, &said(Stream::Stdout), &said(Stream::Stderr));
         let display = is_laid_out.then(|| display(invocation));
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
@@ -269,15 +272,16 @@ impl Sealer<'_> {
     fn check_again(&self, observation: &Observation, job: &Job) -> Result<(), Reason> {
         let is_checked = matches!(
             observation.expected,
-            Expected::File { .. } | Expected::Listing(_) | Expected::Crates { .. }
+            Expected::File { .. }
+                | Expected::Directory
+                | Expected::Listing(_)
+                | Expected::Crates { .. }
         );
         let path = observation.path.at(self.scene.root);
         let is_made = || {
             let own = own_paths(&job.invocation);
             let in_own_cache = |cache: &OsBytes| path.as_path().starts_with(cache.as_path());
-            let is_directory = observation.expected == Expected::Directory;
             job.report.outputs.iter().any(|output| output.path == *path)
-                || (is_directory && is_written_to(job, path.as_path()))
                 || own.caches.iter().any(in_own_cache)
         };
         if is_checked || agrees(observation, self.scene, self.contents) || is_made() {

@@ -38,7 +38,7 @@ pub(crate) fn lasting(directory: &Path) -> Result<(), CommandError> {
     }
     let mounted = mount(client, directory, is_for_everybody())?;
     println!("mounted {}", mounted.directory.display());
-    if surroundings::directory_is_covered() {
+    if std::env::current_dir().is_ok_and(|here| surroundings::is_covered(&here)) {
         eprintln!(
             "zccache: this shell is still in the directory below the view, where nothing is \
             cached; to enter the view: cd \"$PWD\""
