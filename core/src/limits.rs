@@ -89,6 +89,10 @@ pub const JOURNAL_SLACK_BYTES: u64 = 1 << 20;
 /// from being evicted.
 pub const JOURNAL_AGE: Duration = Duration::from_secs(7 * 86_400);
 
+/// How long a new view of a directory waits for the last one, unmounted, to end.
+/// It takes milliseconds unless a process still has a file of it open.
+pub const VIEW_RELEASE: Duration = Duration::from_secs(2);
+
 /// How often a view is shown again after its daemon has died, within
 /// [`REVIVALS_WITHIN`]: a daemon that dies of what it is asked would go on dying.
 pub const REVIVALS: usize = 3;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
@@ -153,7 +153,12 @@ async fn mount(
     descriptors: Vec<OwnedFd>,
 ) -> (State, Reply) {
     let views = Arc::clone(&daemon.views);
-    let serve = move || Ok(views.serve(request, ViewDescriptors::try_from(descriptors)?)?);
+    let descriptors = match ViewDescriptors::try_from(descriptors) {
+        Ok(descriptors) => descriptors,
+        Err(error) => return (State::Idle, Reply::Failed(error.to_string())),
+    };
+    views.await_release(descriptors.lower.as_fd()).await;
+    let serve = move || Ok(views.serve(request, descriptors)?);
     match blocking(serve).await {
         Ok(served) => (State::View(served), Reply::Done),
         Err(error) => (State::Idle, Reply::Failed(error.to_string())),

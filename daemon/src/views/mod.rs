@@ -13,7 +13,7 @@ use nix::sys::stat::fstat;
 
 use tokio::sync::watch;
 use zccache_core::protocol::{Settled, ViewRequest, ViewStatus};
-use zccache_core::{Digest, OsBytes};
+use zccache_core::{Digest, OsBytes, limits};
 use zccache_fs::{Content, Journal, NoJournal, Settle, View, ViewOptions};
 use zccache_store::{Pin, Store};
 
@@ -114,6 +114,27 @@ impl Views {
         Ok(served)
     }
 
+    /// Where the journal of a view of the directory `lower` is.
+    fn journal_path(&self, lower: BorrowedFd<'_>) -> io::Result<PathBuf> {
+        let stat = fstat(lower)?;
+        Ok(self.journals.join(format!("{:x}-{:x}", stat.st_dev, stat.st_ino)))
+    }
+
+    /// Waits until a view of the directory `lower` that has been unmounted has let
+    /// go of it, with what it could not write in its journal. One that some process
+    /// still uses is not waited for longer than [`limits::VIEW_RELEASE`].
+    pub(crate) async fn await_release(&self, lower: BorrowedFd<'_>) {
+        let Ok(path) = self.journal_path(lower) else { return };
+        let is_going = |served: &&Arc<Served>| {
+            served.journal.as_ref().is_some_and(|(other, _)| *other == path)
+                && !served.is_mounted(&self.atlas)
+        };
+        let going = self.lock().iter().find(is_going).cloned();
+        if let Some(served) = going {
+            let _late = tokio::time::timeout(limits::VIEW_RELEASE, served.ended()).await;
+        }
+    }
+
     /// The journal of a view of the directory `lower`. A second view of it has
     /// none, nor has one that cannot be written.
     fn journal(
@@ -121,8 +142,7 @@ impl Views {
         lower: BorrowedFd<'_>,
         directory: &OsBytes,
     ) -> Option<(PathBuf, Arc<ViewJournal>)> {
-        let stat = fstat(lower).ok()?;
-        let path = self.journals.join(format!("{:x}-{:x}", stat.st_dev, stat.st_ino));
+        let path = self.journal_path(lower).ok()?;
         let is_in_use =
             |served: &Arc<Served>| served.journal.as_ref().is_some_and(|(other, _)| *other == path);
         if self.lock().iter().any(is_in_use) {
