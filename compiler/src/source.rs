@@ -98,6 +98,19 @@ fn word_around(piece: &[u8], at: usize) -> &[u8] {
     &rest[..rest.iter().position(|byte| !joins(byte)).unwrap_or(rest.len())]
 }
 
+/// How an archive of object files begins (`ar(5)`).
+pub const ARCHIVE: &[u8] = b"!<arch>\n";
+
+/// How a file of nothing but a crate's metadata begins (`rustc_metadata`,
+/// `METADATA_HEADER`).
+pub const METADATA: &[u8] = b"rust\0\0\0";
+
+/// Whether a content that begins so is no source text, whatever is in it.
+#[must_use]
+pub fn is_made_of_objects(head: &[u8]) -> bool {
+    head.starts_with(ARCHIVE) || head.starts_with(METADATA)
+}
+
 /// Whether a content that begins so is a precompiled header: of gcc, which knows
 /// the names of all macros, or of clang, which holds the time stamps of its
 /// sources unless told otherwise (`-fno-pch-timestamp`).

@@ -4,6 +4,7 @@ pub(crate) mod time_words;
 
 use std::collections::BTreeSet;
 
+use memchr::{memchr2_iter, memmem};
 use zccache_core::Invocation;
 
 /// What in an output tells when, or from files of which age, it was made.
@@ -71,26 +72,21 @@ impl Clock {
     /// was made by pasting. NUL bytes are skipped, so that wide strings tell as well.
     #[must_use]
     pub fn told_by(&self, content: &[u8]) -> Told {
-        let text: Vec<u8> = content.iter().copied().filter(|&byte| byte != 0).collect();
-        let told = (0..text.len()).filter_map(|at| self.told_at(&text, at));
-        Told(told.map(Box::from).collect())
+        let text = without_nuls(content);
+        let found = memchr2_iter(b':', b' ', &text).filter_map(|at| self.told_around(&text, at));
+        Told(found.map(Box::from).collect())
     }
 
-    /// The text around a character of it that is rare in others.
-    fn told_at<'t>(&self, text: &'t [u8], at: usize) -> Option<&'t [u8]> {
-        match text[at] {
-            b':' => {
-                let from = text.get(at.checked_sub(2)?..)?;
-                let time = seconds_of_day(from)?;
-                let told =
-                    self.shows(time) || self.tells_age(text.get(at.wrapping_sub(13)..), time);
-                told.then(|| &from[..TIME])
-            }
-            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' => {
-                let from = &text[at..];
-                self.has_day(date(from)?).then(|| &from[..DATE])
-            }
-            _ => None,
+    /// The text around the first colon of a time, or the second blank of a date.
+    fn told_around<'t>(&self, text: &'t [u8], at: usize) -> Option<&'t [u8]> {
+        if text[at] == b':' {
+            let from = text.get(at.checked_sub(2)?..)?;
+            let time = seconds_of_day(from)?;
+            let told = self.shows(time) || self.tells_age(text.get(at.wrapping_sub(13)..), time);
+            told.then(|| &from[..TIME])
+        } else {
+            let from = text.get(at.checked_sub(6)?..)?;
+            self.has_day(date(from)?).then(|| &from[..DATE])
         }
     }
 
@@ -134,6 +130,19 @@ pub fn is_usual(invocation: &Invocation) -> bool {
     plain && unset(b"TZDIR") && unset(b"LD_PRELOAD")
 }
 
+/// Every byte is written, and the next takes the place of a NUL: a branch would go
+/// either way too often in object files.
+fn without_nuls(content: &[u8]) -> Vec<u8> {
+    let mut text = vec![0; content.len()];
+    let mut length = 0;
+    for &byte in content {
+        text[length] = byte;
+        length += usize::from(byte != 0);
+    }
+    text.truncate(length);
+    text
+}
+
 /// The seconds of the day at the start of a text such as `09:08:02`.
 fn seconds_of_day(text: &[u8]) -> Option<i64> {
     let &[h1, h2, b':', m1, m2, b':', s1, s2, ..] = text else { return None };
@@ -167,15 +176,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 
 /// Whether `text` occurs in `content`.
 pub(crate) fn contains(content: &[u8], text: &[u8]) -> bool {
-    let Some((&first, rest)) = text.split_first() else { return true };
-    let mut remaining = content;
-    while let Some(at) = remaining.iter().position(|&byte| byte == first) {
-        remaining = &remaining[at + 1..];
-        if remaining.starts_with(rest) {
-            return true;
-        }
-    }
-    false
+    memmem::find(content, text).is_some()
 }
 
 const MONTHS: [&[u8; 3]; 12] = [

@@ -63,13 +63,15 @@ impl TimeWords {
             found |= kind::STAMP;
         }
         let mut at = 0;
-        while let Some(start) = text[at..].iter().position(joins).map(|offset| at + offset) {
+        while let Some(start) = text[at..].iter().position(is_of_names).map(|offset| at + offset) {
             let rest = &text[start..];
-            at = start + rest.iter().position(|byte| !joins(byte)).unwrap_or(rest.len());
-            let word = &text[start..at];
-            found |= kind_of(word);
-            if is_edge(word, &text[..start], &text[at..]) {
-                found |= kind::EDGE;
+            at = start + rest.iter().position(|byte| !is_of_names(byte)).unwrap_or(rest.len());
+            let (word, before, after) = (&text[start..at], &text[..start], &text[at..]);
+            if !before.last().is_some_and(joins) && !after.first().is_some_and(joins) {
+                found |= kind_of(word);
+                if is_edge(word, before, after) {
+                    found |= kind::EDGE;
+                }
             }
         }
         Self(found)
@@ -120,7 +122,7 @@ impl BitOr for TimeWords {
 /// What a word can be a piece of. A piece that both macros have counts for the
 /// shorter: the other cannot be made without one that only it has.
 fn kind_of(word: &[u8]) -> u8 {
-    if !(2..OF_THE_FILE.len()).contains(&word.len()) || !b"_ADEIMPST".contains(&word[0]) {
+    if !(2..OF_THE_FILE.len()).contains(&word.len()) {
         return 0;
     }
     let is_end_of = |name: &[u8]| {
@@ -181,4 +183,20 @@ pub(crate) fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
 
 fn joins(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || *byte == b'_'
+}
+
+/// Whether names of macros that matter here have this byte. Asked of every byte of
+/// every source.
+fn is_of_names(byte: &u8) -> bool {
+    const OF_NAMES: [bool; 256] = {
+        let mut found = [false; 256];
+        let mut at = 0;
+        while at < OF_THE_FILE.len() {
+            found[OF_THE_FILE[at] as usize] = true;
+            found[OF_NOW[0][at % OF_NOW[0].len()] as usize] = true;
+            at += 1;
+        }
+        found
+    };
+    OF_NAMES[usize::from(*byte)]
 }

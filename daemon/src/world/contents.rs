@@ -40,6 +40,15 @@ pub(crate) struct Traits {
     pub(crate) is_precompiled: bool,
 }
 
+/// What is asked of a content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Depth {
+    /// Which it is.
+    Digest,
+    /// Its traits as well, for which it may have to be read.
+    Traits,
+}
+
 /// Digests and traits of the files that compilers read.
 pub(crate) struct Contents {
     store: Arc<Store>,
@@ -89,11 +98,26 @@ impl Contents {
         self.read(namespace, path, &found.identity).map(|(digest, _)| digest)
     }
 
-    /// The digest and traits of the file found at a path.
+    /// The digest and, as far as they are asked for, traits of the file found at a path.
     ///
     /// # Errors
     /// Why they cannot be told.
-    pub(crate) fn examine(
+    pub(crate) fn look_into(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+        depth: Depth,
+    ) -> Result<(Digest, Traits), Reason> {
+        match depth {
+            Depth::Digest => {
+                self.digest(namespace, path, found).map(|digest| (digest, Traits::default()))
+            }
+            Depth::Traits => self.examine(namespace, path, found),
+        }
+    }
+
+    fn examine(
         &self,
         namespace: &Namespace,
         path: &Path,
@@ -259,18 +283,18 @@ fn is_open_for_writing(file: &File) -> bool {
 /// Reads to the end. Text is searched across the seams of the buffer.
 fn hash(file: &File) -> io::Result<(Digest, Traits)> {
     let mut hasher = blake3::Hasher::new();
-    let mut head: Option<[u8; 4]> = None;
+    let mut head: Option<[u8; 8]> = None;
     let mut traits = Traits::default();
     for_each_piece(file, source::SEAM.max(program::SEAM), |piece, new| {
         hasher.update(new);
         let head = *head.get_or_insert_with(|| first_bytes(piece));
-        traits.is_elf = head == *b"\x7fELF";
+        traits.is_elf = head.starts_with(b"\x7fELF");
         traits.is_precompiled = source::is_precompiled(&head);
         if traits.is_precompiled {
             traits.time_words = TimeWords::HIDDEN;
         } else if traits.is_elf {
             traits.names_toolchain = traits.names_toolchain || program::is_of_toolchain(piece);
-        } else {
+        } else if !source::is_made_of_objects(&head) {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.once = traits.once.max(Once::of(piece));
             traits.own_path = traits.own_path || source::may_use_own_path(piece);
@@ -280,9 +304,10 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
 }
 
-fn first_bytes(content: &[u8]) -> [u8; 4] {
-    let mut head = [0; 4];
-    let length = content.len().min(4);
+/// How a content begins; zeroes behind its end.
+fn first_bytes(content: &[u8]) -> [u8; 8] {
+    let mut head = [0; 8];
+    let length = content.len().min(head.len());
     head[..length].copy_from_slice(&content[..length]);
     head
 }

@@ -13,7 +13,7 @@ mod walk;
 mod words;
 
 pub(crate) use atlas::Atlas;
-pub(crate) use contents::{Contents, Traits, ignore_lease_signals, now};
+pub(crate) use contents::{Contents, Depth, Traits, ignore_lease_signals, now};
 pub(crate) use crates::CratesUsed;
 pub(crate) use grain::{WHOLE_SECONDS, is_of_whole_seconds};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use zccache_compiler::relocation::elf;
+use zccache_compiler::source::{ARCHIVE, METADATA};
 
 /// What is known of a binary file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,12 +18,8 @@ pub(super) struct Binary {
 /// Most bytes of section headers or of their names that are looked at.
 const MOST_OF_TABLE: u64 = 16 << 20;
 
-/// `ar(5)`: how an archive begins, and the header of a member.
-const ARCHIVE: &[u8] = b"!<arch>\n";
+/// Length of the header of a member of an archive (`ar(5)`).
 const MEMBER: u64 = 60;
-
-/// How a file of nothing but metadata begins (`rustc_metadata`, `METADATA_HEADER`).
-const METADATA: &[u8] = b"rust\0\0\0";
 
 const OPAQUE: Binary = Binary { hides_text: true, holds_metadata: true };
 

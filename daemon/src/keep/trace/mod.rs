@@ -3,6 +3,7 @@
 
 mod given;
 mod links;
+mod remarks;
 mod twins;
 
 use std::path::Path;
@@ -23,39 +24,12 @@ use super::publisher::Job;
 use super::rustc::{RustRun, own_paths};
 use super::timing::said;
 use crate::world::{
-    Contents, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees, digest_of_names,
+    Contents, Depth, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees,
+    digest_of_names,
 };
 use given::{for_each_given_text, of_given_text};
+pub(crate) use remarks::Remarks;
 use twins::{Text, twins};
-
-/// What was remarkable in the inputs of a run.
-#[derive(Clone, Copy, Default, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
-pub(crate) struct Remarks {
-    /// What they, the arguments and standard input say of times.
-    pub(crate) time_words: TimeWords,
-    /// One is a precompiled header, whose sources are not among the inputs.
-    pub(crate) is_precompiled: bool,
-    /// One may use its own path.
-    pub(crate) own_path: bool,
-    /// One may use its own path where no map of prefixes changes it.
-    pub(crate) unmapped_path: bool,
-    /// A symbolic link below the root was looked at.
-    pub(crate) link_below_root: bool,
-}
-
-impl Remarks {
-    /// Takes notice of an input, which may belong to the operating system. Returns
-    /// what it says of times.
-    fn note(&mut self, traits: Traits, of_system: bool) -> TimeWords {
-        self.is_precompiled |= traits.is_precompiled;
-        let words = if of_system { traits.time_words.whole() } else { traits.time_words };
-        self.time_words = self.time_words | words;
-        self.own_path |= traits.own_path && !of_system;
-        self.unmapped_path |= traits.unmapped_path && !of_system;
-        words
-    }
-}
 
 /// A trace in the making.
 struct Draft<'s> {
@@ -164,7 +138,10 @@ impl Sealer<'_> {
         let index = u32::try_from(draft.observations.len()).unwrap_or(u32::MAX);
         Ok(match &sighting.seen {
             Seen::File { identity, executable, executed } => {
-                let (digest, traits) = self.file(sighting, identity).inspect_err(|reason| {
+                // What the texts say that rustc reads does not matter.
+                let depth = if rust.is_none() || *executed { Depth::Traits } else { Depth::Digest };
+                let content = self.file(sighting, identity, depth);
+                let (digest, traits) = content.inspect_err(|reason| {
                     tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
                 })?;
                 let of_system = is_of_the_system(path, root);
@@ -293,7 +270,12 @@ impl Sealer<'_> {
 
     /// The digest of an input that is still what it was just before it was read,
     /// and its traits.
-    fn file(&self, sighting: &Sighting, before: &Identity) -> Result<(Digest, Traits), Reason> {
+    fn file(
+        &self,
+        sighting: &Sighting,
+        before: &Identity,
+        depth: Depth,
+    ) -> Result<(Digest, Traits), Reason> {
         let path = sighting.path.as_path();
         let Found::File(found) = self.scene.namespace.look(path, sighting.follow) else {
             return Err(Reason::InputChanged);
@@ -302,9 +284,9 @@ impl Sealer<'_> {
             if self.contents.is_racy(self.scene.namespace, path, &found, sighting.at) {
                 return Err(Reason::InputRacy);
             }
-            self.contents.examine(self.scene.namespace, path, &found)?
+            self.contents.look_into(self.scene.namespace, path, &found, depth)?
         } else {
-            self.restamped(path, before, &found)?
+            self.restamped(path, before, &found, depth)?
         };
         if traits.is_precompiled && !self.contents.was_made_here(&digest) {
             return Err(Reason::StampedInput);
@@ -336,6 +318,7 @@ impl Sealer<'_> {
         path: &Path,
         before: &Identity,
         found: &FoundFile,
+        depth: Depth,
     ) -> Result<(Digest, Traits), Reason> {
         let now = found.identity;
         let stamps = Identity { mtime: before.mtime, ctime: before.ctime, ..now };
@@ -343,7 +326,7 @@ impl Sealer<'_> {
             return Err(Reason::InputChanged);
         }
         let then = self.contents.known(&stamps).ok_or(Reason::InputChanged)?;
-        let examined = self.contents.examine(self.scene.namespace, path, found)?;
+        let examined = self.contents.look_into(self.scene.namespace, path, found, depth)?;
         if examined.0 == then { Ok(examined) } else { Err(Reason::InputChanged) }
     }
 
