@@ -14,7 +14,7 @@ use crate::response::Files;
 /// that can change a result or a message, besides those of
 /// [`crate::environment`]: found by logging `getenv(3)` of rustc 1.95, and in
 /// the rustc book ("Environment variables") and clippy's book ("Configuration").
-pub(crate) const VARIABLES: &[&str] = &[
+const VARIABLES: &[&str] = &[
     "CARGO",
     "CARGO_CRATE_NAME",
     "CARGO_PKG_RUST_VERSION",
@@ -25,13 +25,22 @@ pub(crate) const VARIABLES: &[&str] = &[
     "VCINSTALLDIR",
 ];
 
+/// Variables that are named like those of rustc, and are for cargo.
+const OF_CARGO: &[&str] = &["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"];
+
 /// Beginnings of further such variables: `RUSTC_BOOTSTRAP`, `RUST_TARGET_PATH`,
 /// `CLIPPY_ARGS`, `LLD_REPRODUCE`, the deployment targets of Apple's systems.
-pub(crate) const PREFIXES: &[&str] = &["CLIPPY_", "FORCE_LLD_", "LLD_", "RUSTC_", "RUST_"];
+const PREFIXES: &[&str] = &["CLIPPY_", "FORCE_LLD_", "LLD_", "RUSTC_", "RUST_"];
 
 /// Such variables that hold directories: where libraries of macros are, as cargo tells
 /// the loader, and where clippy begins to look for its configuration.
 pub(crate) const PATHS: &[&str] = &["CARGO_MANIFEST_DIR", "LD_LIBRARY_PATH"];
+
+/// Whether rustc, clippy's driver or a linker reads a variable, and no other compiler.
+pub(crate) fn reads_variable(name: &[u8]) -> bool {
+    let is_listed = |names: &[&str]| names.iter().any(|known| known.as_bytes() == name);
+    (is_listed(VARIABLES) || begins(name, PREFIXES)) && !is_listed(OF_CARGO)
+}
 
 /// Options whose value is the next argument (`rustc --help -v`). A missing one
 /// makes its value look like a source, which is not looked at.
@@ -333,6 +342,17 @@ const OF_EVERY_RUN: &[&str] = &[
     "libstdc++.so",
     "libz.so",
 ];
+
+/// Whether a macro may ask for the age of a file: no code, and nothing of the system.
+#[must_use]
+pub fn may_be_asked_for_age(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let of_code = [".rs", ".rlib", ".rmeta", ".so", ".a", ".o", ".d"];
+    let is_code = of_code.iter().any(|extension| bytes.ends_with(extension.as_bytes()));
+    let of_system =
+        begins(bytes, &["/bin/", "/etc/", "/lib", "/proc/", "/sbin/", "/sys/", "/usr/"]);
+    !is_code && !of_system && !contains(bytes, b"/lib/rustlib/")
+}
 
 /// The names of the variables that the compile asked for by `env!` and
 /// `option_env!`, as the dep-info it wrote tells them (rustc book, "dep-info").

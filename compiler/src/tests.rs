@@ -9,6 +9,7 @@ use zccache_core::invocation::{Input, Place, Terminal};
 use zccache_core::{Digest, Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::TimeWords;
+use crate::environment::Reading;
 use crate::environment::display::{display, has_messages};
 use crate::program::Family;
 use crate::relocation::Exposure;
@@ -611,11 +612,16 @@ fn a_macro_that_asks_by_name_reads_what_it_may_know_the_name_of() {
         invocation
     };
     let before = known(&with(&["APP_NAME=x", "TOKEN=1"]));
-    let holds =
-        |variables: &[&str]| environment::holds(&before, &with(variables), || Digest::of(b""));
-    assert!(holds(&["APP_NAME=x", "TOKEN=2"]) && holds(&["APP_NAME=x", "SHLVL=3"]));
-    assert!(!holds(&["APP_NAME=y"]) && !holds(&[]));
-    assert!(!holds(&["APP_NAME=x", "UNSET="]) && !holds(&["APP_NAME=x", "NEW=1"]));
+    let reads = |variables: &[&str], expected| {
+        let now = with(variables);
+        assert_eq!(environment::reading(&before, &now, || Digest::of(b"")), expected);
+    };
+    reads(&["APP_NAME=x", "TOKEN=2"], Reading::Same);
+    reads(&["APP_NAME=x", "SHLVL=3"], Reading::Same);
+    for other in [&["APP_NAME=y"][..], &[], &["APP_NAME=x", "UNSET="], &["NEW=1"]] {
+        reads(other, Reading::Other);
+    }
+    reads(&["APP_NAME=x", "NEW=1", "ANEW=2"], Reading::SameUnlessKnown(vec![b"ANEW", b"NEW"]));
     let marks = ["APP_NAME", "HOME", "CI_JOB_ID", "APPLICATION"]
         .map(|name| environment::mark(name.as_bytes()));
     assert_eq!(marks, [&b"APP_"[..], b"HOME", b"CI_JOB_", b"APPLICAT"]);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Invocation, OsBytes, Rooted, Stamp, Template};
+use crate::{Digest, Identity, Invocation, OsBytes, Rooted, Stamp, Template};
 
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct Trace {
     /// The observations of directories that are the same as an earlier one, each with
     /// that: compilers search no directory twice. All others are different ones.
     pub same_directories: Vec<(u32, u32)>,
+    /// The observations of files whose age the run may have told, each with that.
+    pub ages: Vec<(u32, Age)>,
     /// What the run may have read of its environment, besides what is in the key.
     pub environment: Environment,
     /// Digest of how messages are laid out, if the run wrote any: without them, the
@@ -105,7 +107,8 @@ pub enum Expected {
     },
     /// A directory, looked at but not listed.
     Directory,
-    /// A directory with this set of names; the digest of the sorted, tagged names.
+    /// A directory with this set of names; the digest of the sorted, tagged names and
+    /// their types.
     Listing(Digest),
     /// A directory with these files of crates: of the names in it only those
     /// count that are named like a crate which this trace has read.
@@ -127,6 +130,26 @@ pub enum Expected {
     },
     /// The look-up fails with this `errno`.
     Unreachable(i32),
+}
+
+/// What a run may have told of the age of a file (`statx(2)`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Age {
+    /// When it was last modified.
+    Modified(Stamp),
+    /// When it was made as well: only the same file tells that again.
+    Made(Identity),
+}
+
+impl Age {
+    /// Whether a file with this identity is of this age.
+    #[must_use]
+    pub fn is_of(self, identity: &Identity) -> bool {
+        match self {
+            Self::Modified(stamp) => identity.mtime == stamp,
+            Self::Made(file) => *identity == file,
+        }
+    }
 }
 
 /// Two files of a trace that have the same content.

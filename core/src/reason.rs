@@ -61,7 +61,8 @@ reasons! {
     ClosedStream = 111, "closed_stream";
     /// A view or another file system has been mounted over the working directory.
     CoveredDirectory = 112, "covered_directory";
-    /// The command may read fewer files than the daemon, which has more capabilities.
+    /// The command may do less than the daemon, which has more capabilities or may
+    /// write longer files.
     WeakerCaller = 113, "weaker_caller";
     /// The environment names a job server that cannot be reached, of which rustc complains.
     BrokenJobserver = 120, "broken_jobserver";

@@ -47,6 +47,8 @@ pub struct Sighting {
     pub seen: Seen,
     /// When (`CLOCK_REALTIME_COARSE`, which file stamps follow), just before the look.
     pub at: Stamp,
+    /// Whether the tool asked for its status by this path, and so for its age.
+    pub asked: bool,
 }
 
 /// What was at a path.

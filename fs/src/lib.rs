@@ -15,5 +15,6 @@ mod view;
 
 pub use content::{Content, ProjectedBytes, Projection};
 pub use journal::{Change, Journal, NoJournal, Shown};
+pub use lower::Listed;
 pub use overlay::{Look, ProjectError, Settle, Settled, Unsettled};
 pub use view::{View, ViewOptions};

@@ -1,4 +1,3 @@
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,7 +8,7 @@ use zccache_core::Digest;
 use crate::content::{Content, Projection};
 use crate::fuse;
 use crate::journal::Journal;
-use crate::lower::Directory;
+use crate::lower::{Directory, Listed};
 use crate::overlay::{Look, Overlay, ProjectError, Settle, Settled};
 
 /// How a view is served.
@@ -80,11 +79,12 @@ impl View {
         self.overlay.look(path, follow)
     }
 
-    /// The names in a directory, lower and projected, in no order.
+    /// The names in a directory, lower and projected, in no order, without it and the
+    /// one above.
     ///
     /// # Errors
     /// As [`View::look`]; `ELOOP` when a symbolic link is on the way.
-    pub fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+    pub fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         self.overlay.list(path)
     }
 

@@ -3,7 +3,7 @@
 
 pub mod display;
 
-use zccache_core::entry::{self, Environment};
+use zccache_core::entry::Environment;
 use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
@@ -97,7 +97,7 @@ pub(crate) fn add_of_compilers(
 /// Whether compilers of `family` are known to read a variable, other than [`paths`].
 fn is_of(family: Family, name: &[u8]) -> bool {
     let listed = is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
-        || (family == Family::Rust && is_listed(name, rust::VARIABLES, rust::PREFIXES));
+        || (family == Family::Rust && rust::reads_variable(name));
     listed && !is_listed(name, paths(family), &[])
 }
 
@@ -139,25 +139,41 @@ pub fn whole(invocation: &Invocation) -> Digest {
     hasher.finish()
 }
 
-/// Whether a run would read the same of the environment of an invocation; `whole`
-/// is the digest of all of it.
-pub fn holds(
+/// What a run would read of another environment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reading<'i> {
+    /// The same.
+    Same,
+    /// Something else.
+    Other,
+    /// The same, unless it knows one of these names, which are new.
+    SameUnlessKnown(Vec<&'i [u8]>),
+}
+
+/// What a run that may have read `environment` would read of that of an invocation;
+/// `whole` is the digest of all of it.
+pub fn reading<'i>(
     environment: &Environment,
-    invocation: &Invocation,
+    invocation: &'i Invocation,
     whole: impl FnOnce() -> Digest,
-) -> bool {
-    let named = |variables: &[entry::Variable]| variables.iter().all(|v| v.holds(invocation));
-    match environment {
-        Environment::Asked(variables) => named(variables),
+) -> Reading<'i> {
+    let same = match environment {
         Environment::Whole(before) => *before == whole(),
-        Environment::Named { known, unknown } => {
-            let names = invocation.environment.iter().map(name_of);
-            let is_unknown =
-                |name: &[u8]| unknown.binary_search_by(|other| other.as_bytes().cmp(name)).is_ok();
-            let is_known = |name: &[u8]| known.iter().any(|v| v.name.as_bytes() == name);
-            named(known)
-                && names.filter(|name| is_telling(name)).all(|n| is_unknown(n) || is_known(n))
-        }
+        other => other.by_name().iter().all(|variable| variable.holds(invocation)),
+    };
+    let Environment::Named { known, unknown } = environment else {
+        return if same { Reading::Same } else { Reading::Other };
+    };
+    let is_unknown =
+        |name: &[u8]| unknown.binary_search_by(|other| other.as_bytes().cmp(name)).is_ok();
+    let is_known = |name: &[u8]| known.iter().any(|v| v.name.as_bytes() == name);
+    let is_new = |name: &&[u8]| is_telling(name) && !is_unknown(name) && !is_known(name);
+    let mut new: Vec<_> = invocation.environment.iter().map(name_of).filter(is_new).collect();
+    new.sort_unstable();
+    match same {
+        false => Reading::Other,
+        true if new.is_empty() => Reading::Same,
+        true => Reading::SameUnlessKnown(new),
     }
 }
 

@@ -68,19 +68,6 @@ pub fn holds_metadata(table: &[u8], names: &[u8]) -> bool {
     })
 }
 
-const SHT_STRTAB: u32 = 3;
-const SHF_ALLOC: u64 = 1 << 1;
-
-/// Offset and length of the names of dynamic symbols: the one table of strings that is
-/// loaded.
-#[must_use]
-pub fn dynamic_names(table: &[u8]) -> Option<(u64, u64)> {
-    let is_loaded =
-        |header: &&[u8]| half_word(header, 4) == SHT_STRTAB && word(header, 8) & SHF_ALLOC != 0;
-    let header = table.chunks_exact(SECTION).find(is_loaded)?;
-    Some((word(header, 24), word(header, 32)))
-}
-
 fn half(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_le_bytes)
 }

@@ -66,6 +66,10 @@ pub(crate) fn add_arguments<'a>(
         {
             return None;
         }
+        // What is computed of the place of the output.
+        if start == Some(Start::Incremental) && value.starts_with(b"rpath") {
+            return None;
+        }
         let below = root.strip(path);
         add_rooted([option, value], below.is_some(), (root, tag), to)?;
         mapped |= start == Some(Start::Map) && below.is_some_and(<[u8]>::is_empty);

@@ -211,6 +211,10 @@ pub enum Change {
         /// Where it leads now.
         now: OsBytes,
     },
+    /// It was looked at above the other checkout, in a directory that is not above this one.
+    Elsewhere,
+    /// The file has another time stamp, which the run may have told.
+    Age,
     /// Whether this file and another of the same content would be taken for one
     /// has changed.
     Kinship {

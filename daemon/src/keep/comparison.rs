@@ -119,6 +119,7 @@ mod tests {
                 observations,
                 twins: Vec::new(),
                 same_directories: Vec::new(),
+                ages: Vec::new(),
                 environment: zccache_core::entry::Environment::Asked(Vec::new()),
                 display: None,
             }

@@ -1,19 +1,17 @@
 //! What a run of rustc depended on that its files alone do not tell.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 
 use zccache_compiler::environment;
 use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::rust::{self, Searched};
-use zccache_core::entry::{Environment, Variable};
+use zccache_core::entry::{Age, Environment, Variable};
 use zccache_core::protocol::Own;
-use zccache_core::report::{Seen, Sighting};
-use zccache_core::{Invocation, OsBytes, Reason, limits};
+use zccache_core::report::{Ended, Seen, Sighting};
+use zccache_core::{Digest, Invocation, OsBytes, Reason, limits};
 
 use super::publisher::Job;
-use super::sift::dynamic_names;
 use crate::world::{Contents, CratesUsed, Found, Namespace, Scene, Words};
 
 /// What a command has for itself, so that no result depends on it.
@@ -31,6 +29,7 @@ pub(crate) struct RustRun<'a> {
     /// The dep-info it wrote, if any.
     dep_info: Option<&'a [u8]>,
     wrote_nothing: bool,
+    failed: bool,
 }
 
 impl<'a> RustRun<'a> {
@@ -38,8 +37,9 @@ impl<'a> RustRun<'a> {
     pub(crate) fn of(job: &'a Job, dep_info: Option<&'a [u8]>) -> Option<Self> {
         let (invocation, report) = (&job.invocation, &job.report);
         let (sightings, wrote_nothing) = (&report.sightings, report.outputs.is_empty());
+        let failed = report.ended != Ended::Exit(0);
         let is_rust = family_of(invocation) == Some(Family::Rust);
-        is_rust.then_some(Self { invocation, sightings, dep_info, wrote_nothing })
+        is_rust.then_some(Self { invocation, sightings, dep_info, wrote_nothing, failed })
     }
 
     /// What it may have read of its environment. None if anything: code of others ran
@@ -54,14 +54,12 @@ impl<'a> RustRun<'a> {
         }
         let names = rust::tracked_variables(self.dep_info?);
         let asked = names.iter().map(|name| Variable::of(self.invocation, name)).collect();
-        let foreign = |path: &&Path| rust::may_run_in_compiler(path, self.invocation);
-        let mut macros = self.files().filter(foreign).peekable();
-        if macros.peek().is_none() {
+        if self.macros().next().is_none() {
             return Some(Environment::Asked(asked));
         }
         let of_process = |path: &Path| path.starts_with("/proc") && path.ends_with("environ");
         if self.sightings.iter().any(|sighting| of_process(sighting.path.as_path()))
-            || !macros.all(|path| asks_by_name(path, scene.namespace))
+            || self.a_macro_mentions(ASKS_FOR_ALL, scene, contents)
         {
             return None;
         }
@@ -100,8 +98,12 @@ impl<'a> RustRun<'a> {
         Some(Environment::Named { known, unknown })
     }
 
-    /// What it searched an opened directory for.
+    /// What it searched an opened directory for. One that has failed may have missed any
+    /// crate.
     pub(crate) fn searched(&self, directory: &OsBytes) -> Searched {
+        if self.failed {
+            return Searched::Whole;
+        }
         let Invocation { argv, cwd, .. } = self.invocation;
         rust::searched(argv, cwd.as_bytes(), directory.as_bytes())
     }
@@ -112,7 +114,7 @@ impl<'a> RustRun<'a> {
         self.sightings.iter().filter(executed).count() > 1
     }
 
-    /// The names in a directory in which it searched for the crates it uses.
+    /// The digest of the names in a directory in which it searched for the crates it uses.
     ///
     /// # Errors
     /// [`Reason::InputChanged`] when one may have appeared since it looked.
@@ -120,14 +122,14 @@ impl<'a> RustRun<'a> {
         &self,
         directory: &Sighting,
         namespace: &Namespace,
-    ) -> Result<Vec<OsBytes>, Reason> {
+    ) -> Result<Digest, Reason> {
         let path = directory.path.as_path();
         let names = namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
-        let selected = CratesUsed::among(self.files(), self.linked()).select(names);
+        let used = CratesUsed::among(self.files(), self.linked());
         let looked_at = directory.at.as_nanos() + limits::COARSE_TICK.as_nanos() as i64;
         let read: HashSet<_> = self.files().filter_map(Path::file_name).collect();
-        for name in selected.iter().filter(|name| !read.contains(name.as_os_str())) {
-            match namespace.look(&path.join(name.as_os_str()), true) {
+        for name in used.select(&names).into_iter().filter(|name| !read.contains(name)) {
+            match namespace.look(&path.join(name), true) {
                 // Within a tick of the clock before and after cannot be told. The loader
                 // looks at the directory before rustc lists it, and just then cargo gives
                 // second names to what the last compile has made, which is no news.
@@ -138,7 +140,50 @@ impl<'a> RustRun<'a> {
                 }
             }
         }
-        Ok(selected)
+        Ok(used.digest(&names))
+    }
+
+    /// The files whose age its macros may have told: of which something asked that no
+    /// compiler asks of. What is only opened is not among them.
+    ///
+    /// # Errors
+    /// [`Reason::InputChanged`] when a file is not what it was.
+    pub(crate) fn ages(
+        &self,
+        sightings: &[&Sighting],
+        scene: &Scene<'_>,
+        contents: &Contents,
+    ) -> Result<Vec<(u32, Age)>, Reason> {
+        let mut ages = Vec::new();
+        if self.macros().next().is_none() {
+            return Ok(ages);
+        }
+        let asks_when_made = self.a_macro_mentions(ASKS_WHEN_MADE, scene, contents);
+        for (number, sighting) in (0_u32..).zip(sightings) {
+            let Seen::File { identity, executed: false, .. } = sighting.seen else { continue };
+            let path = sighting.path.as_path();
+            if !sighting.asked || !rust::may_be_asked_for_age(path) {
+                continue;
+            }
+            let age = match (asks_when_made, scene.namespace.look(path, sighting.follow)) {
+                (false, _) => Age::Modified(identity.mtime),
+                (true, Found::File(file)) => Age::Made(file.identity),
+                (true, _) => return Err(Reason::InputChanged),
+            };
+            ages.push((number, age));
+        }
+        Ok(ages)
+    }
+
+    /// Whether a macro, as far as can be told, holds a text.
+    fn a_macro_mentions(&self, text: &[u8], scene: &Scene<'_>, contents: &Contents) -> bool {
+        let Ok(words) = Words::new(&[text]) else { return true };
+        self.macros().any(|path| contents.may_mention(scene.namespace, path, &words))
+    }
+
+    /// Libraries with code of others that ran within the compiler.
+    fn macros(&self) -> impl Iterator<Item = &'a Path> {
+        self.files().filter(|path| rust::may_run_in_compiler(path, self.invocation))
     }
 
     fn files(&self) -> impl Iterator<Item = &'a Path> {
@@ -147,14 +192,10 @@ impl<'a> RustRun<'a> {
     }
 }
 
-/// Whether a library asks for variables only by their names (`getenv(3)`): it does not
-/// refer to `environ(7)`.
-fn asks_by_name(path: &Path, namespace: &Namespace) -> bool {
-    let Found::File(found) = namespace.look(path, true) else { return false };
-    let file = namespace.open_found(path, &found);
-    let names = file.ok().and_then(|file| dynamic_names(&File::from(file)));
-    names.is_some_and(|names| {
-        let environ = [&b"environ"[..], b"__environ", b"_environ"];
-        !names.split(|&byte| byte == 0).any(|name| environ.contains(&name))
-    })
-}
+/// A text in every library that asks when a file was made: the error of Rust's
+/// `Metadata::created` where that is not known.
+const ASKS_WHEN_MADE: &[u8] = b"creation time is not available";
+
+/// A text in every library that refers to `environ(7)`, or looks for it (`dlsym(3)`), and
+/// so may ask for variables without knowing their names.
+const ASKS_FOR_ALL: &[u8] = b"environ\0";

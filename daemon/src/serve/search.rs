@@ -2,20 +2,24 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use zccache_compiler::environment::Reading;
 use zccache_compiler::environment::display::display;
-use zccache_compiler::{environment, outputs};
+use zccache_compiler::{environment, outputs, rust};
 use zccache_core::protocol::Hit;
-use zccache_core::protocol::explanation::{Cause, Earlier, Origin, Told};
+use zccache_core::protocol::explanation::{Cause, Change, Earlier, Origin, Told};
 use zccache_core::settings::{is_on, verified_part};
-use zccache_core::{Entry, Invocation, OsBytes, Reason, Root};
+use zccache_core::{
+    Entry, Expected, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
+};
 
 use super::daemon::Daemon;
 use super::delivery::length;
 use super::lookup::{Candidate, Case};
 use crate::chronicle::nearest;
 use crate::keep::Suspect;
-use crate::world::{Divergence, Scene};
+use crate::world::{Contents, Divergence, Scene, Words};
 
 /// What a search came to.
 pub(super) enum Search {
@@ -76,13 +80,22 @@ impl Daemon {
     fn holds(&self, case: &Case, entry: &Entry, whole: &mut Option<zccache_core::Digest>) -> Held {
         let invocation = &case.invocation;
         let whole = || *whole.get_or_insert_with(|| environment::whole(invocation));
-        if !environment::holds(&entry.trace.environment, invocation, whole)
-            || entry.trace.display.is_some_and(|before| before != display(invocation))
-        {
+        let new = match environment::reading(&entry.trace.environment, invocation, whole) {
+            Reading::Same => Vec::new(),
+            Reading::Other => return Held::NotTheEnvironment,
+            Reading::SameUnlessKnown(names) => names,
+        };
+        if entry.trace.display.is_some_and(|before| before != display(invocation)) {
             return Held::NotTheEnvironment;
+        }
+        if let Some(divergence) = looks_above(entry, &case.root) {
+            return Held::UpTo(divergence);
         }
         let scene = Scene { root: &case.root, namespace: &case.namespace };
         match self.verifier.verify(&entry.trace, scene, &self.contents) {
+            Ok(()) if may_know(&entry.trace, &new, scene, &self.contents) => {
+                Held::NotTheEnvironment
+            }
             Ok(()) => Held::Wholly,
             Err(divergence) => {
                 tracing::debug!(?divergence, "a trace does not hold");
@@ -140,6 +153,47 @@ impl Daemon {
         let account = self.chronicle.account(invocation, &root, key, told);
         self.chronicle.enter(&account, files);
     }
+}
+
+/// Whether code of others that took part in a run may know one of these names of
+/// variables: something that it may have from there holds the mark of it.
+fn may_know(trace: &Trace, names: &[&[u8]], scene: Scene<'_>, contents: &Contents) -> bool {
+    if names.is_empty() {
+        return false;
+    }
+    let marks: Vec<_> = names.iter().map(|name| environment::mark(name)).collect();
+    let Ok(words) = Words::new(&marks) else { return true };
+    trace.observations.iter().any(|Observation { path, expected, .. }| {
+        let path = path.at(scene.root);
+        matches!(expected, Expected::File { .. })
+            && rust::may_hold_names(path.as_path())
+            && contents.may_mention(scene.namespace, path.as_path(), &words)
+    })
+}
+
+/// What a run looked at in a directory above its checkout that is not above this one.
+/// Whoever goes upwards from a checkout, as clippy does for its configuration, comes
+/// elsewhere from another.
+fn looks_above(entry: &Entry, root: &Root) -> Option<Divergence> {
+    let (checkout, here) = (entry.checkout.as_path(), OsBytes::from(root.as_bytes()));
+    if checkout.parent() == here.as_path().parent() {
+        return None;
+    }
+    let above = |path: &Path| {
+        let top = path.parent().is_none() && checkout.parent() != Some(path);
+        checkout != path && checkout.starts_with(path) && !top
+    };
+    let is_above = |observation: &Observation| {
+        let Rooted::Plain(path) = &observation.path else { return false };
+        match observation.expected {
+            Expected::Directory | Expected::Symlink(_) => false,
+            Expected::Listing(_) | Expected::Crates { .. } => above(path.as_path()),
+            _ => path.as_path().parent().is_some_and(above),
+        }
+    };
+    let position = entry.trace.observations.iter().position(is_above)?;
+    let path = entry.trace.observations[position].path.text().clone();
+    Some(Divergence { position, path, change: Change::Elsewhere })
 }
 
 impl Candidate {

@@ -18,7 +18,7 @@ use zccache_store::Store;
 use super::grain::{Grains, stamps_mapped_stores};
 use super::pieces::for_each_piece;
 use super::words::{Search, Words};
-use super::{FoundFile, Namespace};
+use super::{Found, FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -180,6 +180,12 @@ impl Contents {
         }
         mentions.insert(question, Arc::clone(&held));
         Some(held)
+    }
+
+    /// Whether the file that a path leads to holds one of some words, or that cannot be told.
+    pub(crate) fn may_mention(&self, namespace: &Namespace, path: &Path, words: &Words) -> bool {
+        let Found::File(found) = namespace.look(path, true) else { return true };
+        self.mentions(namespace, path, &found, words).is_none_or(|held| !held.is_empty())
     }
 
     /// Hands over the file found at a path, if it can be read, in pieces that cut no

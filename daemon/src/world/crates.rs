@@ -2,12 +2,13 @@
 //! runs, so of their names only those count that may be a crate of the run.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use zccache_compiler::rust::crate_stem;
-use zccache_core::{Digest, Expected, OsBytes, Trace};
-
-use super::verify::digest_of_names;
+use zccache_core::{Digest, Expected, TaggedHasher, Trace};
+use zccache_fs::Listed;
 
 /// The crates that a run has read, by the part of their files' names that a
 /// search goes by.
@@ -33,21 +34,25 @@ impl<'a> CratesUsed<'a> {
     }
 
     /// Which of the sorted names in a searched directory matter.
-    pub(crate) fn select(&self, names: Vec<OsBytes>) -> Vec<OsBytes> {
+    pub(crate) fn select<'n>(&self, names: &'n [Listed]) -> Vec<&'n OsStr> {
         let metadata = |stem: &[u8]| {
-            let metadata = OsBytes::from([stem, b".rmeta"].concat());
-            names.binary_search(&metadata).is_ok()
+            let metadata = [stem, b".rmeta"].concat();
+            names.binary_search_by(|listed| listed.name.as_bytes().cmp(&metadata)).is_ok()
         };
-        let matters = |name: &&OsBytes| {
+        let matters = |name: &&OsStr| {
             let Some(stem) = crate_stem(name.as_bytes()) else { return false };
             let spare = !self.linked && name.as_bytes().ends_with(b".rlib") && metadata(stem);
             self.stems.contains(stem) && !spare
         };
-        names.iter().filter(matters).cloned().collect()
+        names.iter().map(|listed| listed.name.as_os_str()).filter(matters).collect()
     }
 
     /// The digest of the names that matter.
-    pub(crate) fn digest(&self, names: Vec<OsBytes>) -> Digest {
-        digest_of_names(&self.select(names))
+    pub(crate) fn digest(&self, names: &[Listed]) -> Digest {
+        let mut hasher = TaggedHasher::new();
+        for name in self.select(names) {
+            hasher.field(0, name.as_bytes());
+        }
+        hasher.finish()
     }
 }

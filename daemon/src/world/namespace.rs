@@ -12,7 +12,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, 
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use zccache_compiler::relocation::rustc::output_directory;
 use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
-use zccache_fs::View;
+use zccache_fs::{Listed, View};
 
 use super::mounts::{MountTable, Mounts};
 use super::sight::Sight;
@@ -187,24 +187,20 @@ impl Namespace {
         }
     }
 
-    /// The sorted names in a directory.
-    pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<OsBytes>> {
-        let mut names: Vec<OsBytes> = match self.locate(path, true) {
-            Located::View(view, below) => {
-                view.list(&below)?.into_iter().map(OsBytes::from).collect()
-            }
+    /// The names in a directory, sorted.
+    pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        let mut names = match self.locate(path, true) {
+            Located::View(view, below) => view.list(&below)?,
             Located::Nowhere(errno) => return Err(errno.into()),
             Located::Kernel(path) => {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                 let mut directory = nix::dir::Dir::from_fd(self.open_in_kernel(&path, flags)?)?;
-                let names = directory
-                    .iter()
-                    .map(|entry| entry.map(|entry| OsBytes::from(entry.file_name().to_bytes())));
+                let names =
+                    directory.iter().filter_map(|entry| entry.map(|e| Listed::of(&e)).transpose());
                 names.collect::<Result<_, _>>()?
             }
         };
-        names.retain(|name| !matches!(name.as_bytes(), b"." | b".."));
-        names.sort_unstable();
+        names.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(names)
     }
 

@@ -6,11 +6,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use zccache_core::entry::{Kinship, Twins};
+use zccache_core::entry::{Age, Kinship, Twins};
 use zccache_core::protocol::explanation::{Change, Kind};
 use zccache_core::{
     Digest, Expected, Identity, Observation, OsBytes, Root, Stamp, TaggedHasher, Trace,
 };
+use zccache_fs::Listed;
 
 use super::contents::now;
 use super::{Contents, CratesUsed, Found, Namespace, Sight};
@@ -129,6 +130,7 @@ impl Verifier {
         let mut directories = SameDirectories::default();
         let mut twins: HashSet<u32> = HashSet::new();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
+        let ages: HashMap<u32, Age> = trace.ages.iter().copied().collect();
         for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
             let query = Query { path: path.as_path(), follow: observation.follow };
             if observation.expected == Expected::Absent
@@ -146,6 +148,9 @@ impl Verifier {
             let Some(identity) = seen else { continue };
             if !matches!(observation.expected, Expected::File { .. }) {
                 directories.note(number, observation.follow, &identity);
+            } else if ages.get(&number).is_some_and(|age| !age.is_of(&identity)) {
+                let path = path.clone().into_owned();
+                return Err(Divergence { position: index, path, change: Change::Age });
             } else if twins.contains(&number) {
                 identities.insert(number, identity);
             }
@@ -304,9 +309,9 @@ fn is_listed(
 ) -> bool {
     let Ok(now) = namespace.list(directory) else { return false };
     match expected {
-        Expected::Listing(names) => digest_of_names(&now) == *names,
+        Expected::Listing(names) => digest_of_listing(&now) == *names,
         &Expected::Crates { names, linked } => {
-            trace.is_some_and(|trace| CratesUsed::of(trace, linked).digest(now) == names)
+            trace.is_some_and(|trace| CratesUsed::of(trace, linked).digest(&now) == names)
         }
         _ => false,
     }
@@ -350,11 +355,13 @@ pub(crate) fn kinship(first: &Identity, second: &Identity) -> Kinship {
     }
 }
 
-/// The digest of the sorted names of a directory.
-pub(crate) fn digest_of_names(names: &[OsBytes]) -> Digest {
+/// The digest of the sorted names in a directory, each with its type, which
+/// `readdir(3)` tells as well.
+pub(crate) fn digest_of_listing(names: &[Listed]) -> Digest {
     let mut hasher = TaggedHasher::new();
-    for name in names {
-        hasher.field(0, name.as_bytes());
+    for listed in names {
+        hasher.field(0, listed.name.as_encoded_bytes());
+        hasher.field(1, &listed.kind.to_le_bytes());
     }
     hasher.finish()
 }

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::dir::{Dir, Type};
+use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fstat, fstatat, utimensat};
@@ -39,14 +39,25 @@ pub(crate) struct Directory {
 }
 
 /// One name in a directory.
-#[derive(Clone, Debug)]
-pub(crate) struct Listed {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
     /// The name.
-    pub(crate) name: OsString,
+    pub name: OsString,
     /// Its inode number.
-    pub(crate) inode: u64,
+    pub inode: u64,
     /// Its type, as the `S_IFMT` bits; regular where the file system does not tell.
-    pub(crate) kind: u32,
+    pub kind: u32,
+}
+
+impl Listed {
+    /// What `readdir(3)` has told; none of the directory itself and the one above.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let name = entry.file_name().to_bytes();
+        let kind = kind_bits(entry.file_type());
+        let name = (name != b"." && name != b"..").then(|| OsStr::from_bytes(name).to_owned())?;
+        Some(Self { name, inode: entry.ino(), kind })
+    }
 }
 
 const OPEN_DIRECTORY: OFlag =
@@ -139,13 +150,7 @@ impl Directory {
         let mut stream = Dir::openat(self, ".", flags, Mode::empty())?;
         let mut names = Vec::new();
         for entry in stream.iter() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                let name = OsStr::from_bytes(name).to_owned();
-                let kind = kind_bits(entry.file_type());
-                names.push(Listed { name, inode: entry.ino(), kind });
-            }
+            names.extend(Listed::of(&entry?));
         }
         Ok(names)
     }

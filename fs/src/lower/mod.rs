@@ -8,7 +8,8 @@ mod staged_file;
 mod xattr;
 
 pub(crate) use clock::Clock;
-pub(crate) use directory::{Directory, Listed, LowerId};
+pub use directory::Listed;
+pub(crate) use directory::{Directory, LowerId};
 pub(crate) use place::{Name, Place, descriptor_path};
 pub(crate) use staged_file::{StagedFile, StagedMetadata};
 pub(crate) use xattr::{get_xattr, list_xattr, remove_xattr, set_xattr};

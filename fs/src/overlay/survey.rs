@@ -12,7 +12,7 @@ use zccache_core::{Digest, Identity};
 
 use super::core::Overlay;
 use super::state::tree::Tree;
-use crate::lower::{Directory, Name, Place};
+use crate::lower::{Directory, Listed, Name, Place};
 
 /// What is at a path of a view. Identities of lower files are those of the lower
 /// file system. Within the view `stat(2)` tells the same but for the device,
@@ -90,10 +90,9 @@ impl Overlay {
     }
 
     /// The names in a directory, lower and projected.
-    pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+    pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         let directory = self.root.descendant(&plain(path)?)?;
-        let names = Self::names_of(&self.tree(), &directory)?;
-        Ok(names.into_iter().map(|listed| listed.name).collect())
+        Ok(Self::names_of(&self.tree(), &directory)?)
     }
 
     /// Opens a regular lower file for reading.

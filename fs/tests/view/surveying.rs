@@ -91,12 +91,14 @@ fn names_are_listed_without_the_kernel(mount: &Mount) {
     fs::write(mount.path("dir/lower"), "").unwrap();
     mount.project("dir/projected", "");
     let list = |path: &str| {
-        let mut names = mount.view.list(Path::new(path)).unwrap();
+        let listed = mount.view.list(Path::new(path)).unwrap();
+        let mut names: Vec<_> = listed.into_iter().map(|entry| (entry.name, entry.kind)).collect();
         names.sort();
         names
     };
-    assert_eq!(list("dir"), ["lower", "projected"]);
-    assert_eq!(list(""), ["dir"]);
+    let file = |name: &str| (name.into(), libc::S_IFREG);
+    assert_eq!(list("dir"), [file("lower"), file("projected")]);
+    assert_eq!(list(""), [("dir".into(), libc::S_IFDIR)]);
     assert!(mount.view.list(Path::new("missing")).is_err());
 }
 

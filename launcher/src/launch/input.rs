@@ -8,7 +8,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::stat::{FileStat, fstat, futimens};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Whence, isatty, lseek};
@@ -37,10 +36,6 @@ pub(super) fn kind() -> Input {
 /// finds all of it all the same.
 pub(super) fn read_ahead() -> Option<Input> {
     let stat = fstat(stdin()).ok()?;
-    // A limit on the size of files holds for those in memory too (`setrlimit(2)`).
-    if getrlimit(Resource::RLIMIT_FSIZE).ok()?.0 != RLIM_INFINITY {
-        return None;
-    }
     let mut copy = File::from(memfd_create(c"stdin", MFdFlags::MFD_CLOEXEC).ok()?);
     // SAFETY: descriptor 0 is open, see `streams_are_open`; it is not closed here.
     let mut source = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDIN_FILENO) });

@@ -80,6 +80,10 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
         let _ = say_bypassed(Reason::CoveredDirectory);
         return Err(Unserved);
     }
+    if surroundings::limits_files() {
+        let _ = say_bypassed(Reason::WeakerCaller);
+        return Err(Unserved);
+    }
     let store = settings::store_directory(|name| {
         let value = invocation.variable(name.as_bytes())?;
         Some(PathBuf::from(OsBytes::from(value).as_os_str()))

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::stat::{Mode, stat};
 use zccache_core::Invocation;
 use zccache_core::invocation::{Place, Terminal};
@@ -79,6 +80,12 @@ pub fn place() -> Option<Place> {
 #[must_use]
 pub fn capabilities() -> u64 {
     if nix::unistd::geteuid().is_root() { effective().unwrap_or(0) } else { u64::MAX }
+}
+
+/// Whether this process may only write files up to some length (`setrlimit(2)`): what
+/// the compiler could not write must not come out of the cache.
+pub(super) fn limits_files() -> bool {
+    getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| soft != RLIM_INFINITY)
 }
 
 /// As `capget(2)` tells them, in two halves.

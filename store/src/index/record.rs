@@ -7,7 +7,7 @@ use zccache_core::codec::{self, CodecError};
 /// Bytes before the payload.
 pub(crate) const HEADER: usize = 1 + 4 + CHECKSUM;
 const CHECKSUM: usize = 16;
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A record cannot be believed.
 #[derive(Debug, thiserror::Error)]

@@ -88,6 +88,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
             }],
             twins: Vec::new(),
             same_directories: Vec::new(),
+            ages: Vec::new(),
             environment: Environment::Asked(Vec::new()),
             display: None,
         },

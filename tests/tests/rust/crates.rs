@@ -31,6 +31,28 @@ fn a_test_program(trial: &Trial) {
     let _ = trial.run_pair("./tests --list", "./tests --list");
 }
 
+/// What was not found would be found by its name, which no crate that was read tells.
+fn a_crate_of_a_crate_that_is_missing(trial: &Trial) {
+    trial.file("b.rs", "pub fn b() -> u32 { 1 }\n");
+    trial.file("a.rs", "pub fn a() -> u32 { b::b() }\n");
+    trial.file("m.rs", "extern crate a;\npub fn m() -> u32 { a::a() }\n");
+    for name in ["deps", "out"] {
+        trial.edit(|root| fs::create_dir(root.join(name)).expect("made"));
+    }
+    run(trial, "$RUSTC --crate-type lib b.rs --out-dir deps").kept();
+    run(trial, "$RUSTC --crate-type lib a.rs --extern b=deps/libb.rlib -L dependency=deps").kept();
+    let rename = |from: &'static str, to: &'static str| {
+        trial.edit(move |root| fs::rename(root.join(from), root.join(to)).expect("renamed"));
+    };
+    let user = "$RUSTC --crate-type lib m.rs --emit=dep-info,metadata --extern a=liba.rlib \
+        -L dependency=deps --out-dir out";
+    rename("deps/libb.rlib", "b.rlib");
+    run(trial, user).not_hit();
+    rename("b.rlib", "deps/libb.rlib");
+    run(trial, user).kept();
+    run(trial, user).hit();
+}
+
 const MACRO: &str = "use proc_macro::TokenStream;\n\
     #[proc_macro]\npub fn seven(_: TokenStream) -> TokenStream { \"7u32\".parse().unwrap() }\n";
 
@@ -96,7 +118,7 @@ fn a_directory_that_a_build_fills_is_searched(trial: &Trial) {
     trial.remove("deps/libone-1.rlib");
     run(trial, THREE).hit();
     trial.remove("deps/libone-1.rmeta");
-    run(trial, THREE).kept();
+    run(trial, THREE).not_hit();
 }
 
 fn a_transitive_crate_changes(trial: &Trial) {
@@ -177,6 +199,7 @@ places!(
     a_test_program,
     a_proc_macro_and_its_user,
     a_crate_found_only_through_a_search_path,
+    a_crate_of_a_crate_that_is_missing,
     a_directory_that_a_build_fills_is_searched,
     a_transitive_crate_changes,
     a_program_is_linked_with_what_is_there_now,

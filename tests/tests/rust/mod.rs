@@ -5,6 +5,7 @@ mod crates;
 mod environment;
 mod files;
 mod forms;
+mod macros;
 mod projects;
 mod worktrees;
 

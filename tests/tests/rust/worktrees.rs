@@ -1,9 +1,12 @@
 //! Two worktrees of one repository, built by cargo: what cannot know in which of them
 //! it is built is compiled once.
 
-use zccache_tests::{Command, Counters, Trial};
+use std::fs;
+
+use zccache_tests::{Command, Counters, Step, Trial};
 
 use super::cargo::{cargo, observed, products};
+use super::command;
 use crate::places;
 
 const ONE: &str = "one";
@@ -97,7 +100,52 @@ fn a_source_that_asks_where_it_is(trial: &Trial) {
     }
 }
 
+/// Runs one command in two worktrees of different depth, each the root of its outputs.
+fn in_one_and_deeper(trial: &Trial, line: &str) -> [Step; 2] {
+    for worktree in [ONE, DEEPER] {
+        trial.file(format!("{worktree}/.git"), "gitdir: elsewhere\n");
+        trial.file(format!("{worktree}/src/a.rs"), "pub fn a(_: u8, _: u8, _: u8) {}\n");
+        trial.edit(|root| fs::create_dir_all(root.join(worktree).join("out")).expect("made"));
+    }
+    trial.age();
+    [ONE, DEEPER].map(|worktree| {
+        let place = trial.tree().join(worktree).display().to_string();
+        let line = line.replace("$ROOT", &place);
+        trial.run(command(trial, &line).below(worktree).env("CARGO_MANIFEST_DIR", place))
+    })
+}
+
+const DEEPER: &str = "deep/er";
+
+const MAPPED: &str = "--crate-type lib src/a.rs --emit=dep-info,metadata --out-dir $ROOT/out \
+    --remap-path-prefix=$ROOT=/w";
+
+fn worktrees_of_different_depth(trial: &Trial) {
+    let [one, deeper] = in_one_and_deeper(trial, &format!("$RUSTC {MAPPED}"));
+    let _ = (one.kept(), deeper.hit());
+}
+
+/// The way from the output to the toolchain.
+fn a_relative_path_to_libraries(trial: &Trial) {
+    let line = "$RUSTC --crate-type cdylib -C rpath -C prefer-dynamic src/a.rs \
+        --out-dir $ROOT/out --remap-path-prefix=$ROOT=/w";
+    let [one, deeper] = in_one_and_deeper(trial, line);
+    let _ = (one.kept(), deeper.kept());
+}
+
+/// clippy goes upwards until it finds one.
+fn a_configuration_above_the_worktree(trial: &Trial) {
+    trial.file("deep/clippy.toml", "too-many-arguments-threshold = 1\n");
+    let [one, deeper] = in_one_and_deeper(trial, &format!("$CLIPPY $RUSTC {MAPPED}"));
+    let deeper = deeper.kept();
+    assert!(deeper.outcome.err().contains("too_many_arguments"), "{:?}", deeper.outcome);
+    assert_eq!(one.kept().outcome.err(), "");
+}
+
 places!(
+    worktrees_of_different_depth,
+    a_relative_path_to_libraries,
+    a_configuration_above_the_worktree,
     packages_from_elsewhere_are_shared,
     debug_builds_too,
     with_a_map_all_is_shared,

@@ -62,13 +62,6 @@ fn archive(file: &File) -> Option<Binary> {
     Some(found)
 }
 
-/// The names that a shared library defines or refers to, each with a NUL behind it.
-pub(crate) fn dynamic_names(file: &File) -> Option<Vec<u8>> {
-    let (table, _) = sections(file, 0)?;
-    let (offset, length) = elf::dynamic_names(&table)?;
-    read_at(file, offset, length)
-}
-
 /// The section headers of an object file, and the names of its sections.
 fn sections(file: &File, base: u64) -> Option<(Vec<u8>, Vec<u8>)> {
     let header = read_at(file, base, elf::HEADER as u64)?;

@@ -9,8 +9,6 @@ use std::os::fd::BorrowedFd;
 use zccache_compiler::clock::{self, Clock, Told};
 use zccache_core::Root;
 
-pub(super) use binary::dynamic_names;
-
 use crate::world::for_each_piece;
 
 /// What was found in an output.

@@ -25,7 +25,7 @@ use super::rustc::{RustRun, own_paths};
 use super::timing::said;
 use crate::world::{
     Contents, Depth, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees,
-    digest_of_names,
+    digest_of_listing,
 };
 use given::{for_each_given_text, of_given_text};
 pub(crate) use remarks::Remarks;
@@ -87,7 +87,8 @@ impl Sealer<'_> {
             let is_directory = matches!(sighting.seen, Seen::Directory { listed: false, .. });
             !(is_directory && Some(sighting.path.as_bytes()) == temporary)
         };
-        for sighting in sightings.iter().filter(matters) {
+        let counted: Vec<&Sighting> = sightings.iter().filter(matters).collect();
+        for sighting in &counted {
             let path = Rooted::new(&sighting.path, self.scene.root);
             let judged =
                 self.expect(sighting, job, rust.as_ref(), &mut draft).and_then(|expected| {
@@ -109,7 +110,7 @@ impl Sealer<'_> {
         }
         let environment = match rust {
             _ if draft.unknown_program => None,
-            Some(run) => run.environment(&self.scene, self.contents),
+            Some(ref run) => run.environment(&self.scene, self.contents),
             None => Some(Environment::Asked(Vec::new())),
         };
         let environment =
@@ -121,8 +122,15 @@ impl Sealer<'_> {
         let display = is_laid_out.then(|| display(invocation));
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
-        let observations = draft.observations;
-        let trace = Trace { observations, twins, same_directories, environment, display };
+        let ages = rust.map(|run| run.ages(&counted, &self.scene, self.contents));
+        let trace = Trace {
+            observations: draft.observations,
+            twins,
+            same_directories,
+            ages: ages.transpose()?.unwrap_or_default(),
+            environment,
+            display,
+        };
         Ok((trace, draft.remarks))
     }
 
@@ -237,7 +245,7 @@ impl Sealer<'_> {
             Some((_, Searched::Nothing)) => Ok(Expected::Directory),
             Some((run, Searched::Crates)) => {
                 let names = run.crates_in(directory, self.scene.namespace)?;
-                Ok(Expected::Crates { names: digest_of_names(&names), linked: run.linked() })
+                Ok(Expected::Crates { names, linked: run.linked() })
             }
             Some((_, Searched::Whole)) | None => self.listing(directory.path.as_path(), before),
         }
@@ -341,7 +349,7 @@ impl Sealer<'_> {
         let names = self.scene.namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
         match self.scene.namespace.look(path, true) {
             Found::Directory(now) if self.is_same(before, &now) => {
-                Ok(Expected::Listing(digest_of_names(&names)))
+                Ok(Expected::Listing(digest_of_listing(&names)))
             }
             _ => Err(Reason::InputChanged),
         }

@@ -50,6 +50,8 @@ pub(super) struct PathRecord {
     pub unfollowed: Option<Look>,
     /// Whether it was opened for reading, or executed, before any change.
     pub read: bool,
+    /// Whether its status was asked for.
+    pub asked: bool,
     /// What the run changed.
     pub change: Option<Change>,
 }
@@ -139,6 +141,7 @@ impl Ledger {
                 return;
             }
             record.read |= purpose != Purpose::Status;
+            record.asked |= purpose == Purpose::Status;
             if let Some(look) = record.slot(follow) {
                 let executed = upgrade(&mut look.seen, purpose);
                 let trouble = look.trouble(path, follow, purpose);
@@ -154,10 +157,10 @@ impl Ledger {
         self.first_look(path, follow, purpose);
     }
 
-    /// Notes that a run asks for the target of `path`. If there is nothing it may do
-    /// without; if there is, the use that it makes of it will be seen.
+    /// Notes that a run asks for the target of `path`. Of a file it learns no more than
+    /// that it is none; the use that it makes of it will be seen.
     pub(crate) fn probe(&mut self, path: &CStr) {
-        if matches!(seen(path, AtFlags::AT_SYMLINK_NOFOLLOW), Seen::Absent) {
+        if !matches!(seen(path, AtFlags::AT_SYMLINK_NOFOLLOW), Seen::File { .. }) {
             self.look(path, false, Purpose::Status);
         }
     }
@@ -184,10 +187,9 @@ impl Ledger {
             self.refuse_at(Reason::SpecialInput, path);
         }
         self.note(path.to_bytes(), follow, Look { seen, at, order: 0 });
-        if purpose != Purpose::Status
-            && let Some(record) = self.paths.get_mut(path.to_bytes())
-        {
-            record.read = true;
+        if let Some(record) = self.paths.get_mut(path.to_bytes()) {
+            record.asked |= purpose == Purpose::Status;
+            record.read |= purpose != Purpose::Status;
         }
         if executed {
             self.look_at_interpreter(path);

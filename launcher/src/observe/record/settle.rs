@@ -93,8 +93,9 @@ impl PathRecord {
     }
 
     fn sightings(self, path: OsBytes) -> impl Iterator<Item = (u32, Sighting)> {
+        let asked = self.asked;
         let sighting = move |follow, path: OsBytes| {
-            move |Look { seen, at, order }| (order, Sighting { path, follow, seen, at })
+            move |Look { seen, at, order }| (order, Sighting { path, follow, seen, at, asked })
         };
         let followed = self.followed.map(sighting(true, path.clone()));
         followed.into_iter().chain(self.unfollowed.map(sighting(false, path)))

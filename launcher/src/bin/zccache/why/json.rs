@@ -98,6 +98,8 @@ fn change(change: &Change) -> Json {
             json!({ "change": "executable", "before": !now, "now": now })
         }
         Change::Untold(reason) => json!({ "change": "untold", "reason": reason.slug() }),
+        Change::Age => json!({ "change": "age" }),
+        Change::Elsewhere => json!({ "change": "elsewhere" }),
         Change::Listing => json!({ "change": "listing" }),
         Change::Target { before, now } => {
             json!({ "change": "target", "before": before.to_string(), "now": now.to_string() })

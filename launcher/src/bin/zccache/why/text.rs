@@ -137,6 +137,10 @@ impl Reader<'_> {
             Change::Executable { now: true } => "became executable".to_owned(),
             Change::Executable { now: false } => "is executable no more".to_owned(),
             Change::Untold(reason) => format!("content is not certain: {}", sentence(*reason)),
+            Change::Age => "has another time stamp, which a macro may have read".to_owned(),
+            Change::Elsewhere => {
+                "is above the checkout that the result is from, and not above this one".to_owned()
+            }
             Change::Listing => "directory listing changed".to_owned(),
             Change::Target { before, now } => format!("link led to {before}, leads to {now} now"),
             Change::Kinship { other } => format!(

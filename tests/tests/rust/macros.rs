@@ -1,0 +1,135 @@
+//! What procedural macros find out by themselves.
+
+use std::fs::{self, File, FileTimes};
+use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
+
+use zccache_tests::Trial;
+
+use super::run;
+use crate::places;
+
+const BUILD: &str = "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs";
+const USE: &str =
+    "$RUSTC --crate-type lib --edition 2021 a.rs --emit=dep-info,link --extern m=libm.so";
+
+/// A macro that tells what an expression says, applied by [`USE`].
+fn telling(trial: &Trial, expression: &str) {
+    trial.file(
+        "m.rs",
+        format!(
+            "#[proc_macro]\npub fn told(_: proc_macro::TokenStream) -> proc_macro::TokenStream {{\n\
+            let told = format!(\"{{:?}}\", {expression});\n\
+            format!(\"{{told:?}}\").parse().unwrap() }}\n"
+        ),
+    );
+    trial.file("a.rs", "pub const A: &str = m::told!();\n");
+    run(trial, BUILD).kept();
+}
+
+/// Gives a file the time at which that many seconds of this century had passed.
+fn date(trial: &Trial, path: &str, seconds: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800 + seconds);
+    trial.edit(|root| {
+        let file = File::options().write(true).open(root.join(path)).expect("it is there");
+        file.set_times(FileTimes::new().set_modified(time)).expect("it is ours");
+    });
+}
+
+fn when_a_file_was_modified(trial: &Trial) {
+    telling(trial, "std::fs::metadata(\"data.txt\").unwrap().modified().unwrap()");
+    trial.file("data.txt", "content");
+    date(trial, "data.txt", 1);
+    run(trial, USE).kept();
+    run(trial, USE).hit();
+    date(trial, "data.txt", 2);
+    run(trial, USE).kept();
+    date(trial, "data.txt", 1);
+    run(trial, USE).hit();
+}
+
+/// Only the very same file tells again when it was made.
+fn when_a_file_was_made(trial: &Trial) {
+    telling(trial, "{ let _ = std::fs::metadata(\"data.txt\").unwrap().created(); 7 }");
+    trial.file("data.txt", "content");
+    date(trial, "data.txt", 1);
+    run(trial, USE).kept();
+    run(trial, USE).hit();
+    trial.remove("data.txt");
+    trial.file("data.txt", "content");
+    date(trial, "data.txt", 1);
+    run(trial, USE).kept();
+}
+
+/// Neither rustc nor a macro that only reads asks.
+fn the_age_of_what_is_only_read_does_not_matter(trial: &Trial) {
+    trial.file("read.txt", "7");
+    telling(trial, "std::fs::read(\"read.txt\").unwrap()");
+    trial.file("a.rs", "pub const A: [&str; 2] = [m::told!(), include_str!(\"some file.txt\")];\n");
+    trial.file("some file.txt", "content");
+    run(trial, USE).kept();
+    date(trial, "some file.txt", 1);
+    date(trial, "read.txt", 1);
+    run(trial, USE).hit();
+    trial.file("some file.txt", "other");
+    run(trial, USE).kept();
+}
+
+/// `readdir(3)` tells of which type each name is.
+fn what_a_directory_holds(trial: &Trial) {
+    telling(
+        trial,
+        "{ let types = std::fs::read_dir(\"in\").unwrap().map(|e| e.unwrap().file_type().unwrap());\n\
+        types.filter(|t| t.is_file()).count() }",
+    );
+    trial.file("in/a.txt", "content");
+    trial.file("b.txt", "content");
+    run(trial, USE).kept();
+    run(trial, USE).hit();
+    trial.remove("in/a.txt");
+    trial.edit(|root| symlink("../b.txt", root.join("in/a.txt")).expect("a link"));
+    run(trial, USE).kept();
+    trial.remove("in/a.txt");
+    trial.edit(|root| fs::create_dir(root.join("in/a.txt")).expect("a directory"));
+    run(trial, USE).kept();
+    trial.edit(|root| fs::remove_dir(root.join("in/a.txt")).expect("it is empty"));
+    trial.file("in/a.txt", "content");
+    run(trial, USE).hit();
+}
+
+fn where_links_lead(trial: &Trial) {
+    for expression in [
+        "std::fs::read_link(\"link\")",
+        "std::fs::canonicalize(\"link\").map(|path| path.file_name().unwrap().to_owned())",
+        "std::fs::canonicalize(\"link\").map(|path| std::fs::read(path).unwrap())",
+    ] {
+        telling(trial, expression);
+        let lead = |target: &str| {
+            trial.edit(|root| {
+                fs::remove_file(root.join("link")).ok();
+                symlink(target, root.join("link")).expect("a link");
+            });
+        };
+        trial.file("one.txt", "1");
+        trial.file("two.txt", "2");
+        lead("one.txt");
+        run(trial, USE).kept();
+        run(trial, USE).hit();
+        lead("two.txt");
+        run(trial, USE).kept();
+        lead("nowhere");
+        run(trial, USE).not_hit();
+        lead("one.txt");
+        run(trial, USE).hit();
+        trial.remove("link");
+        trial.remove("libm.so");
+    }
+}
+
+places!(
+    when_a_file_was_modified,
+    when_a_file_was_made,
+    the_age_of_what_is_only_read_does_not_matter,
+    what_a_directory_holds,
+    where_links_lead,
+);
