@@ -135,6 +135,25 @@ fn a_caller_that_may_read_less_than_the_daemon() {
     assert_eq!(counted.reasons.get(Reason::WeakerCaller.slug()), Some(&1), "{counted:?}");
 }
 
+/// What the compiler could not write must not come from the cache.
+#[test]
+fn a_caller_that_may_write_no_long_files() {
+    let trial = Trial::new(Place::Plain, Compiler::Gcc);
+    trial.file("a.c", "char long_enough[1 << 16] = { 1 };\n");
+    trial.line_misses_then_hits("gcc -c a.c -o a.o");
+    let before = trial.sandbox().counters();
+    let launcher = trial.sandbox().programs().launcher().display().to_string();
+    let run = |launcher: &str| {
+        let shell = "rm -f a.o; ulimit -f 10; $L gcc -c a.c -o a.o; echo $?; ls -A";
+        let shell = Command::new(["sh", "-c", shell]).env("L", launcher);
+        trial.sandbox().bare(trial.tree(), shell)
+    };
+    assert_eq!(run(&launcher).out(), run("").out());
+    let counted = trial.sandbox().counters();
+    assert_eq!((counted.hits, counted.bypassed), (before.hits, before.bypassed + 1));
+    assert_eq!(counted.reasons.get(Reason::WeakerCaller.slug()), Some(&1), "{counted:?}");
+}
+
 /// Below a file there is no compiler, and that is what a shell says.
 #[test]
 fn a_compiler_below_a_file() {

@@ -4,7 +4,7 @@ use std::fs;
 
 use zccache_tests::{Command, Trial};
 
-use super::{command, run};
+use super::{command, link, run};
 use crate::places;
 
 const WITH_DEP_INFO: &str = "$RUSTC --crate-type lib --edition 2021 a.rs --emit=dep-info,link";
@@ -84,18 +84,39 @@ fn variables_that_a_macro_cannot_know(trial: &Trial) {
 
 /// Such a macro may look at all of it.
 fn a_macro_that_reads_the_whole_environment(trial: &Trial) {
-    let nosy = NOSY.replace(
-        "std::env::var(\"UNDECLARED\").unwrap_or(\"nothing\".into())",
+    for asks in [
         "std::env::vars().filter(|(name, _)| name.len() == 4).count()",
-    );
-    trial.file("m.rs", nosy.replace("{told:?}", "\\\"{told}\\\""));
-    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
-    trial.file("a.rs", "pub const A: &str = m::told!();\n");
-    let line = format!("{WITH_DEP_INFO} --extern m=libm.so");
-    trial.run(command(trial, &line)).kept();
-    trial.run(command(trial, &line).env("FOUR", "1")).kept();
-    trial.run(command(trial, &line).env("FOUR", "2")).kept();
-    trial.run(command(trial, &line)).hit();
+        // As it is found while the macro runs.
+        "unsafe { unsafe extern \"C\" { fn dlsym(h: usize, name: *const i8) -> *const *const *const i8; } \
+        let mut entry = *dlsym(0, c\"environ\".as_ptr().cast()); let mut count = 0; \
+        while !(*entry).is_null() { count += (*(*entry).add(4) == b'=' as i8) as u32; entry = entry.add(1); } \
+        count }",
+    ] {
+        let nosy =
+            NOSY.replace("std::env::var(\"UNDECLARED\").unwrap_or(\"nothing\".into())", asks);
+        trial.file("m.rs", nosy.replace("{told:?}", "\\\"{told}\\\""));
+        link(
+            trial,
+            "libm.so",
+            "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs",
+        )
+        .kept();
+        trial.file("a.rs", "pub const A: &str = m::told!();\n");
+        let line = format!("{WITH_DEP_INFO} --extern m=libm.so");
+        trial.run(command(trial, &line)).kept();
+        trial.run(command(trial, &line).env("FOUR", "1")).kept();
+        trial.run(command(trial, &line).env("FOUR", "2")).kept();
+        trial.run(command(trial, &line)).hit();
+    }
+}
+
+/// Of which cargo it tells, rustc does not ask.
+fn the_wrapper_does_not_count(trial: &Trial) {
+    trial.file("a.rs", "pub fn a() {}\n");
+    trial.run(with(trial, "RUSTC_WRAPPER", "one")).kept();
+    trial.run(with(trial, "RUSTC_WRAPPER", "two")).hit();
+    trial.run(with(trial, "RUSTC_WORKSPACE_WRAPPER", "two")).hit();
+    trial.run(with(trial, "RUSTC_BOOTSTRAP", "1")).kept();
 }
 
 /// What a crate reexports may be a macro as well.
@@ -172,6 +193,7 @@ places!(
     a_variable_that_a_macro_reads_and_nobody_declares,
     variables_that_a_macro_cannot_know,
     a_macro_that_reads_the_whole_environment,
+    the_wrapper_does_not_count,
     such_a_macro_behind_another_crate,
     features_of_the_next_compiler,
     the_linker_along_the_path,
