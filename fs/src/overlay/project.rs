@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
+use zccache_core::{Identity, Stamp};
 
 use super::core::Overlay;
 use super::state::kernel::Invalidation;
@@ -136,12 +137,11 @@ impl Overlay {
     ) -> Result<Vec<Invalidation>, ProjectError> {
         let lower: Vec<_> =
             placed.iter().map(|placed| vacancy(tree, placed)).collect::<Result<_, _>>()?;
-        for directory in directories(placed) {
-            directory.touch().map_err(|errno| placed[0].refused(errno))?;
-        }
+        let touch = |directory| touched(directory).map_err(|errno| placed[0].refused(errno));
+        let times = directories(placed).map(touch).collect::<Result<Vec<_>, _>>()?;
+        let Some(&now) = times.iter().max() else { return Ok(Vec::new()) };
         let mut stale = Vec::new();
         self.remove_lower(placed, &lower, &mut stale)?;
-        let now = self.clock.now();
         for &Placed { projection, ref name, gid } in placed {
             let Projection { source, mode, uid, .. } = projection;
             let (mode, uid) = (mode & 0o7777, *uid);
@@ -195,10 +195,6 @@ fn group_of_new_file(directory: &Directory, file: &Projection) -> Result<u32, Pr
 /// The lower file that a projected one replaces, if anything.
 fn vacancy(tree: &Tree, placed: &Placed<'_>) -> Result<Option<FileStat>, ProjectError> {
     let Name { directory, name } = &placed.name;
-    let stat = directory.stat().map_err(|errno| placed.refused(errno))?;
-    if stat.st_nlink == 0 {
-        return Err(placed.refused(Errno::ENOENT));
-    }
     if tree.get(directory, name).is_some() {
         return Ok(None);
     }
@@ -208,6 +204,14 @@ fn vacancy(tree: &Tree, placed: &Placed<'_>) -> Result<Option<FileStat>, Project
         }
         found => Ok(found),
     }
+}
+
+/// Gives a directory the time at which a name appears in it, on the clock of its file
+/// system; refuses one that has been removed.
+fn touched(directory: &Directory) -> nix::Result<Stamp> {
+    directory.touch()?;
+    let stat = directory.stat()?;
+    if stat.st_nlink == 0 { Err(Errno::ENOENT) } else { Ok(Identity::from(&stat).mtime) }
 }
 
 /// The directories of a set, each once.
