@@ -57,8 +57,8 @@ impl Store {
         Self::open_gated(directory, options, Arc::new(|_| Ok(())))
     }
 
-    /// As [`Store::open`], with a gate that is asked before each step that
-    /// changes the disk once the store is open: how tests make the disk fail.
+    /// As [`Store::open`], with a gate that is asked before each use of the disk:
+    /// how tests make the disk fail.
     ///
     /// # Errors
     /// As [`Store::open`].

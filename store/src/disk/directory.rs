@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::{PRIVATE_DIRECTORY, PRIVATE_FILE, make_private};
+use super::{Gate, PRIVATE_DIRECTORY, PRIVATE_FILE, Step, make_private, sync_directory};
 use crate::StoreError;
 
 pub(super) const BLOBS: &str = "blobs";
@@ -27,11 +27,12 @@ const THIS_FORMAT: &str = "zccache store 4\n";
 pub(super) fn open(
     directory: &Path,
     read_only: bool,
+    gate: &Gate,
 ) -> Result<(PathBuf, Option<File>), StoreError> {
     if !read_only {
         let mut builder = DirBuilder::new();
-        let made = builder.recursive(true).mode(PRIVATE_DIRECTORY).create(directory);
-        made.map_err(StoreError::io("create", directory))?;
+        let make = |()| builder.recursive(true).mode(PRIVATE_DIRECTORY).create(directory);
+        gate(Step::Create).and_then(make).map_err(StoreError::io("create", directory))?;
     }
     let root = directory.canonicalize().map_err(StoreError::io("open", directory))?;
     is_private(&root)?;
@@ -39,7 +40,7 @@ pub(super) fn open(
     if read_only {
         is_readable(&root)?;
     } else {
-        prepare(&root).map_err(StoreError::io("prepare", &root))?;
+        prepare(&root, gate).map_err(StoreError::io("prepare", &root))?;
     }
     Ok((root, lock))
 }
@@ -82,17 +83,19 @@ fn is_readable(root: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn prepare(root: &Path) -> io::Result<()> {
+fn prepare(root: &Path, gate: &Gate) -> io::Result<()> {
+    gate(Step::Read)?;
     if !is_this_format(root)? {
         if is_store(root) {
             tracing::warn!(store = %root.display(), "the store has another format: set aside");
-            set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN])?;
+            set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN], gate)?;
         }
-        write_format(root)?;
+        write_format(root, gate)?;
     }
+    gate(Step::Create)?;
     make_private(&root.join(BLOBS))?;
     make_private(&root.join(STAGING))?;
-    empty(&root.join(STAGING))
+    empty(&root.join(STAGING), gate)
 }
 
 fn is_this_format(root: &Path) -> io::Result<bool> {
@@ -108,33 +111,41 @@ fn is_store(root: &Path) -> bool {
 }
 
 /// Written under another name first, so that it is never seen half.
-fn write_format(root: &Path) -> io::Result<()> {
+fn write_format(root: &Path, gate: &Gate) -> io::Result<()> {
+    gate(Step::Create)?;
     let new = root.join("format.new");
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(PRIVATE_FILE).open(&new)?;
     file.write_all(THIS_FORMAT.as_bytes())?;
+    gate(Step::SyncFormat)?;
     file.sync_data()?;
+    gate(Step::Rename)?;
     fs::rename(new, root.join(FORMAT))?;
-    File::open(root)?.sync_all()
+    sync_directory(gate, Step::SyncRoot, root)
 }
 
 /// Moves files of the store where only a person will look. One such set is
 /// kept: what was set aside before is removed.
-pub(super) fn set_aside(root: &Path, names: &[&str]) -> io::Result<()> {
+pub(super) fn set_aside(root: &Path, names: &[&str], gate: &Gate) -> io::Result<()> {
     let (kept, new) = (root.join(SET_ASIDE), root.join(SETTING_ASIDE));
+    gate(Step::Create)?;
     make_private(&new)?;
     for name in names {
         let target = new.join(name);
         remove_tree(&target)?;
+        gate(Step::Rename)?;
         absent_is_fine(fs::rename(root.join(name), target))?;
     }
+    gate(Step::Remove)?;
     remove_tree(&kept)?;
+    gate(Step::Rename)?;
     fs::rename(new, kept)?;
-    File::open(root)?.sync_all()
+    sync_directory(gate, Step::SyncRoot, root)
 }
 
-fn empty(directory: &Path) -> io::Result<()> {
+fn empty(directory: &Path, gate: &Gate) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
+        gate(Step::Remove)?;
         remove_tree(&entry?.path())?;
     }
     Ok(())

@@ -35,6 +35,7 @@ impl StorageBackend for IndexFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        (self.gate)(Step::Read)?;
         self.file.read_exact_at(out, offset)
     }
 

@@ -43,7 +43,7 @@ impl Disk {
         read_only: bool,
         gate: Arc<Gate>,
     ) -> Result<Self, StoreError> {
-        let (root, lock) = directory::open(directory, read_only)?;
+        let (root, lock) = directory::open(directory, read_only, &*gate)?;
         Ok(Self { root, gate, staged: AtomicU64::new(0), _lock: lock })
     }
 
@@ -54,6 +54,7 @@ impl Disk {
 
     /// Opens a blob for reading. A symbolic link is not a blob.
     pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<File> {
+        (self.gate)(Step::Read)?;
         let mut options = OpenOptions::new();
         let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = file.open(self.blob(digest))?;
@@ -79,7 +80,7 @@ impl Disk {
 
     /// Makes the bytes of a file durable.
     pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
-        (self.gate)(Step::Sync)?;
+        (self.gate)(Step::SyncBlob)?;
         file.sync_data()
     }
 
@@ -91,7 +92,7 @@ impl Disk {
         {
             (self.gate)(Step::Create)?;
             make_private(shard)?;
-            self.sync_directory(&self.root.join(directory::BLOBS))?;
+            sync_directory(&*self.gate, Step::SyncShards, &self.root.join(directory::BLOBS))?;
         }
         (self.gate)(Step::Rename)?;
         fs::rename(staged, blob)
@@ -99,7 +100,7 @@ impl Disk {
 
     /// Makes the names of a shard durable.
     pub(crate) fn sync_shard(&self, shard: u8) -> io::Result<()> {
-        self.sync_directory(&self.shard(shard))
+        sync_directory(&*self.gate, Step::SyncShard, &self.shard(shard))
     }
 
     /// Removes a blob. True if there was one.
@@ -110,7 +111,8 @@ impl Disk {
 
     /// Removes a staged file that is not wanted.
     pub(crate) fn remove_staged(&self, path: &Path) {
-        if let Err(error) = existed(fs::remove_file(path)) {
+        let removed = (self.gate)(Step::Remove).and_then(|()| existed(fs::remove_file(path)));
+        if let Err(error) = removed {
             tracing::warn!(path = %path.display(), %error, "cannot remove a staged file");
         }
     }
@@ -128,6 +130,7 @@ impl Disk {
 
     /// Opens the file of the index; none if it does not exist and may not be created.
     pub(crate) fn open_index(&self, read_only: bool) -> io::Result<Option<IndexFile>> {
+        (self.gate)(if read_only { Step::Read } else { Step::Create })?;
         let mut options = OpenOptions::new();
         options.read(true).write(!read_only).create(!read_only).mode(PRIVATE_FILE);
         match options.open(self.root.join(directory::INDEX)) {
@@ -139,12 +142,12 @@ impl Disk {
 
     /// Makes the name of the index durable.
     pub(crate) fn sync_root(&self) -> io::Result<()> {
-        self.sync_directory(&self.root)
+        sync_directory(&*self.gate, Step::SyncRoot, &self.root)
     }
 
     /// Keeps a damaged index for inspection, in place of what was kept before.
     pub(crate) fn set_aside_index(&self) -> io::Result<()> {
-        directory::set_aside(&self.root, &[directory::INDEX])
+        directory::set_aside(&self.root, &[directory::INDEX], &*self.gate)
     }
 
     /// Notes that blobs may come to be that no row names.
@@ -173,11 +176,11 @@ impl Disk {
     fn shard(&self, shard: u8) -> PathBuf {
         self.root.join(directory::BLOBS).join(format!("{shard:02x}"))
     }
+}
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        (self.gate)(Step::Sync)?;
-        File::open(path)?.sync_all()
-    }
+fn sync_directory(gate: &Gate, step: Step, path: &Path) -> io::Result<()> {
+    gate(step)?;
+    File::open(path)?.sync_all()
 }
 
 /// The identity of an open file.

@@ -149,9 +149,10 @@ impl Index {
         }
         let database = builder.create_with_backend(file)?;
         if !self.read_clock(&database.begin_read()?)? {
+            // First, for a step that fails may have been done all the same.
+            self.renewed.store(true, Ordering::Relaxed);
             self.commit(&database, |_| Ok(()))?;
             self.disk.sync_root()?;
-            self.renewed.store(true, Ordering::Relaxed);
         }
         Ok(Handle::Writable(database))
     }

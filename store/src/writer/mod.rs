@@ -85,16 +85,21 @@ impl Writer {
         }
     }
 
-    /// Changes the index, and writes what waits beside.
+    /// Changes the index, and writes what waits beside. A commit that fails may have
+    /// happened all the same.
     fn write<T>(
         &self,
         change: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.shared.index.write(|tables| {
+        let written = self.shared.index.write(|tables| {
             let value = change(tables)?;
             self.shared.write_waiting(tables)?;
             Ok(value)
-        })
+        });
+        if written.is_err() {
+            self.shared.all_entries_changed();
+        }
+        written
     }
 
     /// Notes, before the first blob is placed, that a crash may leave some that

@@ -25,6 +25,11 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// Where a test opens many stores and has no use for a disk.
+    pub(crate) fn in_memory() -> Self {
+        Self(tempdir_in_memory())
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.0.path().join("store")
     }
@@ -57,6 +62,11 @@ impl Home {
         let names = shards.iter().flat_map(|shard| self.names(&format!("blobs/{shard}")));
         names.map(|name| name.parse().unwrap()).collect()
     }
+}
+
+/// A directory in memory if there is one, for what would wait for the disk all the time.
+pub(crate) fn tempdir_in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
 pub(crate) fn blob_path(store: &Path, digest: &Digest) -> PathBuf {

@@ -8,4 +8,6 @@ mod faults;
 mod hashes;
 mod kit;
 mod opening;
+mod power;
 mod publishing;
+mod random;

@@ -41,7 +41,7 @@ fn a_directory_open_to_others_is_refused() {
 #[test]
 fn a_directory_of_another_user_is_refused() {
     if !geteuid().is_root() {
-        eprintln!("skipped: only root can give a directory away");
+        eprintln!("SKIP: only root can give a directory away");
         return;
     }
     let home = Home::new();

@@ -90,7 +90,7 @@ fn nothing_is_visible_before_its_bytes_are_durable() {
     let armed = Arc::new(AtomicBool::new(false));
     let arm = Arc::clone(&armed);
     let pause = move |step| {
-        if step == Step::Sync && armed.swap(false, Ordering::SeqCst) {
+        if step == Step::SyncBlob && armed.swap(false, Ordering::SeqCst) {
             reached.send(()).unwrap();
             waits.lock().unwrap().recv().unwrap();
         }
