@@ -6,6 +6,7 @@ mod keep;
 mod ledger;
 mod options;
 mod serve;
+mod sync;
 mod views;
 mod world;
 

@@ -1,10 +1,10 @@
 //! Invocations in flight: equal ones wait for the first.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
 use zccache_core::InvocationKey;
+
+use crate::sync::{Arc, Mutex, PoisonError, watch};
 
 /// The invocations that run or whose results are on their way to the disk.
 #[derive(Default)]
@@ -83,53 +83,4 @@ impl Drop for Flight {
 /// Waits for the end of a run.
 pub(crate) async fn landed(mut run: watch::Receiver<()>) {
     while run.changed().await.is_ok() {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use zccache_core::Digest;
-
-    fn key(name: &[u8]) -> InvocationKey {
-        InvocationKey(Digest::of(name))
-    }
-
-    #[tokio::test]
-    async fn the_second_waits_for_the_first_and_then_leads() {
-        let flights = Flights::default();
-        let Boarding::Lead(first) = flights.board(key(b"a")) else { panic!("not first") };
-        let Boarding::Follow(run) = flights.board(key(b"a")) else { panic!("not second") };
-        assert!(first.is_awaited());
-        assert!(matches!(flights.board(key(b"b")), Boarding::Lead(_)));
-        let waiter = tokio::spawn(landed(run));
-        drop(first);
-        waiter.await.unwrap();
-        assert!(matches!(flights.board(key(b"a")), Boarding::Lead(_)));
-        assert_eq!(flights.count(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_joined_run_keeps_the_key_when_the_first_ends() {
-        let flights = Flights::default();
-        let Boarding::Lead(first) = flights.board(key(b"a")) else { panic!("not first") };
-        let second = flights.join(key(b"a"));
-        drop(first);
-        let Boarding::Follow(run) = flights.board(key(b"a")) else { panic!("forgotten") };
-        drop(second);
-        landed(run).await;
-        assert_eq!(flights.count(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_panicking_leader_wakes_its_followers() {
-        let flights = Flights::default();
-        let Boarding::Lead(first) = flights.board(key(b"a")) else { panic!("not first") };
-        let Boarding::Follow(run) = flights.board(key(b"a")) else { panic!("not second") };
-        let leader = std::thread::spawn(move || {
-            let _flight = first;
-            panic!("as intended");
-        });
-        assert!(leader.join().is_err());
-        landed(run).await;
-    }
 }
