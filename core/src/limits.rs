@@ -53,6 +53,21 @@ pub const IN_FLIGHT_BYTES: u64 = 512 << 20;
 /// compiler without it.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a daemon may take to say what it is doing, once it has not answered a
+/// launcher in time: milliseconds, unless it hangs.
+pub const PROBE_WITHIN: Duration = Duration::from_millis(300);
+
+/// How long a daemon that was found silent is left alone though it goes on: a slow one
+/// costs a build no more than a twentieth of its time.
+pub const SILENCE: Duration = Duration::from_secs(60);
+
+/// How often an invocation that waits for another is told that it still has to.
+pub const WAIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a daemon that is told to end may take to write what waits for the disk:
+/// [`IN_FLIGHT_BYTES`] at 20 MB/s.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(30);
+
 /// How long a launcher may take to send its report, which a daemon that hangs
 /// does not read. Most reports fit into the buffer of the socket.
 pub const REPORT_WITHIN: Duration = Duration::from_secs(1);
@@ -76,9 +91,23 @@ pub const VERDICT_BYTES: usize = 8 << 20;
 /// How long `zccache why` waits for a result that is on its way to the disk.
 pub const EXPLAIN_WITHIN: Duration = Duration::from_secs(2);
 
-/// Connections served at once. Each costs one descriptor and some kilobytes;
-/// further ones wait in the listen queue.
+/// Connections served at once. Each costs some kilobytes and descriptors: its own,
+/// those of the outputs that it brings or takes, a file that is read for it. Further
+/// ones wait in the listen queue.
 pub const CONNECTIONS: usize = 512;
+
+/// Connections served at once by a process that may have so many descriptors open:
+/// one for four of those that are left beside half a dozen for the store, half a dozen
+/// for the runtime, and some for views.
+#[must_use]
+pub const fn connections(descriptors: u64) -> usize {
+    let some = descriptors.saturating_sub(32) / 4;
+    match some {
+        0..4 => 4,
+        4..512 => some as usize,
+        _ => CONNECTIONS,
+    }
+}
 
 /// Bytes by which the journal of a view may grow over twice what it was begun
 /// with before it is written anew: some five thousand changes, which take a few
@@ -108,6 +137,8 @@ pub const LINKS: u32 = 40;
 /// one tick at HZ=100, the slowest that Linux offers.
 pub const COARSE_TICK: Duration = Duration::from_millis(10);
 
+const _: () = assert!(WAIT_AGAIN.as_millis() < ANSWER_WITHIN.as_millis());
+const _: () = assert!(ANSWER_WITHIN.as_millis() * 20 <= SILENCE.as_millis());
 const _: () = assert!(OUTPUTS < DESCRIPTORS);
 const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);
 const _: () = assert!(INPUT_BYTES * 2 < FRAME_BYTES);

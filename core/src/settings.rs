@@ -26,6 +26,11 @@ pub const TABLE: &[Setting] = &[
         help: "Bytes the store may hold; K, M, G and T stand for powers of 1024.",
     },
     Setting {
+        variable: "ZCCACHE_IDLE_EXIT",
+        default: "600",
+        help: "Seconds after which a daemon that nobody wants, and that has no view, ends.",
+    },
+    Setting {
         variable: "ZCCACHE_DISABLE",
         default: "",
         help: "If set and not 0, the launcher does nothing but run the compiler.",
@@ -74,6 +79,9 @@ pub enum SettingsError {
     /// A size cannot be read.
     #[error("ZCCACHE_MAX_SIZE is '{0}'; write a number with K, M, G or T")]
     Size(String),
+    /// A number of seconds cannot be read.
+    #[error("ZCCACHE_IDLE_EXIT is '{0}'; write a number of seconds")]
+    Seconds(String),
 }
 
 /// Where the store is: `ZCCACHE_DIR`, else `zccache` in the user's cache
@@ -99,6 +107,15 @@ pub fn store_directory(
 #[must_use]
 pub fn socket_path(store: &Path) -> PathBuf {
     store.join("daemon.sock")
+}
+
+/// The name of the file in a store that its daemon has locked while it lives.
+pub const LOCK: &str = "lock";
+
+/// Where a launcher notes that the daemon of a store does not answer.
+#[must_use]
+pub fn silence_path(store: &Path) -> PathBuf {
+    store.join("silent")
 }
 
 /// Whether a switch is on: set, not empty and not `0`.

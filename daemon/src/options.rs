@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use zccache_core::limits;
 use zccache_core::settings::{self, SettingsError};
 
 /// The store to serve, and how.
@@ -12,6 +14,8 @@ pub struct Options {
     pub store: PathBuf,
     /// Bytes the store may hold.
     pub max_bytes: u64,
+    /// How long to stay though nobody wants anything.
+    pub idle_exit: Duration,
     /// Whether descriptor 3 is a pipe on which to say that we listen.
     pub says_ready: bool,
 }
@@ -48,6 +52,13 @@ impl Options {
             Ok(text) if !text.is_empty() => settings::size(&text)?,
             _ => settings::DEFAULT_MAX_SIZE,
         };
-        Ok(Self { store, max_bytes, says_ready })
+        let idle_exit = match std::env::var("ZCCACHE_IDLE_EXIT") {
+            Ok(text) if !text.is_empty() => {
+                let seconds = text.trim().parse().map_err(|_| SettingsError::Seconds(text))?;
+                Duration::from_secs(seconds)
+            }
+            _ => limits::IDLE_EXIT,
+        };
+        Ok(Self { store, max_bytes, idle_exit, says_ready })
     }
 }

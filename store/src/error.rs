@@ -10,20 +10,20 @@ use zccache_core::Digest;
 /// a build to fail: the caller goes on without the cache.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The directory belongs to somebody else.
+    /// The directory, or something in it, belongs to somebody else.
     #[error(
         "the store {directory} belongs to user {owner}; set ZCCACHE_DIR to a directory of your own"
     )]
     ForeignOwner {
-        /// The directory of the store.
+        /// The directory of the store, or what is in it.
         directory: PathBuf,
         /// Its user id.
         owner: u32,
     },
-    /// Others could put files into the directory.
+    /// Others could change the directory, or something in it.
     #[error("the store {directory} can be written by others (mode {mode:o}); run chmod go-w on it")]
     OpenToOthers {
-        /// The directory of the store.
+        /// The directory of the store, or what is in it.
         directory: PathBuf,
         /// Its permission bits.
         mode: u32,

@@ -12,9 +12,11 @@ mod forms;
 mod hazards;
 mod house;
 mod inputs;
+mod lifetimes;
 mod projects;
 mod random;
 mod rust;
+mod silence;
 mod views;
 mod why;
 

@@ -15,7 +15,7 @@ use explanation::Explanation;
 use stats::Counters;
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -128,7 +128,8 @@ pub enum Verdict {
     },
     /// Replace the launcher by the compiler.
     Bypass(Reason),
-    /// An equal invocation is running; another verdict follows.
+    /// An equal invocation is running; another verdict follows, or this one again
+    /// every [`crate::limits::WAIT_AGAIN`].
     Wait,
     /// The source is on standard input: read it, and look up again with it.
     ReadInput,

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::response::Files;
@@ -165,10 +166,9 @@ impl Daemon {
                     if !waiting {
                         waiting = true;
                         self.ledger.count(&case.session, |counters| counters.coalesced += 1);
-                        frames.send(&Reply::Verdict(Verdict::Wait)).await?;
                     }
                     self.store.expedite();
-                    if timeout_at(deadline, landed(run)).await.is_err() {
+                    if !wait(frames, run, deadline).await? {
                         let flight = self.flights.join(case.plan.here);
                         return self.let_run(frames, case, flight, cause).await;
                     }
@@ -276,6 +276,23 @@ impl Daemon {
             contest,
         });
     }
+}
+
+/// Waits for the end of a run; says so again and again, for a launcher that hears
+/// nothing takes the daemon for dead. False when the deadline comes first.
+async fn wait(
+    frames: &Frames,
+    run: watch::Receiver<()>,
+    deadline: Instant,
+) -> Result<bool, ConnectionError> {
+    while Instant::now() < deadline {
+        frames.send(&Reply::Verdict(Verdict::Wait)).await?;
+        let again = deadline.min(Instant::now() + limits::WAIT_AGAIN);
+        if timeout_at(again, landed(run.clone())).await.is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn same_entries(before: &[Candidate], now: &[Candidate]) -> bool {

@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::UnixListener;
@@ -148,6 +148,7 @@ async fn listen(
     let socket = settings::socket_path(store);
     let listener = bind(store)?;
     let bound = std::fs::symlink_metadata(&socket)?.ino();
+    end_silence(store, Duration::ZERO);
     if let Some(pipe) = ready.take() {
         say(pipe, LISTENING);
     }
@@ -160,8 +161,9 @@ async fn listen(
         () = stop.notified() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = unwanted(daemon, &socket, bound) => {}
+        () = unwanted(daemon, &socket, bound, options.idle_exit) => {}
     }
+    leave_within(limits::DRAIN_WITHIN);
     daemon.leave().await;
     if is_at(&socket, bound) {
         std::fs::remove_file(&socket)?;
@@ -198,7 +200,8 @@ fn say(mut pipe: File, text: &str) {
 }
 
 async fn accept(daemon: Arc<Daemon>, listener: UnixListener, stop: Arc<Notify>) -> io::Error {
-    let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| limit);
+    let room = Arc::new(Semaphore::new(limits::connections(descriptors)));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return io::Error::other("no more connections are taken");
@@ -222,17 +225,40 @@ async fn accept(daemon: Arc<Daemon>, listener: UnixListener, stop: Arc<Notify>) 
 
 /// Returns when nobody wants the daemon any more: it is idle, or its socket has
 /// been removed or replaced, so that nobody can find it.
-async fn unwanted(daemon: &Daemon, socket: &Path, bound: u64) {
+async fn unwanted(daemon: &Daemon, socket: &Path, bound: u64, idle_exit: Duration) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let idle = daemon.idle_seconds();
         let lost = !is_at(socket, bound);
-        if idle > limits::IDLE_EXIT.as_secs() || (lost && idle > HEARTBEAT.as_secs()) {
+        if idle > idle_exit.as_secs() || (lost && idle > HEARTBEAT.as_secs()) {
             return;
         }
+        end_silence(&daemon.directory, limits::SILENCE);
         daemon.views.unpin_unused();
         daemon.store.save_counters(&daemon.ledger.read(None, false));
     }
+}
+
+/// Takes back the note that this daemon does not answer, if it is that old.
+fn end_silence(store: &Path, age: Duration) {
+    let note = settings::silence_path(store);
+    let noted = std::fs::symlink_metadata(&note).and_then(|metadata| metadata.modified());
+    let old = |noted: SystemTime| noted.elapsed().map_or(true, |elapsed| elapsed >= age);
+    if noted.is_ok_and(old)
+        && let Err(error) = std::fs::remove_file(note)
+    {
+        tracing::warn!(%error, "launchers go on to leave this daemon alone");
+    }
+}
+
+/// A disk that hangs does not keep the daemon: nothing that it said it has is lost, and
+/// the journals of views remember what they show.
+fn leave_within(time: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        tracing::error!("what still waits for the disk is given up");
+        std::process::exit(1);
+    });
 }
 
 fn is_at(socket: &Path, inode: u64) -> bool {

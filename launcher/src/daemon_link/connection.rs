@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -19,6 +19,7 @@ const STEP: usize = 16 << 10;
 /// A connection to the daemon of a store, run by this user.
 #[derive(Debug)]
 pub struct Connection {
+    store: PathBuf,
     socket: UnixStream,
     /// Bytes received and not yet understood.
     pending: Vec<u8>,
@@ -36,22 +37,37 @@ impl Connection {
     /// [`LinkError::NoDaemon`] when nobody listens, [`LinkError::Stranger`] when
     /// another user does, [`LinkError::Io`] otherwise.
     pub fn open(store: &Path) -> Result<Self, LinkError> {
+        Self::open_within(store, limits::ANSWER_WITHIN)
+    }
+
+    /// As [`Connection::open`], with a patience of its own, also for connecting.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_within(store: &Path, patience: Duration) -> Result<Self, LinkError> {
         let path = settings::socket_path(store);
-        let socket = socket_address::connect(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                LinkError::NoDaemon(path.display().to_string())
-            }
-            _ => LinkError::Io(error),
-        })?;
+        let socket =
+            socket_address::connect(&path, patience).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    LinkError::NoDaemon(path.display().to_string())
+                }
+                _ => LinkError::Io(error),
+            })?;
         let peer = getsockopt(&socket, PeerCredentials).map_err(io::Error::from)?;
         if peer.uid() != nix::unistd::geteuid().as_raw() {
             return Err(LinkError::Stranger(path.display().to_string(), peer.uid()));
         }
-        let patience = limits::ANSWER_WITHIN;
         let (pending, descriptors) = (Vec::new(), Vec::new());
-        let mut connection = Self { socket, pending, descriptors, patience: Duration::ZERO };
+        let (store, none) = (store.to_owned(), Duration::ZERO);
+        let mut connection = Self { store, socket, pending, descriptors, patience: none };
         connection.set_patience(patience)?;
         Ok(connection)
+    }
+
+    /// The store whose daemon is at the other end.
+    #[must_use]
+    pub fn store(&self) -> &Path {
+        &self.store
     }
 
     /// Sets how long sending or waiting for a part of a message may take. A whole

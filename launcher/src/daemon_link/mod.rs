@@ -1,6 +1,7 @@
 //! The way to the daemon of a store: connecting, starting it, talking to it.
 
 mod connection;
+pub mod silence;
 mod socket_address;
 mod start;
 
@@ -27,4 +28,17 @@ pub enum LinkError {
     /// It said something else than expected.
     #[error("the daemon does not make sense: {0}; run 'zccache restart'")]
     Frame(#[from] FrameError),
+}
+
+impl LinkError {
+    /// Whether finding out took its time, as it will again.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        match self {
+            Self::NotStarted(_) => true,
+            Self::Io(error) => matches!(error.kind(), TimedOut | WouldBlock),
+            _ => false,
+        }
+    }
 }

@@ -7,15 +7,14 @@ pub mod surroundings;
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use zccache_core::protocol::{Own, Reply, Request, Verdict};
 use zccache_core::report::Ended;
-use zccache_core::{OsBytes, Reason, limits, settings};
+use zccache_core::{Invocation, OsBytes, Reason, limits, settings};
 
-use crate::daemon_link::{self, Connection, LinkError};
+use crate::daemon_link::{self, Connection, LinkError, silence};
 use crate::environment::variable;
 use crate::observe::{self, Observed, Setting};
 use crate::place;
@@ -51,11 +50,16 @@ pub fn launch() -> i32 {
 }
 
 /// The cache is of no use for this command; the compiler runs as if it were not there.
-struct Unserved;
+struct Unserved {
+    /// Whether the daemon is to blame, and may keep the next command waiting, too.
+    silent: bool,
+}
+
+const UNSERVED: Unserved = Unserved { silent: false };
 
 impl From<LinkError> for Unserved {
-    fn from(_: LinkError) -> Self {
-        Self
+    fn from(error: LinkError) -> Self {
+        Self { silent: error.is_silence() }
     }
 }
 
@@ -66,7 +70,10 @@ fn say_bypassed(reason: Reason) -> Result<(), Unserved> {
         let name = CString::new(name).ok()?;
         Some(PathBuf::from(OsBytes::from(variable(&name)?).as_os_str()))
     };
-    let store = settings::store_directory(value).map_err(|_| Unserved)?;
+    let store = settings::store_directory(value).map_err(|_| UNSERVED)?;
+    if silence::is_noted(&store) {
+        return Err(UNSERVED);
+    }
     let session = variable(c"ZCCACHE_SESSION").map(OsBytes::from);
     let mut connection = Connection::open(&store)?;
     connection.set_patience(limits::REPORT_WITHIN)?;
@@ -75,35 +82,51 @@ fn say_bypassed(reason: Reason) -> Result<(), Unserved> {
 
 fn serve(command: &Command) -> Result<i32, Unserved> {
     let streams = Streams::of_process();
-    let invocation = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
+    let invocation = surroundings::invocation(&command.arguments, streams).ok_or(UNSERVED)?;
     if surroundings::is_covered(invocation.cwd.as_path()) {
         let _ = say_bypassed(Reason::CoveredDirectory);
-        return Err(Unserved);
+        return Err(UNSERVED);
     }
     if surroundings::limits_files() {
         let _ = say_bypassed(Reason::WeakerCaller);
-        return Err(Unserved);
+        return Err(UNSERVED);
     }
     let store = settings::store_directory(|name| {
         let value = invocation.variable(name.as_bytes())?;
         Some(PathBuf::from(OsBytes::from(value).as_os_str()))
     })
-    .map_err(|_| Unserved)?;
+    .map_err(|_| UNSERVED)?;
+    if silence::is_noted(&store) {
+        return Err(UNSERVED);
+    }
+    let served = converse(command, streams, invocation, &store);
+    if served.as_ref().is_err_and(|unserved| unserved.silent) {
+        silence::suspect(&store);
+    }
+    served
+}
+
+fn converse(
+    command: &Command,
+    streams: Streams,
+    invocation: Invocation,
+    store: &Path,
+) -> Result<i32, Unserved> {
     let directory = invocation.cwd.clone();
     let umask = invocation.umask;
-    let mut connection = daemon_link::connect_or_start(&store)?;
+    let mut connection = daemon_link::connect_or_start(store)?;
     let mut knows_input = invocation.input.is_known();
     connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
     let mut served = deliver(&mut connection)?;
     if let Served::NotYet = served {
-        let mut again = surroundings::invocation(&command.arguments, streams).ok_or(Unserved)?;
-        again.input = input::read_ahead().ok_or(Unserved)?;
+        let mut again = surroundings::invocation(&command.arguments, streams).ok_or(UNSERVED)?;
+        again.input = input::read_ahead().ok_or(UNSERVED)?;
         knows_input = true;
         connection.send(&Request::Lookup(Box::new(again)), &[])?;
         served = deliver(&mut connection)?;
     }
     match served {
-        Served::NotYet => Err(Unserved),
+        Served::NotYet => Err(UNSERVED),
         Served::Status(status) => Ok(status),
         Served::Run { views, own, awaited } => {
             let directory = directory.as_bytes();
@@ -130,28 +153,27 @@ fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
             Verdict::Hit(hit) => {
                 if place::place(&hit.files, &descriptors).is_ok() {
                     let replayed = replay::replay(&hit.streams);
-                    return replayed.then_some(Served::Status(hit.status.into())).ok_or(Unserved);
+                    return replayed.then_some(Served::Status(hit.status.into())).ok_or(UNSERVED);
                 }
                 connection.send(&Request::Undeliverable, &[])?;
             }
             Verdict::Run { views, own, awaited } => return Ok(Served::Run { views, own, awaited }),
             Verdict::ReadInput => return Ok(Served::NotYet),
-            Verdict::Bypass(_) | Verdict::Wait => return Err(Unserved),
+            Verdict::Bypass(_) | Verdict::Wait => return Err(UNSERVED),
         }
     }
 }
 
-/// The next verdict; waits once more, and longer, for an equal invocation.
+/// The next verdict but [`Verdict::Wait`], which comes again and again while an equal
+/// invocation runs.
 fn verdict(connection: &mut Connection) -> Result<(Verdict, Vec<OwnedFd>), Unserved> {
     connection.set_patience(limits::ANSWER_WITHIN)?;
-    let mut answer = connection.receive()?;
-    if matches!(answer.0, Reply::Verdict(Verdict::Wait)) {
-        connection.set_patience(limits::COALESCE_WITHIN + Duration::from_secs(1))?;
-        answer = connection.receive()?;
-    }
-    match answer {
-        (Reply::Verdict(verdict), descriptors) => Ok((verdict, descriptors)),
-        _ => Err(Unserved),
+    loop {
+        match connection.receive()? {
+            (Reply::Verdict(Verdict::Wait), _) => {}
+            (Reply::Verdict(verdict), descriptors) => return Ok((verdict, descriptors)),
+            _ => return Err(UNSERVED),
+        }
     }
 }
 
@@ -161,12 +183,12 @@ fn run(
     setting: Setting<'_>,
     awaited: bool,
 ) -> Result<i32, Unserved> {
-    let observed = observe::observe(program, setting).map_err(|_| Unserved)?;
+    let observed = observe::observe(program, setting).map_err(|_| UNSERVED)?;
     let Observed { report, descriptors, not_executed } = observed;
     let ended = report.ended;
-    tell(connection, Request::Finished(Box::new(report)), descriptors);
-    if awaited && connection.set_patience(limits::ANSWER_WITHIN).is_ok() {
-        let _ = connection.receive();
+    let told = tell(connection, Request::Finished(Box::new(report)), descriptors, awaited);
+    if told.is_err_and(|error| error.is_silence()) {
+        silence::suspect(connection.store());
     }
     if let Some(errno) = not_executed {
         return Ok(cannot_execute(program, errno));
@@ -177,15 +199,25 @@ fn run(
     }
 }
 
-/// Sends the report, and does not wait until it is read: an equal invocation
-/// that follows waits for as long as the connection holds the ticket. Whether the
-/// report arrives does not concern the build. Closes the descriptors: the daemon
-/// keeps its own until the connection ends, and so closes them last.
-fn tell(connection: &mut Connection, report: Request, descriptors: Vec<OwnedFd>) {
+/// Sends the report, and does not wait until it is read unless that is awaited: an
+/// equal invocation that follows waits for as long as the connection holds the ticket.
+/// Whether the report arrives does not concern the build. Closes the descriptors: the
+/// daemon keeps its own until the connection ends, and so closes them last.
+fn tell(
+    connection: &mut Connection,
+    report: Request,
+    descriptors: Vec<OwnedFd>,
+    awaited: bool,
+) -> Result<(), LinkError> {
     let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-    if connection.set_patience(limits::REPORT_WITHIN).is_ok() {
-        let _ = connection.send(&report, &borrowed);
+    connection.set_patience(limits::REPORT_WITHIN)?;
+    connection.send(&report, &borrowed)?;
+    drop(descriptors);
+    if awaited {
+        connection.set_patience(limits::ANSWER_WITHIN)?;
+        connection.receive()?;
     }
+    Ok(())
 }
 
 /// Becomes the compiler; returns the status to exit with when that fails.

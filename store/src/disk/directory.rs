@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
+use zccache_core::settings;
 
 use super::{Gate, PRIVATE_DIRECTORY, PRIVATE_FILE, Step, make_private, sync_directory};
 use crate::StoreError;
@@ -15,7 +16,6 @@ pub(super) const INDEX: &str = "index.redb";
 pub(super) const STAGING: &str = "staging";
 pub(super) const UNCLEAN: &str = "unclean";
 const FORMAT: &str = "format";
-const LOCK: &str = "lock";
 const SET_ASIDE: &str = "set-aside";
 const SETTING_ASIDE: &str = "set-aside.new";
 
@@ -36,6 +36,13 @@ pub(super) fn open(
     }
     let root = directory.canonicalize().map_err(StoreError::io("open", directory))?;
     is_private(&root)?;
+    // What a careless copy may have opened. Below `blobs` names are digests of bytes.
+    for name in [BLOBS, STAGING, INDEX, FORMAT, settings::LOCK] {
+        let path = root.join(name);
+        if path.symlink_metadata().is_ok() {
+            is_private(&path)?;
+        }
+    }
     let lock = lock(&root, read_only)?;
     if read_only {
         is_readable(&root)?;
@@ -59,7 +66,7 @@ fn is_private(root: &Path) -> Result<(), StoreError> {
 
 /// One writer, or any number of readers.
 fn lock(root: &Path, read_only: bool) -> Result<Option<File>, StoreError> {
-    let path = root.join(LOCK);
+    let path = root.join(settings::LOCK);
     let mut options = OpenOptions::new();
     options.read(true).write(!read_only).create(!read_only).mode(PRIVATE_FILE);
     let file = match options.open(&path) {

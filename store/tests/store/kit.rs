@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use zccache_core::entry::{Environment, Manner};
@@ -39,11 +40,12 @@ impl Home {
     }
 
     pub(crate) fn open(&self) -> Store {
-        Store::open(&self.path(), UNBOUNDED).unwrap()
+        self.open_bounded(0)
     }
 
     pub(crate) fn open_bounded(&self, max_bytes: u64) -> Store {
-        Store::open(&self.path(), Options { max_bytes, read_only: false }).unwrap()
+        let options = Options { max_bytes, read_only: false };
+        again_while_in_use(|| Store::open(&self.path(), options)).unwrap()
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
@@ -62,6 +64,20 @@ impl Home {
         let names = shards.iter().flat_map(|shard| self.names(&format!("blobs/{shard}")));
         names.map(|name| name.parse().unwrap()).collect()
     }
+}
+
+/// A process that another test starts has the lock of a store for a moment, until it
+/// becomes its program.
+pub(crate) fn again_while_in_use<T>(
+    open: impl Fn() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    for _ in 0..1000 {
+        match open() {
+            Err(StoreError::InUse(_)) => std::thread::sleep(Duration::from_millis(1)),
+            other => return other,
+        }
+    }
+    open()
 }
 
 /// A directory in memory if there is one, for what would wait for the disk all the time.

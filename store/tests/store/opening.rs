@@ -39,6 +39,19 @@ fn a_directory_open_to_others_is_refused() {
 }
 
 #[test]
+fn a_store_with_something_open_to_others_is_refused() {
+    for name in ["blobs", "staging", "index.redb", "format", "lock"] {
+        let home = Home::new();
+        put(&home.open(), "k", "t", b"object").unwrap();
+        fs::set_permissions(home.file(name), fs::Permissions::from_mode(0o722)).unwrap();
+        let refused = Store::open(&home.path(), UNBOUNDED).err().unwrap();
+        assert!(refused.to_string().contains("run chmod go-w"), "{refused}");
+        fs::set_permissions(home.file(name), fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(home.open().candidates(&key("k")).len(), 1);
+    }
+}
+
+#[test]
 fn a_directory_of_another_user_is_refused() {
     if !geteuid().is_root() {
         eprintln!("SKIP: only root can give a directory away");

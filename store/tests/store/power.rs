@@ -11,7 +11,9 @@ use fastrand::Rng;
 use tempfile::TempDir;
 use zccache_store::{Gate, Options, Step, Store};
 
-use crate::kit::{assert_clean, blob, entry, key, put, read, tempdir_in_memory};
+use crate::kit::{
+    again_while_in_use, assert_clean, blob, entry, key, put, read, tempdir_in_memory,
+};
 
 /// A disk writes no less than this at once.
 const SECTOR: usize = 512;
@@ -195,7 +197,8 @@ fn record(home: &TempDir, options: Options, objects: usize) -> Vec<Moment> {
         *witness.kept.lock().unwrap() = number + 1;
         if number == objects / 2 {
             drop(store.take());
-            store = Some(Store::open_gated(&witness.root, options, witness.gate()).unwrap());
+            let open = || Store::open_gated(&witness.root, options, witness.gate());
+            store = Some(again_while_in_use(open).unwrap());
         }
     }
     store.as_ref().unwrap().collect().unwrap();

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use zccache_core::limits::TRACES_PER_KEY;
 use zccache_store::{Gate, Options, Pin, Step, Store, StoreError};
 
-use crate::kit::{assert_clean, blob, entry, key, put, read, tempdir_in_memory};
+use crate::kit::{
+    again_while_in_use, assert_clean, blob, entry, key, put, read, tempdir_in_memory,
+};
 
 /// Stories told.
 const STORIES: u64 = 120;
@@ -89,7 +91,8 @@ impl Story {
         let mood = self.disk.once_in.swap(0, Ordering::SeqCst);
         let path = self.home.path().join("store");
         drop(self.store.take());
-        self.store = Some(Store::open_gated(&path, self.options, self.disk.gate()).unwrap());
+        let open = || Store::open_gated(&path, self.options, self.disk.gate());
+        self.store = Some(again_while_in_use(open).unwrap());
         self.disk.once_in.store(mood, Ordering::SeqCst);
     }
 

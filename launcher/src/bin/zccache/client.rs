@@ -84,6 +84,9 @@ impl CommandError {
 /// How long a person waits for an answer: a check of a large store reads all of it.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// How long a daemon that is alive may take for what it only has to look up.
+const QUICK: Duration = Duration::from_secs(30);
+
 /// A connection that waits for its answers.
 pub(crate) struct Client(Connection);
 
@@ -91,7 +94,7 @@ impl Client {
     /// Connects if a daemon runs.
     pub(crate) fn connect() -> Result<Option<Self>, CommandError> {
         match Connection::open(&store()?) {
-            Ok(connection) => Self::patient(connection).map(Some),
+            Ok(connection) => Ok(Some(Self(connection))),
             Err(LinkError::NoDaemon(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -99,12 +102,7 @@ impl Client {
 
     /// Connects, and starts the daemon if none runs.
     pub(crate) fn connect_or_start() -> Result<Self, CommandError> {
-        Self::patient(connect_or_start(&store()?)?)
-    }
-
-    fn patient(mut connection: Connection) -> Result<Self, CommandError> {
-        connection.set_patience(PATIENCE)?;
-        Ok(Self(connection))
+        Ok(Self(connect_or_start(&store()?)?))
     }
 
     /// Asks, with descriptors that travel along.
@@ -113,6 +111,8 @@ impl Client {
         request: &Request,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<Reply, CommandError> {
+        let is_quick = matches!(request, Request::Status | Request::Stats { .. });
+        self.0.set_patience(if is_quick { QUICK } else { PATIENCE })?;
         self.0.send(request, descriptors)?;
         Ok(self.0.receive()?.0)
     }
