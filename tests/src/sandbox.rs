@@ -254,12 +254,22 @@ impl Sandbox {
     /// # Panics
     /// When there is none, or it survives.
     pub fn kill_daemon(&self) {
+        assert!(!self.daemons().is_empty(), "no daemon to kill");
+        self.kill_daemons();
+    }
+
+    /// Ends whatever daemons there are with SIGKILL.
+    ///
+    /// # Panics
+    /// When one survives.
+    pub fn kill_daemons(&self) {
         let daemons = self.daemons();
-        assert!(!daemons.is_empty(), "no daemon to kill");
-        for pid in daemons {
-            kill(pid, Signal::SIGKILL).ok();
+        for pid in &daemons {
+            kill(*pid, Signal::SIGKILL).ok();
         }
-        eventually("the daemon is gone", || self.daemons().is_empty());
+        // One that is dying has no program any more, but may have its socket still.
+        eventually("the daemon is gone", || daemons.iter().all(|pid| is_dead(*pid)));
+        eventually("no daemon is left", || self.daemons().is_empty());
     }
 }
 
@@ -289,6 +299,12 @@ impl Drop for Sandbox {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Whether a process has ended, reaped or not (`proc_pid_stat(5)`).
+fn is_dead(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
 }
 
 /// Whether a view is mounted at the directory itself.

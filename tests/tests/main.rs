@@ -12,6 +12,7 @@ mod forms;
 mod hazards;
 mod house;
 mod inputs;
+mod killing;
 mod lifetimes;
 mod projects;
 mod random;
