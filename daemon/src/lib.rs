@@ -4,6 +4,9 @@
 mod chronicle;
 mod keep;
 mod ledger;
+#[cfg(test)]
+#[path = "../../core/tests/decoding/mutant.rs"]
+mod mutant;
 mod options;
 mod serve;
 mod sync;

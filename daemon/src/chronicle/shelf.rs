@@ -100,3 +100,26 @@ fn gather<'a>(recent: impl Iterator<Item = (&'a OsBytes, &'a Recent)>) -> Shelf 
     shelf.accounts = accounts.into_values().collect();
     shelf
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_file_is_read_or_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, stamp) = (home.path().join("verdicts"), Stamp { seconds: 1, nanos: 2 });
+        save(&path, std::iter::empty()).unwrap();
+        let empty = fs::read(&path).unwrap();
+        let stored = (vec![(1u8, vec![1u8; 20])], vec![(stamp, vec![7u8; 40], 0u32)]);
+        let payloads = [codec::encode(&stored).unwrap(), empty[MAGIC.len() + 32..].to_vec()];
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..5000 {
+            let payload = crate::mutant::mutant(&mut rng, &payloads);
+            let bytes = [MAGIC, Digest::of(&payload).as_bytes(), &payload].concat();
+            let _ = parse(&bytes);
+            fs::write(&path, crate::mutant::mutant(&mut rng, &[bytes])).unwrap();
+            let _ = load(&path);
+        }
+    }
+}

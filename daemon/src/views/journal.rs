@@ -315,6 +315,28 @@ mod tests {
         }
     }
 
+    /// The checksum of a record is right, and what it says is not.
+    #[test]
+    fn any_record_is_read_or_left_out() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("j");
+        let sample = codec::encode(&shown(&file("a", 1))).unwrap();
+        let view = codec::encode(&Record::View("/build".into())).unwrap();
+        let framed = |payload: &[u8]| {
+            let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+            [&length[..], &sum(payload), payload].concat()
+        };
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..5000 {
+            let record = crate::mutant::mutant(&mut rng, &[sample.clone(), view.clone()]);
+            let bytes = [MAGIC, &framed(&view), &framed(&record), &framed(&sample)].concat();
+            fs::write(&path, &bytes).unwrap();
+            read(&path).unwrap();
+            fs::write(&path, crate::mutant::mutant(&mut rng, &[bytes])).unwrap();
+            let _ = read(&path);
+        }
+    }
+
     #[test]
     fn a_long_journal_asks_to_begin_anew() {
         let home = tempfile::tempdir().unwrap();
