@@ -346,6 +346,22 @@ fn the_status_says_what_it_should() {
     assert_eq!(sandbox.status()["views"].as_array().map(Vec::len), Some(0));
 }
 
+#[test]
+fn the_counters_as_prometheus_reads_them() {
+    trial::once(Place::Plain, Compiler::Gcc, |trial| {
+        small_sources(trial, 1);
+        trial.line_misses_then_hits("$CC -c s0.c -o s0.o");
+        let said = trial.sandbox().zccache(&["stats", "--prometheus"]).succeeded().out();
+        let counted = trial.sandbox().counters();
+        for (name, value) in [("hits", counted.hits), ("misses", counted.misses)] {
+            assert!(said.contains(&format!("\nzccache_{name}_total {value}\n")), "{said}");
+        }
+        let is_line =
+            |line: &str| line.starts_with("# TYPE zccache_") || line.starts_with("zccache_");
+        assert!(said.lines().all(is_line), "{said}");
+    });
+}
+
 trials!(
     equal_compiles_at_once_run_the_compiler_once,
     an_equal_compile_that_follows_at_once_hits,

@@ -8,6 +8,7 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 
 use crate::client::{Client, CommandError};
+use crate::show::Form;
 use crate::{doctor, mount, run, show, stop, why};
 
 /// A compiler cache that you can mount.
@@ -89,6 +90,9 @@ struct Output {
 struct Stats {
     #[command(flatten)]
     output: Output,
+    /// Print what Prometheus reads, as for its collector of text files
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
     /// Set the counters back to zero after showing them
     #[arg(long)]
     zero: bool,
@@ -116,9 +120,14 @@ impl Command {
             Action::Mounts(output) => show::mounts(Client::connect()?.as_mut(), output.json)?,
             Action::Run { mount, command } => return run::run(&mount, &command),
             Action::Stats(stats) => {
-                let session = stats.session.map(|session| OsBytes::from(session.as_str()));
+                let session = stats.session.as_deref().map(OsBytes::from);
                 let request = Request::Stats { session, zero: stats.zero };
-                show::stats(&mut Client::connect_or_start()?, &request, stats.output.json)?;
+                let form = match stats {
+                    Stats { output: Output { json: true }, .. } => Form::Json,
+                    Stats { prometheus: true, .. } => Form::Prometheus,
+                    _ => Form::Text,
+                };
+                show::stats(&mut Client::connect_or_start()?, &request, form)?;
             }
             Action::Why { output, file } => return why::why(&file, output.json),
             Action::Clear => Client::connect_or_start()?.order(&Request::Clear)?,

@@ -70,27 +70,56 @@ fn print_view(view: &ViewStatus) {
     println!("view        {} ({} projected, {reads}{whose})", view.directory, view.projected);
 }
 
+/// How counters are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    Prometheus,
+}
+
 /// Prints the counters.
 pub(crate) fn stats(
     client: &mut Client,
     request: &Request,
-    as_json: bool,
+    form: Form,
 ) -> Result<(), CommandError> {
     let Reply::Stats(counters) = client.ask(request, &[])? else {
         return Err(CommandError::Confused);
     };
-    if as_json {
-        print_json(&serde_json::to_value(&*counters).map_err(|_| CommandError::Confused)?);
-        return Ok(());
+    let value = serde_json::to_value(&*counters).map_err(|_| CommandError::Confused)?;
+    match form {
+        Form::Text => print_counters(&counters),
+        Form::Json => print_json(&value),
+        Form::Prometheus => print!("{}", prometheus(&value)),
     }
-    println!("{}", summary(&counters));
+    Ok(())
+}
+
+/// The text format of Prometheus, version 0.0.4: each counter, in the units of
+/// [`Counters`], and that of reasons by their slug.
+fn prometheus(counters: &Value) -> String {
+    let mut text = String::new();
+    for (name, value) in counters.as_object().into_iter().flatten() {
+        text += &format!("# TYPE zccache_{name}_total counter\n");
+        match value.as_object() {
+            None => text += &format!("zccache_{name}_total {value}\n"),
+            Some(slugs) => text.extend(slugs.iter().map(|(slug, count)| {
+                format!("zccache_{name}_total{{reason=\"{slug}\"}} {count}\n")
+            })),
+        }
+    }
+    text
+}
+
+fn print_counters(counters: &Counters) {
+    println!("{}", summary(counters));
     for (slug, count) in &counters.reasons {
         let reason = Reason::ALL.iter().find(|reason| reason.slug() == slug);
         let (number, sentence) =
             reason.map_or((0, ""), |reason| (reason.number(), reason.sentence()));
         println!("{count:>8}  {number} {slug}: {sentence}");
     }
-    Ok(())
 }
 
 /// The counters in a line.
