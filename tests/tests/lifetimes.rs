@@ -146,23 +146,39 @@ fn a_store_that_others_can_write_to_is_refused_in_words() {
     });
 }
 
-/// A launcher or command of another version is turned away, and nobody else.
+/// Says something to a daemon that does not answer it.
+fn say(trial: &Trial, bytes: &[u8]) {
+    let socket = socket_path(&trial.sandbox().store());
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    stream.write_all(bytes).expect("it listens");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok();
+    assert!(answer.is_empty(), "{answer:?}");
+}
+
 #[test]
-fn another_version_is_turned_away() {
+fn an_older_version_is_turned_away_and_nobody_else() {
     once(|trial| {
         let commands = project(trial, 2);
         build(trial, &commands);
-        let pid = trial.sandbox().daemons();
-        for bytes in [&b"zccp\xff\x7f\0\0\x01\0\0\0\0"[..], b"GET / HTTP/1.1\r\n\r\n"] {
-            let mut stream =
-                UnixStream::connect(socket_path(&trial.sandbox().store())).expect("it listens");
-            stream.write_all(bytes).expect("it listens");
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).ok();
-            assert!(answer.is_empty(), "{answer:?}");
+        let daemons = trial.sandbox().daemons();
+        for bytes in [&b"zccp\x01\0\0\0\x01\0\0\0\0"[..], b"GET / HTTP/1.1\r\n\r\n"] {
+            say(trial, bytes);
         }
         hits(trial, &commands);
-        assert_eq!(trial.sandbox().daemons(), pid);
+        assert_eq!(trial.sandbox().daemons(), daemons);
+    });
+}
+
+#[test]
+fn a_daemon_makes_way_for_that_of_a_newer_version() {
+    once(|trial| {
+        let commands = project(trial, 2);
+        build(trial, &commands);
+        trial.sandbox().settle();
+        say(trial, b"zccp\xff\x7f\0\0\x01\0\0\0\0");
+        eventually("it has left", || trial.sandbox().daemons().is_empty());
+        hits(trial, &commands);
     });
 }
 

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use zccache_core::OsBytes;
-use zccache_core::protocol::{Reply, Request, ViewRequest};
+use zccache_core::protocol::frame::FrameError;
+use zccache_core::protocol::{Reply, Request, VERSION, ViewRequest};
 
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
@@ -47,6 +48,9 @@ pub(crate) async fn serve(daemon: &Arc<Daemon>, stream: UnixStream, stop: &Notif
     match converse(daemon, &frames, stop, &mut mounted).await {
         Ok(()) => return,
         Err(ConnectionError::Closed) => {}
+        Err(ConnectionError::Frame(FrameError::Version(theirs))) if theirs > VERSION => {
+            give_way(daemon, stop);
+        }
         Err(error) => tracing::info!(%error, "a connection ended"),
     }
     if let Some(served) = mounted {
@@ -196,6 +200,15 @@ fn leave(daemon: &Daemon, stop: &Notify) -> Reply {
     }
     stop.notify_one();
     Reply::Done
+}
+
+/// A newer version is in use: its daemon starts with the next compile, once nothing
+/// needs this one.
+fn give_way(daemon: &Daemon, stop: &Notify) {
+    if daemon.flights.count() == 0 && daemon.views.count() == 0 {
+        tracing::info!("makes way for a newer version");
+        stop.notify_one();
+    }
 }
 
 async fn control(daemon: &Arc<Daemon>, request: Request) -> Reply {
