@@ -137,6 +137,7 @@ pub const LINKS: u32 = 40;
 /// one tick at HZ=100, the slowest that Linux offers.
 pub const COARSE_TICK: Duration = Duration::from_millis(10);
 
+const _: () = assert!(connections(64) == 8 && connections(1024) == 248);
 const _: () = assert!(WAIT_AGAIN.as_millis() < ANSWER_WITHIN.as_millis());
 const _: () = assert!(ANSWER_WITHIN.as_millis() * 20 <= SILENCE.as_millis());
 const _: () = assert!(OUTPUTS < DESCRIPTORS);

@@ -78,6 +78,21 @@ fn a_hung_daemon_that_is_killed_is_replaced_at_once() {
     });
 }
 
+/// Whoever uses the view waits for its daemon, until somebody ends that.
+#[test]
+fn a_hung_daemon_with_a_view_is_ended_and_the_view_is_back() {
+    trial::once(Place::View, Compiler::Gcc, |trial| {
+        sources(trial, 3);
+        build(trial, 0..3);
+        signal(trial, Signal::SIGSTOP);
+        trial.sandbox().kill_daemon_under(trial.tree());
+        trial.assert_same_trees("the daemon was ended");
+        build(trial, 0..3);
+        trial.sandbox().settle();
+        assert_eq!(trial.sandbox().counters().hits, 3);
+    });
+}
+
 /// The compiler runs while the daemon begins to hang: its report waits in the socket,
 /// and an equal compile does not wait for it forever.
 #[test]

@@ -65,6 +65,9 @@ fn start(store: &Path) -> Result<Connection, LinkError> {
         }
         match Connection::open(store) {
             Err(LinkError::NoDaemon(_)) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Err(LinkError::NoDaemon(_)) => {
+                return Err(LinkError::NotStarted("whoever starts it takes too long".into()));
+            }
             other => return other,
         }
     }
