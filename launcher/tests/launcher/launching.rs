@@ -117,7 +117,7 @@ fn the_invocation_is_told_as_it_is() {
 fn a_wait_is_followed_by_another_verdict() {
     let bench = Bench::new();
     bench.script("tool", "exit 3");
-    let answers = vec![Verdict::Wait.into(), daemon::run(Vec::new()).into()];
+    let answers = vec![Verdict::Wait.into(), Verdict::Wait.into(), daemon::run(Vec::new()).into()];
     let done = bench.answered(bench.launcher(&["./tool"]), answers);
     assert_eq!(done.output.status.code(), Some(3));
     assert_eq!(done.heard.requests.len(), 2);
