@@ -58,7 +58,8 @@ impl Heard {
 }
 
 /// Serves one connection at the socket of `store`. A look-up and a refusal take
-/// the next answers, a wait is followed by the one after it; a report takes none.
+/// the next answers, a wait is followed by the one after it; a report or a bypass takes
+/// none.
 pub(crate) fn serve(store: &Path, answers: Vec<Answer>) -> JoinHandle<Heard> {
     let listener = UnixListener::bind(store.join("daemon.sock")).unwrap();
     std::thread::spawn(move || {
@@ -66,7 +67,7 @@ pub(crate) fn serve(store: &Path, answers: Vec<Answer>) -> JoinHandle<Heard> {
         let mut heard = Heard::default();
         let mut answers = VecDeque::from(answers);
         while let Some(request) = receive(&stream, &mut heard.descriptors) {
-            if !matches!(request, Request::Finished(_)) {
+            if !matches!(request, Request::Finished(_) | Request::Bypassed { .. }) {
                 answer(&stream, &mut answers);
             }
             heard.requests.push(request);
