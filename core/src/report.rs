@@ -51,6 +51,17 @@ pub struct Sighting {
     pub asked: bool,
 }
 
+impl Sighting {
+    /// The sighting of a file, with which it was.
+    #[must_use]
+    pub fn file(&self) -> Option<(&Identity, &Self)> {
+        match &self.seen {
+            Seen::File { identity, .. } => Some((identity, self)),
+            _ => None,
+        }
+    }
+}
+
 /// What was at a path.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Seen {

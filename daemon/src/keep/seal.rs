@@ -142,13 +142,8 @@ impl<'a> Harvest<'a> {
 
     /// Which output, if it is one, tells a date or time that no input has told it.
     fn teller(&mut self, sealer: &Sealer<'_>) -> Option<Option<&'a OsBytes>> {
-        self.tellers.retain(|(_, told)| !told.is_empty());
-        if !self.tellers.is_empty() {
-            let tellers = &mut self.tellers;
-            sealer.for_each_input_piece(self.job, |piece| {
-                tellers.iter_mut().for_each(|(_, told)| told.strike_out(piece));
-            });
-        }
+        let mut texts: Vec<_> = self.tellers.iter_mut().map(|(_, told)| told).collect();
+        sealer.strike_out_given(self.job, &mut texts);
         let (path, _) = self.tellers.iter().find(|(_, told)| !told.is_empty())?;
         Some(*path)
     }

@@ -8,6 +8,7 @@ mod twins;
 
 use std::path::Path;
 
+use zccache_compiler::clock::Told;
 use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::rust::Searched;
@@ -200,17 +201,25 @@ impl Sealer<'_> {
         })
     }
 
-    /// Hands over all that the run was given to read, in pieces that cut no text of a
-    /// date or time. What cannot be read is left out: [`Self::trace`] refuses it.
-    pub(crate) fn for_each_input_piece(&self, job: &Job, mut take: impl FnMut(&[u8])) {
-        let namespace = self.scene.namespace;
-        for_each_given_text(&job.invocation, &mut take);
-        for sighting in &job.report.sightings {
-            let path = sighting.path.as_path();
-            if let Seen::File { .. } = sighting.seen
-                && let Found::File(found) = namespace.look(path, sighting.follow)
-            {
-                self.contents.for_each_piece_of(namespace, path, &found, &mut take);
+    /// Strikes out of texts of dates and times those that stand in what the run was given
+    /// to read. The small files come first, and the libraries of the toolchain, which are
+    /// large and hardly ever tell any, last. What cannot be read is left out:
+    /// [`Self::trace`] refuses it.
+    pub(crate) fn strike_out_given(&self, job: &Job, texts: &mut [&mut Told]) {
+        for_each_given_text(&job.invocation, |text| {
+            texts.iter_mut().for_each(|told| told.strike_out(text));
+        });
+        let mut files: Vec<_> = job.report.sightings.iter().filter_map(Sighting::file).collect();
+        files.sort_unstable_by_key(|(identity, _)| identity.size);
+        for (_, sighting) in files {
+            if texts.iter().all(|told| told.is_empty()) {
+                return;
+            }
+            let (path, namespace) = (sighting.path.as_path(), self.scene.namespace);
+            if let Found::File(found) = namespace.look(path, sighting.follow) {
+                self.contents.for_each_piece_of(namespace, path, &found, |piece| {
+                    texts.iter_mut().for_each(|told| told.strike_out(piece));
+                });
             }
         }
     }
