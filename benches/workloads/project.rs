@@ -1,0 +1,168 @@
+//! What is built, as data, and how it is laid down and built.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::available_parallelism;
+
+use zccache_tests::project::Project as Fetched;
+
+use crate::lane::Lane;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// And C++.
+    C,
+    Rust,
+}
+
+/// Something to build. Its trees hold `src` and `build`.
+pub(crate) struct Project {
+    pub(crate) sources: Sources,
+    pub(crate) build: Build,
+    /// A file below `src` that much depends on, and what an edit adds to it.
+    pub(crate) edited: (&'static str, &'static str),
+}
+
+pub(crate) enum Sources {
+    /// Directories below the one that `scripts/fetch-projects` fills: a project
+    /// and its next release.
+    Fetched { this: &'static str, next: Option<&'static str> },
+    /// So many small files in C.
+    Generated(usize),
+}
+
+pub(crate) enum Build {
+    /// Ninja compiles each file below some directories of `src`, as CMake would
+    /// have it do.
+    Ninja { compiler: &'static str, folders: &'static [&'static str], but: &'static [&'static str] },
+    /// Cargo, with further arguments, and whether it compiles incrementally.
+    Cargo { arguments: &'static str, incremental: &'static str },
+    /// One compile of `a.cpp`, in `build`.
+    One { line: &'static str, source: &'static str },
+}
+
+impl Project {
+    pub(crate) fn language(&self) -> Language {
+        if matches!(self.build, Build::Cargo { .. }) { Language::Rust } else { Language::C }
+    }
+
+    /// Lays the sources down in a tree, ready to build.
+    pub(crate) fn lay(&self, lane: &Lane, name: &str) {
+        let tree = lane.tree(name);
+        let source = tree.join("src");
+        fs::create_dir_all(tree.join("build")).expect("a directory");
+        match &self.sources {
+            Sources::Generated(count) => generate(&source, *count),
+            Sources::Fetched { this, next } => {
+                let project = if name == "next" { next.unwrap_or(this) } else { this };
+                copy(&fetched(project), &source);
+            }
+        }
+        match &self.build {
+            Build::One { source: text, .. } => write(&source.join("a.cpp"), text),
+            Build::Ninja { .. } => write(&tree.join("build.ninja"), &self.rules(lane, &tree)),
+            Build::Cargo { .. } => {}
+        }
+        lane.show(&tree.join("build"));
+    }
+
+    /// The command that builds a tree.
+    pub(crate) fn command(&self, lane: &Lane, name: &str) -> Command {
+        let tree = lane.tree(name);
+        let jobs = available_parallelism().map_or(1, usize::from);
+        match &self.build {
+            Build::Ninja { .. } => {
+                let line = format!("ninja --quiet -C {{tree}}/build -f ../build.ninja -j{jobs}");
+                lane.command(&line, &tree)
+            }
+            Build::Cargo { arguments, incremental } => {
+                let line = format!("cargo build --quiet --offline --locked -j{jobs} {arguments}");
+                let mut cargo = lane.command(&line, &tree);
+                cargo.current_dir(tree.join("src")).env("CARGO_TARGET_DIR", tree.join("build"));
+                cargo.env("CARGO_INCREMENTAL", incremental);
+                if !lane.tool.launcher.is_empty() {
+                    cargo.env("RUSTC_WRAPPER", lane.launcher());
+                }
+                cargo
+            }
+            Build::One { line, .. } => {
+                let mut compile = lane.command(&format!("{} {line}", lane.tool.launcher), &tree);
+                compile.current_dir(tree.join("build"));
+                compile
+            }
+        }
+    }
+
+    /// A command that links all objects of a tree.
+    pub(crate) fn link(lane: &Lane, name: &str) -> Command {
+        let mut sh = lane.command("sh -c", &lane.tree(name));
+        sh.arg("g++ -shared -Wl,-z,muldefs -Wl,--build-id=none -o linked.so *.o");
+        sh.current_dir(lane.tree(name).join("build"));
+        sh
+    }
+
+    fn rules(&self, lane: &Lane, tree: &Path) -> String {
+        let Build::Ninja { compiler, folders, but } = &self.build else { return String::new() };
+        let compiler = lane.expand(compiler, tree);
+        let launcher = lane.launcher();
+        let mut text = format!(
+            "rule compile\n  command = {launcher} {compiler} -MD -MF $out.d -c $in -o $out\n  \
+             depfile = $out.d\n  deps = gcc\n"
+        );
+        for folder in *folders {
+            let directory = tree.join("src").join(folder);
+            for name in listed(&directory) {
+                let is_source = name.ends_with(".c") || name.ends_with(".cc");
+                if is_source && !but.contains(&name.as_str()) {
+                    let object = format!("{}-{name}.o", folder.replace('/', "-"));
+                    let path = directory.join(&name);
+                    text += &format!("build {object}: compile {}\n", path.display());
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Where the sources of a project are.
+pub(crate) fn fetched(name: &str) -> PathBuf {
+    let (project, rest) = name.split_once('/').unwrap_or((name, ""));
+    let project = Fetched::find(project).expect("scripts/fetch-projects has fetched it");
+    let mut found = project.sources().to_owned();
+    for part in rest.split('/').filter(|part| !part.is_empty()) {
+        // A registry's directory has a name of its own.
+        let only = || listed(&found).pop().expect("it is not empty");
+        found = found.join(if part == "*" { only() } else { part.to_owned() });
+    }
+    found
+}
+
+/// The names in a directory, in order.
+fn listed(directory: &Path) -> Vec<String> {
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-r").arg(from).arg(to).status();
+    assert!(status.expect("cp can be run").success());
+}
+
+/// Files that take a compiler no time.
+fn generate(directory: &Path, count: usize) {
+    fs::create_dir_all(directory).expect("a directory");
+    write(&directory.join("tiny.h"), "int shared(int x);\n");
+    for n in 0..count {
+        let text = format!("#include \"tiny.h\"\nint f{n}(int x) {{ return shared(x + {n}); }}\n");
+        write(&directory.join(format!("{n:04}.c")), &text);
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
