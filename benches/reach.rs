@@ -11,9 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use zccache_benches::samples::in_turn;
+use zccache_benches::usage::{Usage, measure};
 use zccache_benches::{Report, Samples};
 use zccache_tests::project::Project;
-use zccache_tests::{Command, Sandbox};
+use zccache_tests::{Command, Sandbox, rust};
 
 /// A C++ file that takes a compiler about a second.
 const SECOND: &str = "#include <map>\n#include <regex>\n#include <string>\n\
@@ -27,7 +28,7 @@ type Measure = fn(&mut Report);
 fn main() {
     // Cargo passes `--bench`; a name in the arguments selects what is measured.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let parts: [(&str, Measure); 7] = [
+    let parts: [(&str, Measure); 8] = [
         ("hit", hits),
         ("small", small_misses),
         ("miss", misses),
@@ -35,6 +36,7 @@ fn main() {
         ("launcher", launcher_memory),
         ("daemon", daemon_memory),
         ("warm", warm_builds),
+        ("ripgrep", ripgrep),
     ];
     let mut report = Report::default();
     for (name, measure) in parts {
@@ -238,6 +240,68 @@ fn warm_builds(report: &mut Report) {
     }
 }
 
+/// A release build of ripgrep, bare and in a view: cold, then into an emptied
+/// directory.
+fn ripgrep(report: &mut Report) {
+    let Some(ripgrep) = Ripgrep::new() else { return };
+    let launcher = ripgrep.sandbox.programs().launcher();
+    let (mut warm, mut written) = (Samples::default(), Vec::new());
+    let [bare, cold] = in_turn(
+        rounds(3),
+        |_, samples| samples.add(ripgrep.built(Path::new("")).wall),
+        |_, samples| {
+            let _ = ripgrep.sandbox.zccache(&["clear"]).succeeded();
+            ripgrep.sandbox.mount(&ripgrep.target);
+            samples.add(ripgrep.built(&launcher).wall);
+            let usage = ripgrep.built(&launcher);
+            warm.add(usage.wall);
+            written.push(usage.written);
+            ripgrep.sandbox.umount(&ripgrep.target);
+        },
+    );
+    written.sort_by(f64::total_cmp);
+    let detail = format!("write_bytes of /proc/PID/io, median of {}", written.len());
+    let cold = [bare.clone(), cold];
+    report.ratio("cold release build of ripgrep in a view / bare", &cold, Some(1.03));
+    report.ratio("warm release build of ripgrep in a view / bare", &[bare, warm], Some(1.0 / 40.0));
+    let middle = written[written.len() / 2];
+    report.bytes("bytes written by a warm build of ripgrep in a view", middle, None, detail);
+}
+
+/// The sources of ripgrep, and a directory that they are built in.
+struct Ripgrep {
+    sandbox: Sandbox,
+    work: PathBuf,
+    target: PathBuf,
+    cargo_home: Project,
+}
+
+impl Ripgrep {
+    fn new() -> Option<Self> {
+        let (sources, cargo_home) =
+            Project::find("ripgrep-14.1.0").zip(Project::find("cargo-home"))?;
+        let (sandbox, work) = started();
+        let target = work.join("target");
+        fs::create_dir(&target).expect("a directory");
+        let mut copy = std::process::Command::new("cp");
+        run(copy.arg("-r").arg(sources.sources()).arg(work.join("rg")));
+        Some(Self { sandbox, work, target, cargo_home })
+    }
+
+    /// Builds into the emptied directory.
+    fn built(&self, launcher: &Path) -> Usage {
+        let mut empty = std::process::Command::new("find");
+        run(empty.arg(&self.target).args(["-mindepth", "1", "-delete"]));
+        let line = rust::line("$CARGO build --release --offline --locked --quiet");
+        let path = format!("{}:/usr/bin:/bin", rust::bin().display());
+        let cargo = Command::from(&*line).below("rg").env("PATH", path);
+        let cargo = cargo.env("CARGO_HOME", self.cargo_home.sources());
+        let cargo = cargo.env("CARGO_TARGET_DIR", &self.target).env("RUSTC_WRAPPER", launcher);
+        let mut build = process(&self.sandbox, &self.work, &cargo);
+        measure(std::slice::from_mut(&mut build), 1, &self.sandbox.store())
+    }
+}
+
 /// The launcher's own high-water mark, read by the compiler that it observes:
 /// when that has ended, and just before it does.
 fn launcher_memory(report: &mut Report) {
@@ -251,7 +315,7 @@ fn launcher_memory(report: &mut Report) {
     run(&mut process(&sandbox, &work, &sandbox.launched(compile)));
     let text = fs::read_to_string(out.join("peak")).expect("the compiler has written it");
     let most = field(&text, "VmHWM:").expect("the kernel tells it");
-    report.memory("resident memory of the launcher, peak", most, 4.0, "a C++ miss".to_owned());
+    report.bytes("resident memory of the launcher, peak", most, Some(4.0), "a C++ miss".to_owned());
 }
 
 fn daemon_memory(report: &mut Report) {
@@ -266,19 +330,19 @@ fn daemon_memory(report: &mut Report) {
     sandbox.settle();
     let pid = sandbox.daemons().first().map_or(0, |pid| pid.as_raw().unsigned_abs());
     let resident = peak(pid, "VmRSS:").expect("the daemon runs");
-    let most = peak(pid, "VmHWM:").expect("the daemon runs") >> 10;
-    let detail = format!("after {count} misses; at most {most} KiB");
-    report.memory("resident memory of the daemon", resident, 64.0, detail);
+    let most = peak(pid, "VmHWM:").expect("the daemon runs") / 1024.0;
+    let detail = format!("after {count} misses; at most {most:.0} KiB");
+    report.bytes("resident memory of the daemon", resident, Some(64.0), detail);
     sandbox.umount(&work);
 }
 
-fn peak(pid: u32, name: &str) -> Option<u64> {
+fn peak(pid: u32, name: &str) -> Option<f64> {
     field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, name)
 }
 
 /// A field of `/proc/PID/status`, in bytes.
-fn field(status: &str, name: &str) -> Option<u64> {
+fn field(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kibibytes << 10)
+    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes * 1024.0)
 }

@@ -48,11 +48,10 @@ impl Report {
         self.0.push(Row::new(name, value, Unit::Milliseconds, Some(bound), detail));
     }
 
-    /// Adds an amount of memory, in bytes.
-    pub fn memory(&mut self, name: &str, bytes: u64, bound: f64, detail: String) {
-        #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^53 bytes")]
-        let value = bytes as f64 / f64::from(1 << 20);
-        self.0.push(Row::new(name, value, Unit::Mebibytes, Some(bound), detail));
+    /// Adds a number of bytes, of memory or written.
+    pub fn bytes(&mut self, name: &str, bytes: f64, bound: Option<f64>, detail: String) {
+        let value = bytes / f64::from(1 << 20);
+        self.0.push(Row::new(name, value, Unit::Mebibytes, bound, detail));
     }
 
     /// Writes the report as JSON.

@@ -14,6 +14,11 @@ impl Samples {
         self.0.push(start.elapsed());
     }
 
+    /// Adds a sample that was taken elsewhere, in seconds.
+    pub fn add(&mut self, seconds: f64) {
+        self.0.push(Duration::from_secs_f64(seconds));
+    }
+
     /// The median, in seconds; zero without samples.
     #[must_use]
     pub fn median(&self) -> f64 {

@@ -11,6 +11,9 @@ use crate::scenario::SCENARIOS;
 const BEGIN: &str = "<!-- results: begin -->\n";
 const END: &str = "<!-- results: end -->";
 
+/// What is told of a row, and its title.
+type Amount = (&'static str, fn(&Row) -> f64);
+
 /// Replaces what is between the marks.
 ///
 /// # Panics
@@ -38,7 +41,7 @@ fn tables(machine: &Machine, steps: &[Vec<&Row>], tools: &[&str]) -> String {
         let mark = if row.differing() > 0 { " †" } else { "" };
         format!("{}{mark}", short(row.ratio().median))
     });
-    let amounts: [(&str, fn(&Row) -> f64); 3] = [
+    let amounts: [Amount; 3] = [
         ("Processor time, of the build and of daemons, in seconds", |row| {
             row.of(|sample| sample.usage.cpu).median
         }),

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::tool::Tool;
-use crate::usage::daemons;
+use zccache_benches::usage::daemons;
 
 /// Where what is compared is.
 pub(crate) struct Places {

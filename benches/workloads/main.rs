@@ -12,11 +12,10 @@ mod results;
 mod run;
 mod scenario;
 mod tool;
-mod usage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
@@ -141,13 +140,11 @@ fn home() -> tempfile::TempDir {
 }
 
 fn places(arguments: &Arguments) -> Places {
-    let rustc = Command::new("rustc").args(["--print", "sysroot"]).output();
-    let sysroot = String::from_utf8(rustc.expect("rustc is there").stdout).expect("a plain path");
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Places {
         ours: absolute(&arguments.ours),
         peers: absolute(&arguments.peers),
-        toolchain: Path::new(sysroot.trim()).join("bin"),
+        toolchain: zccache_tests::rust::bin().to_owned(),
         cargo_home: project::fetched("cargo-home"),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::usage::Usage;
+use zccache_benches::usage::Usage;
 
 /// One tool, once, at one step of a scenario.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use crate::project::Project;
 use crate::results::{Results, Sample};
 use crate::scenario::{Change, Scenario, Step};
 use crate::tool::Tool;
-use crate::usage::measure;
+use zccache_benches::usage::measure;
 
 /// Inputs younger than this are distrusted by caches that go by time stamps.
 const SETTLED: Duration = Duration::from_millis(2_200);
@@ -51,26 +51,26 @@ pub(crate) fn round(
             let differing = step.trees.iter().flat_map(|tree| differing(bare, lane, tree));
             let differing: Vec<_> = differing.collect();
             sample.differing = differing.len();
-            report(step, lane, &sample, &differing);
+            for path in differing.iter().take(3) {
+                eprintln!(
+                    "    {} is not what the compiler makes with {}",
+                    path.display(),
+                    lane.tool.name
+                );
+            }
             results.add((scenario.name, step.name, lane.tool.name), sample);
         }
     }
 }
 
-fn report(step: &Step, lane: &Lane, sample: &Sample, differing: &[PathBuf]) {
+fn tell(step: &Step, lane: &Lane, sample: &Sample) {
     let (name, usage) = (lane.tool.name, sample.usage);
     let counted = sample.counted.map_or(String::new(), |[h, m]| format!("{h} hits, {m} misses"));
+    let (wall, cpu, megabytes) = (usage.wall, usage.cpu, usage.written / 1e6);
     eprintln!(
-        "  {:22} {name:14} {:8.3} s {:7.3} x {:8.2} s cpu {:7.1} MB  {counted}",
-        step.name,
-        usage.wall,
-        sample.ratio,
-        usage.cpu,
-        usage.written / 1e6
+        "  {:22} {name:14} {wall:9.4} s {cpu:9.4} s cpu {megabytes:7.1} MB  {counted}",
+        step.name
     );
-    for path in differing.iter().take(5) {
-        eprintln!("    differs: {}", path.display());
-    }
 }
 
 fn sample(project: &Project, step: &Step, lane: &Lane) -> Sample {
@@ -84,7 +84,9 @@ fn sample(project: &Project, step: &Step, lane: &Lane) -> Sample {
     let counted = before
         .zip(lane.counters())
         .map(|(before, after)| [0, 1].map(|at: usize| after[at].saturating_sub(before[at])));
-    Sample { usage, ratio: 1.0, counted, differing: 0 }
+    let sample = Sample { usage, ratio: 1.0, counted, differing: 0 };
+    tell(step, lane, &sample);
+    sample
 }
 
 impl Change {
@@ -159,7 +161,9 @@ fn products(directory: &Path) -> BTreeMap<PathBuf, PathBuf> {
             let ends = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() {
                 open.push(path);
-            } else if ends.is_some_and(|ends| PRODUCTS.contains(&ends)) || path.ends_with("rg") {
+            } else if ends.is_some_and(|ends| PRODUCTS.contains(&ends))
+                || path.ends_with("release/rg")
+            {
                 let name = path.strip_prefix(directory).expect("it is below").to_owned();
                 let _ = found.insert(name, path);
             }

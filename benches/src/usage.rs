@@ -1,4 +1,5 @@
 //! What running something took, of the processes that ran and of daemons.
+#![allow(clippy::expect_used)]
 
 use std::fs;
 use std::ops::{Add, Sub};
@@ -16,21 +17,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a build took.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// From start to exit, in seconds.
-    pub(crate) wall: f64,
+    pub wall: f64,
     /// Processor time of the build and of daemons until they rest, in seconds.
-    pub(crate) cpu: f64,
+    pub cpu: f64,
     /// What was handed to the file system, in bytes: `write_bytes` of
     /// `/proc/PID/io`, of the build and of daemons until they rest.
-    pub(crate) written: f64,
+    pub written: f64,
     /// The most that the daemons ever had resident, in bytes.
-    pub(crate) memory: f64,
+    pub memory: f64,
 }
 
 /// Runs commands at the same time until the last has ended, so many times in a
-/// row; what one time takes.
-pub(crate) fn measure(commands: &mut [Command], times: u32, root: &Path) -> Usage {
+/// row; what one time takes. The daemons are those processes that were told of
+/// `root`.
+///
+/// # Panics
+/// When a command cannot be run or fails.
+pub fn measure(commands: &mut [Command], times: u32, root: &Path) -> Usage {
     // No run pays for what the one before has left to write.
     sync();
     let before = Spent::until_now(root);
@@ -109,7 +114,11 @@ fn rest(root: &Path) {
 }
 
 /// The processes that were told of a directory: while no build runs, the daemons.
-pub(crate) fn daemons(root: &Path) -> Vec<u32> {
+///
+/// # Panics
+/// When processes cannot be listed.
+#[must_use]
+pub fn daemons(root: &Path) -> Vec<u32> {
     let root = root.as_os_str().as_encoded_bytes();
     let told = |pid: &u32| {
         ["environ", "cmdline"].iter().any(|file| {
