@@ -11,8 +11,11 @@ use crate::scenario::SCENARIOS;
 const BEGIN: &str = "<!-- results: begin -->\n";
 const END: &str = "<!-- results: end -->";
 
-/// What is told of a row, and its title.
-type Amount = (&'static str, fn(&Row) -> f64);
+/// Something of a row; less is better.
+type Amount = fn(&Row) -> f64;
+
+/// Less is no difference.
+const NOISE: f64 = 1.03;
 
 /// Replaces what is between the marks.
 ///
@@ -35,38 +38,67 @@ fn tables(machine: &Machine, steps: &[Vec<&Row>], tools: &[&str]) -> String {
         }
     }
     text += "\nTime, as a multiple of what the compiler alone took in the same round (median; \
-        the least and the most are in the JSON and the page). The best is bold; † marks a tool \
+        the least and the most are in the JSON and the page); of the compiler alone, in seconds. The best is bold; † marks a tool \
         some of whose files differ from the compiler's.\n\n";
-    text += &table(steps, tools, |row| {
+    text += &table(steps, tools, of_wall, |row| {
         let mark = if row.differing() > 0 { " †" } else { "" };
         format!("{}{mark}", short(row.ratio().median))
     });
-    let amounts: [Amount; 3] = [
-        ("Processor time, of the build and of daemons, in seconds", |row| {
-            row.of(|sample| sample.usage.cpu).median
-        }),
-        ("Bytes written, in MB", |row| row.of(|sample| sample.usage.written).median / 1e6),
-        ("The most memory that a tool's daemons had resident, in MB", |row| {
-            row.of(|sample| sample.usage.memory).median / 1e6
-        }),
+    let last =
+        |at: usize| steps.get(at + 1).is_none_or(|next| next[0].scenario != steps[at][0].scenario);
+    let last: Vec<_> =
+        (0..steps.len()).filter(|at| last(*at)).map(|at| steps[at].clone()).collect();
+    let amounts: [(&str, Amount, &[Vec<&Row>]); 3] = [
+        ("Processor time, of the build and of daemons, in seconds", of_cpu, steps),
+        ("Bytes written, in MB", of_written, steps),
+        (
+            "The most memory that a tool's daemons had resident in a scenario, in MB",
+            of_memory,
+            &last,
+        ),
     ];
-    for (title, amount) in amounts {
+    for (title, amount, steps) in amounts {
         write!(text, "\n{title} (medians).\n\n").ok();
-        text += &table(steps, tools, |row| short(amount(row)));
+        text += &table(steps, tools, amount, |row| short(amount(row)));
     }
     text += &losses(steps);
     text
 }
 
-fn table(steps: &[Vec<&Row>], tools: &[&str], cell: impl Fn(&Row) -> String) -> String {
-    let mut text = format!("| | bare, s | {} |\n", tools[1..].join(" | "));
+fn of_wall(row: &Row) -> f64 {
+    row.wall().median
+}
+
+fn of_cpu(row: &Row) -> f64 {
+    row.of(|sample| sample.usage.cpu).median
+}
+
+fn of_written(row: &Row) -> f64 {
+    row.of(|sample| sample.usage.written).median / 1e6
+}
+
+fn of_memory(row: &Row) -> f64 {
+    row.of(|sample| sample.usage.memory).median / 1e6
+}
+
+/// The least amount of those of a row is bold.
+fn table(
+    steps: &[Vec<&Row>],
+    tools: &[&str],
+    amount: Amount,
+    cell: impl Fn(&Row) -> String,
+) -> String {
+    let mut text = format!("| | bare | {} |\n", tools[1..].join(" | "));
     writeln!(text, "|---|{}", "--:|".repeat(tools.len())).ok();
     for step in steps {
-        let best = best(step.iter().skip(1)).map(|row| row.tool);
-        write!(text, "| {}, {} | {} |", step[0].scenario, step[0].step, of_bare(step[0])).ok();
+        let best = best(step, amount, |_| true);
+        write!(text, "| {}, {} |", step[0].scenario, step[0].step).ok();
+        write!(text, " {} |", short(amount(step[0]))).ok();
         for tool in &tools[1..] {
             let cell = match step.iter().find(|row| row.tool == *tool) {
-                Some(row) if Some(row.tool) == best => format!("**{}**", cell(row)),
+                Some(row) if best.is_some_and(|best| best.tool == row.tool) => {
+                    format!("**{}**", cell(row))
+                }
                 Some(row) => cell(row),
                 None => "–".to_owned(),
             };
@@ -77,28 +109,26 @@ fn table(steps: &[Vec<&Row>], tools: &[&str], cell: impl Fn(&Row) -> String) -> 
     text
 }
 
-fn of_bare(row: &Row) -> String {
-    short(row.wall().median)
-}
-
-/// The row with the least time.
-fn best<'a>(rows: impl Iterator<Item = &'a &'a Row>) -> Option<&'a Row> {
-    rows.copied().min_by(|a, b| a.ratio().median.total_cmp(&b.ratio().median))
+/// Of some tools at a step, the one with the least amount.
+fn best<'a>(step: &[&'a Row], amount: Amount, of: impl Fn(&Row) -> bool) -> Option<&'a Row> {
+    let tools = step.iter().skip(1).copied().filter(|row| of(row));
+    tools.min_by(|a, b| amount(a).total_cmp(&amount(b)))
 }
 
 /// The steps at which another tool is ahead of us.
 fn losses(steps: &[Vec<&Row>]) -> String {
     let mut lines = String::new();
     for step in steps {
-        let tools = || step.iter().skip(1);
-        let peers = best(tools().filter(|row| !row.is_ours()));
-        for ours in tools().filter(|row| row.is_ours()) {
-            let Some(peer) = peers else { continue };
-            let times = ours.ratio().median / peer.ratio().median;
-            if times > 1.0 {
-                let (scenario, step, tool) = (ours.scenario, ours.step, ours.tool);
-                let (peer, times) = (peer.tool, short(times));
-                writeln!(lines, "| {scenario}, {step} | {tool} | {peer} | {times} |").ok();
+        let peers = |amount| best(step, amount, |row| !row.is_ours());
+        let Some((peer, thrifty)) = peers(of_wall).zip(peers(of_cpu)) else { continue };
+        for ours in step.iter().skip(1).filter(|row| row.is_ours()) {
+            let times = of_wall(ours) / of_wall(peer);
+            if times > NOISE {
+                let cpu = short(of_cpu(ours) / of_cpu(thrifty).max(f64::EPSILON));
+                let (scenario, step, tool) = (&ours.scenario, &ours.step, &ours.tool);
+                let (peer, thrifty, times) = (&peer.tool, &thrifty.tool, short(times));
+                write!(lines, "| {scenario}, {step} | {tool} | {times} ({peer}) ").ok();
+                writeln!(lines, "| {cpu} ({thrifty}) |").ok();
             }
         }
     }
@@ -106,7 +136,7 @@ fn losses(steps: &[Vec<&Row>]) -> String {
         return "\nNo other tool is ahead of us at any step.\n\n".to_owned();
     }
     format!(
-        "\nWhat we lose at: how many times as long as the fastest other tool.\n\n\
-         | step | ours | the other | times |\n|---|---|---|--:|\n{lines}\n"
+        "\nWhat we lose at: our time, and our processor time, as a multiple of those of the other \
+         tool with the least.\n\n| step | ours | time | processor time |\n|---|---|--:|--:|\n{lines}\n"
     )
 }

@@ -33,7 +33,8 @@ pub(crate) fn page(machine: &Machine, steps: &[Vec<&Row>]) -> String {
         let (name, about) = (escaped(scenario.name), escaped(scenario.about));
         writeln!(text, "<h2>{name}</h2><p>{about}</p>").ok();
         for step in steps {
-            writeln!(text, "<h3>{}</h3>{}{}", escaped(step[0].step), chart(step), table(step)).ok();
+            writeln!(text, "<h3>{}</h3>{}{}", escaped(&step[0].step), chart(step), table(step))
+                .ok();
         }
     }
     text + "</html>\n"
@@ -49,7 +50,7 @@ fn chart(step: &[&Row]) -> String {
     let mut y = 0.0;
     for row in step {
         let (ratio, middle, base) = (row.ratio(), y + LINE / 2.0, y + 14.0);
-        let color = match row.tool {
+        let color = match &*row.tool {
             "bare" => "#999",
             _ if row.is_ours() => "#2a7",
             _ => "#58c",
@@ -61,7 +62,7 @@ fn chart(step: &[&Row]) -> String {
              <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle}\" y2=\"{middle}\" stroke=\"#000\"/>\
              <text x=\"{:.1}\" y=\"{base}\">{}</text>",
             LABELS - 6.0,
-            escaped(row.tool),
+            escaped(&row.tool),
             y + 3.0,
             at(ratio.median) - LABELS,
             at(ratio.least),
@@ -89,7 +90,7 @@ fn table(step: &[&Row]) -> String {
         write!(
             text,
             "<tr><td>{}<td>{}<td>{} – {}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td{class}>{differing}",
-            escaped(row.tool),
+            escaped(&row.tool),
             amount(ratio.median),
             amount(ratio.least),
             amount(ratio.most),

@@ -29,6 +29,7 @@ use crate::tool::{TOOLS, Tool};
 /// Measures builds with compiler caches and without.
 #[derive(Parser)]
 #[command(name = "scripts/bench.sh")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Arguments {
     /// Few scenarios, in two rounds: some five minutes.
     #[arg(long)]
@@ -42,6 +43,9 @@ struct Arguments {
     /// Only these scenarios.
     #[arg(long, value_delimiter = ',')]
     scenarios: Vec<String>,
+    /// Keeps what an earlier run has found of other scenarios.
+    #[arg(long)]
+    keep: bool,
     /// Lists tools and scenarios.
     #[arg(long)]
     list: bool,
@@ -70,8 +74,9 @@ fn main() -> ExitCode {
     let tools = arguments.tools(&places);
     let home = home();
     let machine = Machine::look(home.path(), &tools, &places);
-    let mut results = Results::default();
-    for scenario in arguments.scenarios() {
+    let scenarios = arguments.scenarios();
+    let mut results = arguments.kept(&scenarios);
+    for scenario in scenarios {
         for round in 1..=arguments.rounds_of(scenario) {
             eprintln!("{}: {}, round {round}", scenario.name, scenario.about);
             let directory = home.path().join(format!("{}-{round}", scenario.name));
@@ -94,6 +99,15 @@ impl Arguments {
             false => self.scenarios.iter().any(|name| name == one.name),
         };
         SCENARIOS.iter().filter(chosen).collect()
+    }
+
+    fn kept(&self, scenarios: &[&Scenario]) -> Results {
+        let written = fs::read_to_string(self.output.join("results.json"));
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+        written
+            .ok()
+            .filter(|_| self.keep)
+            .map_or_else(Results::default, |written| Results::but(&written, &names))
     }
 
     fn rounds_of(&self, scenario: &Scenario) -> usize {

@@ -1,11 +1,14 @@
 //! What was measured, and what is said of it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use zccache_benches::usage::Usage;
 
+use crate::scenario::SCENARIOS;
+
 /// One tool, once, at one step of a scenario.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) usage: Usage,
     /// How many times as long as the compiler alone took in the same round.
@@ -17,10 +20,11 @@ pub(crate) struct Sample {
 }
 
 /// All samples of a tool at a step.
+#[derive(Deserialize)]
 pub(crate) struct Row {
-    pub(crate) scenario: &'static str,
-    pub(crate) step: &'static str,
-    pub(crate) tool: &'static str,
+    pub(crate) scenario: String,
+    pub(crate) step: String,
+    pub(crate) tool: String,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -37,12 +41,24 @@ pub(crate) struct Spread {
 pub(crate) struct Results(Vec<Row>);
 
 impl Results {
-    pub(crate) fn add(&mut self, key: (&'static str, &'static str, &'static str), sample: Sample) {
-        let (scenario, step, tool) = key;
-        let row = self.0.iter_mut().find(|row| (row.scenario, row.step, row.tool) == key);
-        match row {
+    /// What an earlier run has written, of scenarios other than these.
+    pub(crate) fn but(written: &str, scenarios: &[&str]) -> Self {
+        let mut written: Value = serde_json::from_str(written).unwrap_or_default();
+        let rows = serde_json::from_value(written["results"].take());
+        let mut rows: Vec<Row> = rows.unwrap_or_default();
+        rows.retain(|row| !scenarios.contains(&&*row.scenario));
+        Self(rows)
+    }
+
+    pub(crate) fn add(&mut self, [scenario, step, tool]: [&str; 3], sample: Sample) {
+        let same =
+            |row: &&mut Row| row.scenario == scenario && row.step == step && row.tool == tool;
+        match self.0.iter_mut().find(same) {
             Some(row) => row.samples.push(sample),
-            None => self.0.push(Row { scenario, step, tool, samples: vec![sample] }),
+            None => {
+                let [scenario, step, tool] = [scenario, step, tool].map(str::to_owned);
+                self.0.push(Row { scenario, step, tool, samples: vec![sample] });
+            }
         }
     }
 
@@ -52,7 +68,7 @@ impl Results {
         let mut steps: Vec<Vec<&Row>> = Vec::new();
         for row in &self.0 {
             let same = |step: &&mut Vec<&Row>| {
-                (step[0].scenario, step[0].step) == (row.scenario, row.step)
+                step[0].scenario == row.scenario && step[0].step == row.step
             };
             match steps.iter_mut().find(same) {
                 Some(step) => step.push(row),
@@ -61,6 +77,7 @@ impl Results {
         }
         let place = |row: &&Row| tools.iter().position(|tool| *tool == row.tool);
         steps.iter_mut().for_each(|step| step.sort_by_key(place));
+        steps.sort_by_key(|step| SCENARIOS.iter().position(|one| one.name == step[0].scenario));
         steps
     }
 
@@ -92,7 +109,7 @@ impl Row {
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self.tool, "zccache" | "zccache view")
+        matches!(&*self.tool, "zccache" | "zccache view")
     }
 
     /// The most files that differed in any round.
@@ -118,6 +135,7 @@ impl Row {
             "daemon_peak_bytes": self.of(|sample| sample.usage.memory).json(),
             "hits_misses": self.counted(),
             "differing_files": self.differing(),
+            "samples": self.samples,
         })
     }
 }
@@ -145,15 +163,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+    fn what_was_written_is_read_and_the_median_of_an_even_number_is_in_the_middle() {
         let mut results = Results::default();
         for ratio in [4.0, 1.0, 2.0, 9.0] {
             let usage = Usage::default();
             let sample = Sample { usage, ratio, counted: None, differing: 0 };
-            results.add(("a scenario", "a step", "bare"), sample);
+            results.add(["a scenario", "a step", "bare"], sample);
         }
-        let steps = results.steps(&["bare"]);
-        let ratio = steps[0][0].ratio();
+        let written = json!({ "results": results.json() }).to_string();
+        assert!(Results::but(&written, &["a scenario"]).0.is_empty());
+        let read = Results::but(&written, &[]);
+        let ratio = read.steps(&["bare"])[0][0].ratio();
         assert!((ratio.median - 3.0).abs() < 1e-9, "{}", ratio.median);
         assert!((ratio.least - 1.0).abs() < 1e-9 && (ratio.most - 9.0).abs() < 1e-9);
     }

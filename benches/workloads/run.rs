@@ -58,7 +58,7 @@ pub(crate) fn round(
                     lane.tool.name
                 );
             }
-            results.add((scenario.name, step.name, lane.tool.name), sample);
+            results.add([scenario.name, step.name, lane.tool.name], sample);
         }
     }
 }
