@@ -39,10 +39,10 @@ fn main() {
     for (sandbox, entries) in [(&small, 1), (&large, ENTRIES + 1)] {
         first_hit(sandbox, |run| run());
         let name = format!("resident after a hit, {entries} entries");
-        report.memory(&name, memory(sandbox, "VmRSS:"), 64.0, String::new());
+        report.bytes(&name, memory(sandbox, "VmRSS:"), Some(64.0), String::new());
         let _ = sandbox.zccache(&["check"]).succeeded();
         let name = format!("most resident while checking, {entries} entries");
-        report.memory(&name, memory(sandbox, "VmHWM:"), 256.0, String::new());
+        report.bytes(&name, memory(sandbox, "VmHWM:"), Some(256.0), String::new());
     }
     print!("{report}");
 }
@@ -70,12 +70,12 @@ fn first_hit(sandbox: &Sandbox, time: impl FnOnce(Box<dyn FnOnce()>)) {
     assert_eq!(sandbox.status()["running"], 0);
 }
 
-fn memory(sandbox: &Sandbox, name: &str) -> u64 {
+fn memory(sandbox: &Sandbox, name: &str) -> f64 {
     let pid = sandbox.daemons()[0];
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon runs");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kibibytes << 10
+    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kibibytes * 1024.0
 }
 
 fn fill(directory: &Path) {
