@@ -91,6 +91,10 @@ pub const VERDICT_BYTES: usize = 8 << 20;
 /// How long `zccache why` waits for a result that is on its way to the disk.
 pub const EXPLAIN_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long the log of a daemon may grow, in bytes; one more like it is kept: some
+/// 8000 events each.
+pub const LOG_BYTES: u64 = 1 << 20;
+
 /// Connections served at once. Each costs some kilobytes and descriptors: its own,
 /// those of the outputs that it brings or takes, a file that is read for it. Further
 /// ones wait in the listen queue.

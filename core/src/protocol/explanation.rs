@@ -46,6 +46,19 @@ pub enum Told {
     },
 }
 
+impl Told {
+    /// In a word: what was done, or the reason for a bypass.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Hit(_) => "hit",
+            Self::Miss { .. } => "miss",
+            Self::Verified { .. } => "verified",
+            Self::Bypass { reason, .. } => reason.slug(),
+        }
+    }
+}
+
 /// Where a result that was served comes from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Origin {

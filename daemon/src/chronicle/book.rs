@@ -63,7 +63,7 @@ impl Chronicle {
         self.book()
     }
 
-    /// An account of a decision, to be entered under the files that the command makes.
+    /// An account of a decision, which is logged, to be entered under the files that the command makes.
     pub(crate) fn account(
         &self,
         invocation: &Invocation,
@@ -71,6 +71,8 @@ impl Chronicle {
         key: Option<InvocationKey>,
         told: Told,
     ) -> Arc<Account> {
+        let (outcome, directory, command) = (told.word(), &invocation.cwd, &invocation.argv);
+        tracing::info!(outcome, %directory, ?command);
         let environment = self.environment(invocation);
         Arc::new(Account::new(Summary::new(invocation, root, key), environment, told))
     }

@@ -4,14 +4,15 @@ mod connection;
 mod daemon;
 mod delivery;
 mod frames;
+mod log;
 mod lookup;
 mod search;
 mod why;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use zccache_core::{limits, settings};
 use zccache_store::{Store, StoreError};
+
+pub use log::log_file;
 
 use crate::Options;
 use crate::world::ignore_lease_signals;
@@ -121,24 +124,6 @@ fn socket_through_directory(store: &Path) -> io::Result<(File, PathBuf)> {
     Ok((directory, path))
 }
 
-/// A log that grows no further than this is begun anew at the next start.
-const LOG_BYTES: u64 = 1 << 20;
-
-/// The log of a daemon; nowhere if the store cannot be written.
-#[must_use]
-pub fn log_file(options: &Options) -> std::sync::Mutex<Box<dyn Write + Send>> {
-    let path = options.store.join("daemon.log");
-    let large = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
-    let mut open = OpenOptions::new();
-    open.create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    let opened = if large { open.write(true).truncate(true) } else { open.append(true) }.open(path);
-    let log: Box<dyn Write + Send> = match opened {
-        Ok(file) => Box::new(file),
-        Err(_) => Box::new(io::sink()),
-    };
-    std::sync::Mutex::new(log)
-}
-
 async fn listen(
     daemon: &Arc<Daemon>,
     options: &Options,
@@ -163,8 +148,8 @@ async fn listen(
         _ = interrupt.recv() => {}
         () = unwanted(daemon, &socket, bound, options.idle_exit) => {}
     }
-    leave_within(limits::DRAIN_WITHIN);
     daemon.leave().await;
+    leave_within(limits::DRAIN_WITHIN);
     if is_at(&socket, bound) {
         std::fs::remove_file(&socket)?;
     }
@@ -251,8 +236,8 @@ fn end_silence(store: &Path, age: Duration) {
     }
 }
 
-/// A disk that hangs does not keep the daemon: nothing that it said it has is lost, and
-/// the journals of views remember what they show.
+/// Once views are settled, a disk that hangs does not keep the daemon: nothing that it
+/// said it has is lost.
 fn leave_within(time: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(time);

@@ -20,7 +20,7 @@ const SET_ASIDE: &str = "set-aside";
 const SETTING_ASIDE: &str = "set-aside.new";
 
 /// Changes with every change of what is on disk; other content is foreign.
-const THIS_FORMAT: &str = "zccache store 4\n";
+const THIS_FORMAT: &str = "zccache store 5\n";
 
 /// Returns the absolute path and the lock. Afterwards the directory is private
 /// and locked, and unless it is read-only of this format and without left-overs.
