@@ -47,6 +47,7 @@ fn requests_of_other_file_systems_are_refused(mount: &Mount) {
         let file = File::open(mount.path(name)).unwrap();
         assert_eq!(refusal(ioctl(&file, libc::FS_IOC_GETFLAGS)), Errno::ENOTTY, "{name}");
         assert_eq!(refusal(ioctl(&file, FIEMAP)), Errno::EOPNOTSUPP, "{name}");
+        assert!(file.metadata().unwrap().created().is_err(), "{name}");
     }
 }
 
