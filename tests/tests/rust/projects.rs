@@ -77,18 +77,27 @@ impl<'a> Build<'a> {
         let cold = self.build(&bare, "cold");
         // C sources of onig have words that may be pasted to a time macro, and cc asks the
         // compiler for options it does not have.
-        let never = cold.reasons.get(Reason::TimeMacro.slug()).copied().unwrap_or(0)
-            + cold.reasons.get(Reason::CompilerFailed.slug()).copied().unwrap_or(0);
-        assert!(cold.misses >= compiles && cold.abandoned == never, "{cold:?}");
+        let because = |reason: Reason| cold.reasons.get(reason.slug()).copied().unwrap_or_default();
+        let never = because(Reason::TimeMacro) + because(Reason::CompilerFailed);
+        let late = late(&cold);
+        assert!(cold.misses >= compiles && late <= 2, "{cold:?}");
+        assert_eq!(cold.abandoned, never + late, "{cold:?}");
+        let missed = never..=never + late;
         let warm = self.build(&bare, "warm");
-        assert!(warm.hits >= compiles && warm.misses == never, "{warm:?}");
+        assert!(warm.hits >= compiles && missed.contains(&warm.misses), "{warm:?}");
         self.trial.sandbox().mount(&self.tree());
         let shown = self.build(&bare, "in a view");
-        assert_eq!(shown.misses, never, "{shown:?}");
+        assert!(missed.contains(&shown.misses), "{shown:?}");
         self.trial.sandbox().umount(&self.tree());
         let difference = bare.difference(&products(&self.tree()));
         assert!(difference.is_empty(), "unmounted: files differ from bare:\n{difference}");
     }
+}
+
+/// Where a build script has tried one thing it tries the next at once, perhaps before
+/// the first is kept.
+fn late(counted: &Counters) -> u64 {
+    counted.reasons.get(Reason::InputChanged.slug()).copied().unwrap_or_default()
 }
 
 fn runs(trial: &Trial, program: &Path) {
@@ -107,7 +116,7 @@ fn ripgrep_and_its_next_release() {
     old.everywhere(40);
     runs(&trial, &old.tree().join("target/debug/rg"));
     let next = new.build(&new.bare(), "the next release");
-    assert!(next.hits >= 5 && next.abandoned == 0, "{next:?}");
+    assert!(next.hits >= 5 && next.abandoned == late(&next), "{next:?}");
     runs(&trial, &new.tree().join("target/debug/rg"));
 }
 
@@ -120,7 +129,7 @@ fn a_workspace_with_derives() {
     one.everywhere(14);
     let Some(other) = Build::of(&trial, "derive", "another-directory", line) else { return };
     let moved = other.build(&other.bare(), "in another directory");
-    assert!(moved.hits >= 10 && moved.abandoned == 0, "{moved:?}");
+    assert!(moved.hits >= 10 && moved.abandoned == late(&moved), "{moved:?}");
     let run = Build { line: "$CARGO test --offline --locked --workspace", ..other };
     let _ = run.observed().0.succeeded();
 }

@@ -234,7 +234,7 @@ impl Sealer<'_> {
         let path = sighting.path.as_path();
         match self.scene.namespace.look(path, sighting.follow) {
             Found::Directory(now) if now.inode == before.inode => Ok(now),
-            Found::Absent if is_written_to(job, path) => Ok(*before),
+            Found::Absent | Found::Directory(_) if is_written_to(job, path) => Ok(*before),
             found => {
                 tracing::info!(path = ?sighting.path, was = ?before, ?found, "a directory changed");
                 Err(Reason::InputChanged)
@@ -378,8 +378,8 @@ impl Sealer<'_> {
     }
 }
 
-/// Whether a run wrote into a directory. One that is gone by now has been removed with
-/// what was written, as build scripts do that try what a compiler can do.
+/// Whether a run wrote into a directory. One that is gone by now, or is another, has been
+/// removed with what was written, as build scripts do that try what a compiler can do.
 fn is_written_to(job: &Job, directory: &Path) -> bool {
     job.report.outputs.iter().any(|output| output.path.as_path().starts_with(directory))
 }
