@@ -84,6 +84,7 @@ fn a_hung_daemon_with_a_view_is_ended_and_the_view_is_back() {
     trial::once(Place::View, Compiler::Gcc, |trial| {
         sources(trial, 3);
         build(trial, 0..3);
+        trial.sandbox().settle();
         signal(trial, Signal::SIGSTOP);
         trial.sandbox().kill_daemon_under(trial.tree());
         trial.assert_same_trees("the daemon was ended");
