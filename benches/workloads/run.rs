@@ -151,7 +151,8 @@ fn without(mut bytes: Vec<u8>, text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The products in a directory and below, by their names from there.
+/// The products in a directory and below, by their names from there. Not programs: those
+/// with debug information have a build id, which is a hash also of the directory's name.
 fn products(directory: &Path) -> BTreeMap<PathBuf, PathBuf> {
     let mut found = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
@@ -161,9 +162,7 @@ fn products(directory: &Path) -> BTreeMap<PathBuf, PathBuf> {
             let ends = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() {
                 open.push(path);
-            } else if ends.is_some_and(|ends| PRODUCTS.contains(&ends))
-                || path.ends_with("release/rg")
-            {
+            } else if ends.is_some_and(|ends| PRODUCTS.contains(&ends)) {
                 let name = path.strip_prefix(directory).expect("it is below").to_owned();
                 let _ = found.insert(name, path);
             }
