@@ -52,11 +52,11 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// The sighting of a file, with which it was.
+    /// Which regular file was there, if one was.
     #[must_use]
-    pub fn file(&self) -> Option<(&Identity, &Self)> {
+    pub fn file(&self) -> Option<&Identity> {
         match &self.seen {
-            Seen::File { identity, .. } => Some((identity, self)),
+            Seen::File { identity, .. } => Some(identity),
             _ => None,
         }
     }

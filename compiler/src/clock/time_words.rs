@@ -188,12 +188,12 @@ fn joins(byte: &u8) -> bool {
 /// Whether names of macros that matter here have this byte. Asked of every byte of
 /// every source.
 fn is_of_names(byte: &u8) -> bool {
+    const LETTERS: &[u8] = b"_ADEIMPST";
     const OF_NAMES: [bool; 256] = {
         let mut found = [false; 256];
         let mut at = 0;
-        while at < OF_THE_FILE.len() {
-            found[OF_THE_FILE[at] as usize] = true;
-            found[OF_NOW[0][at % OF_NOW[0].len()] as usize] = true;
+        while at < LETTERS.len() {
+            found[LETTERS[at] as usize] = true;
             at += 1;
         }
         found

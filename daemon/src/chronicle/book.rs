@@ -63,7 +63,8 @@ impl Chronicle {
         self.book()
     }
 
-    /// An account of a decision, which is logged, to be entered under the files that the command makes.
+    /// An account of a decision, which is logged, to be entered under the files that the
+    /// command makes.
     pub(crate) fn account(
         &self,
         invocation: &Invocation,

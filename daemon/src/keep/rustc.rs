@@ -12,7 +12,7 @@ use zccache_core::report::{Ended, Seen, Sighting};
 use zccache_core::{Digest, Invocation, OsBytes, Reason, limits};
 
 use super::publisher::Job;
-use crate::world::{Contents, CratesUsed, Found, Namespace, Scene, Words};
+use crate::world::{Contents, CratesUsed, Found, Namespace, Scene, Words, digest_of_crates};
 
 /// What a command has for itself, so that no result depends on it.
 pub(crate) fn own_paths(invocation: &Invocation) -> Own {
@@ -125,10 +125,10 @@ impl<'a> RustRun<'a> {
     ) -> Result<Digest, Reason> {
         let path = directory.path.as_path();
         let names = namespace.list(path).map_err(|_| Reason::InputUnreadable)?;
-        let used = CratesUsed::among(self.files(), self.linked());
+        let selected = CratesUsed::among(self.files(), self.linked()).select(&names);
         let looked_at = directory.at.as_nanos() + limits::COARSE_TICK.as_nanos() as i64;
         let read: HashSet<_> = self.files().filter_map(Path::file_name).collect();
-        for name in used.select(&names).into_iter().filter(|name| !read.contains(name)) {
+        for name in selected.iter().filter(|name| !read.contains(*name)) {
             match namespace.look(&path.join(name), true) {
                 // Within a tick of the clock before and after cannot be told. The loader
                 // looks at the directory before rustc lists it, and just then cargo gives
@@ -140,7 +140,7 @@ impl<'a> RustRun<'a> {
                 }
             }
         }
-        Ok(used.digest(&names))
+        Ok(digest_of_crates(&selected))
     }
 
     /// The files whose age its macros may have told: of which something asked that no
@@ -165,12 +165,13 @@ impl<'a> RustRun<'a> {
             if !sighting.asked || !rust::may_be_asked_for_age(path) {
                 continue;
             }
-            let age = match (asks_when_made, scene.namespace.look(path, sighting.follow)) {
-                (false, _) => Age::Modified(identity.mtime),
-                (true, Found::File(file)) => Age::Made(file.identity),
-                (true, _) => return Err(Reason::InputChanged),
-            };
-            ages.push((number, age));
+            if !asks_when_made {
+                ages.push((number, Age::Modified(identity.mtime)));
+            } else if let Found::File(file) = scene.namespace.look(path, sighting.follow) {
+                ages.push((number, Age::Made(file.identity)));
+            } else {
+                return Err(Reason::InputChanged);
+            }
         }
         Ok(ages)
     }
@@ -187,8 +188,8 @@ impl<'a> RustRun<'a> {
     }
 
     fn files(&self) -> impl Iterator<Item = &'a Path> {
-        let is_file = |sighting: &&Sighting| matches!(sighting.seen, Seen::File { .. });
-        self.sightings.iter().filter(is_file).map(|sighting| sighting.path.as_path())
+        let files = self.sightings.iter().filter(|sighting| sighting.file().is_some());
+        files.map(|sighting| sighting.path.as_path())
     }
 }
 

@@ -125,10 +125,8 @@ impl Views {
     /// still uses is not waited for longer than [`limits::VIEW_RELEASE`].
     pub(crate) async fn await_release(&self, lower: BorrowedFd<'_>) {
         let Ok(path) = self.journal_path(lower) else { return };
-        let is_going = |served: &&Arc<Served>| {
-            served.journal.as_ref().is_some_and(|(other, _)| *other == path)
-                && !served.is_mounted(&self.atlas)
-        };
+        let is_going =
+            |served: &&Arc<Served>| served.has_journal(&path) && !served.is_mounted(&self.atlas);
         let going = self.lock().iter().find(is_going).cloned();
         if let Some(served) = going {
             let _late = tokio::time::timeout(limits::VIEW_RELEASE, served.ended()).await;
@@ -143,9 +141,7 @@ impl Views {
         directory: &OsBytes,
     ) -> Option<(PathBuf, Arc<ViewJournal>)> {
         let path = self.journal_path(lower).ok()?;
-        let is_in_use =
-            |served: &Arc<Served>| served.journal.as_ref().is_some_and(|(other, _)| *other == path);
-        if self.lock().iter().any(is_in_use) {
+        if self.lock().iter().any(|served| served.has_journal(&path)) {
             return None;
         }
         let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&self.journals);
@@ -278,6 +274,11 @@ impl Served {
         let mut ended = self.ended.subscribe();
         // The sender lives as long as we do.
         let _closed = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Whether its journal is the one at a path.
+    fn has_journal(&self, path: &Path) -> bool {
+        self.journal.as_ref().is_some_and(|(own, _)| own == path)
     }
 
     /// Whether the view is what its directory shows.

@@ -46,13 +46,13 @@ impl<'a> CratesUsed<'a> {
         };
         names.iter().map(|listed| listed.name.as_os_str()).filter(matters).collect()
     }
+}
 
-    /// The digest of the names that matter.
-    pub(crate) fn digest(&self, names: &[Listed]) -> Digest {
-        let mut hasher = TaggedHasher::new();
-        for name in self.select(names) {
-            hasher.field(0, name.as_bytes());
-        }
-        hasher.finish()
+/// The digest of the names that matter.
+pub(crate) fn digest_of_crates(names: &[&OsStr]) -> Digest {
+    let mut hasher = TaggedHasher::new();
+    for name in names {
+        hasher.field(0, name.as_bytes());
     }
+    hasher.finish()
 }

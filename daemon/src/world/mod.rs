@@ -14,7 +14,7 @@ mod words;
 
 pub(crate) use atlas::Atlas;
 pub(crate) use contents::{Contents, Depth, Traits, ignore_lease_signals, now};
-pub(crate) use crates::CratesUsed;
+pub(crate) use crates::{CratesUsed, digest_of_crates};
 pub(crate) use grain::{WHOLE_SECONDS, is_of_whole_seconds};
 pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
 pub(crate) use pieces::for_each_piece;

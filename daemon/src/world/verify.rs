@@ -14,7 +14,7 @@ use zccache_core::{
 use zccache_fs::Listed;
 
 use super::contents::now;
-use super::{Contents, CratesUsed, Found, Namespace, Sight};
+use super::{Contents, CratesUsed, Found, Namespace, Sight, digest_of_crates};
 
 /// Where an invocation takes place.
 #[derive(Clone, Copy)]
@@ -310,9 +310,9 @@ fn is_listed(
     let Ok(now) = namespace.list(directory) else { return false };
     match expected {
         Expected::Listing(names) => digest_of_listing(&now) == *names,
-        &Expected::Crates { names, linked } => {
-            trace.is_some_and(|trace| CratesUsed::of(trace, linked).digest(&now) == names)
-        }
+        &Expected::Crates { names, linked } => trace.is_some_and(|trace| {
+            digest_of_crates(&CratesUsed::of(trace, linked).select(&now)) == names
+        }),
         _ => false,
     }
 }

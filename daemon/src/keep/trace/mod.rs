@@ -209,9 +209,10 @@ impl Sealer<'_> {
         for_each_given_text(&job.invocation, |text| {
             texts.iter_mut().for_each(|told| told.strike_out(text));
         });
-        let mut files: Vec<_> = job.report.sightings.iter().filter_map(Sighting::file).collect();
-        files.sort_unstable_by_key(|(identity, _)| identity.size);
-        for (_, sighting) in files {
+        let mut inputs: Vec<&Sighting> =
+            job.report.sightings.iter().filter(|sighting| sighting.file().is_some()).collect();
+        inputs.sort_unstable_by_key(|sighting| sighting.file().map(|identity| identity.size));
+        for sighting in inputs {
             if texts.iter().all(|told| told.is_empty()) {
                 return;
             }
