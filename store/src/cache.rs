@@ -1,8 +1,9 @@
 //! A bounded map in memory.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 const SHARDS: usize = 8;
 
@@ -11,14 +12,13 @@ const SHARDS: usize = 8;
 /// each, and the older is dropped whole when the younger is full.
 pub(crate) struct Cache<K, V> {
     shards: [Mutex<Generations<K, V>>; SHARDS],
-    hasher: RandomState,
     /// Weight of one generation of one shard.
     share: usize,
 }
 
 struct Generations<K, V> {
-    young: HashMap<K, (V, usize)>,
-    old: HashMap<K, (V, usize)>,
+    young: FxHashMap<K, (V, usize)>,
+    old: FxHashMap<K, (V, usize)>,
     weight: usize,
 }
 
@@ -27,7 +27,6 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Generations::empty())),
-            hasher: RandomState::new(),
             share: capacity / SHARDS / 2,
         }
     }
@@ -70,15 +69,15 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, Generations<K, V>> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
-        let number = self.hasher.hash_one(key) as usize % SHARDS;
+        // Other bits than those by which a map chooses its place.
+        let number = (FxBuildHasher.hash_one(key) >> 40) as usize % SHARDS;
         lock(&self.shards[number])
     }
 }
 
 impl<K: Hash + Eq, V> Generations<K, V> {
     fn empty() -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), weight: 0 }
+        Self { young: FxHashMap::default(), old: FxHashMap::default(), weight: 0 }
     }
 
     fn insert(&mut self, key: K, value: (V, usize), share: usize) {

@@ -138,16 +138,18 @@ async fn listen(
         say(pipe, LISTENING);
     }
     let stop = Arc::new(Notify::new());
-    let accept = accept(Arc::clone(daemon), listener, Arc::clone(&stop));
+    // A task of its own: the thread that is woken for a connection also serves it.
+    let mut accepting = tokio::spawn(accept(Arc::clone(daemon), listener, Arc::clone(&stop)));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        failed = accept => tracing::error!(error = %failed, "cannot accept connections"),
+        failed = &mut accepting => tracing::error!(?failed, "cannot accept connections"),
         () = stop.notified() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = unwanted(daemon, &socket, bound, options.idle_exit) => {}
     }
+    accepting.abort();
     daemon.leave().await;
     leave_within(limits::DRAIN_WITHIN);
     if is_at(&socket, bound) {

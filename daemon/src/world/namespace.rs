@@ -232,6 +232,9 @@ impl Namespace {
     }
 
     fn read_link(&self, path: &Path) -> nix::Result<OsBytes> {
+        if self.root.is_none() {
+            return Ok(readlinkat(AT_FDCWD, path)?.into());
+        }
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let link = self.open_in_kernel(path, flags)?;
         Ok(readlinkat(&link, "")?.into())

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use zccache_core::entry::{Age, Kinship, Twins};
 use zccache_core::protocol::explanation::{Change, Kind};
 use zccache_core::{
@@ -25,13 +27,13 @@ pub(crate) struct Scene<'a> {
 
 /// Compares traces with the world.
 pub(crate) struct Verifier {
-    absences: Mutex<HashMap<PathBuf, KnownAbsences>>,
+    absences: Mutex<FxHashMap<Box<[u8]>, KnownAbsences>>,
 }
 
 /// Names that a directory did not hold while it had this identity.
 struct KnownAbsences {
     directory: Identity,
-    names: HashSet<Box<[u8]>>,
+    names: FxHashSet<Box<[u8]>>,
 }
 
 /// The first observation of a trace that would not be made again.
@@ -53,7 +55,7 @@ struct Query<'t> {
 }
 
 /// The directories of absent names that one verification has looked at.
-type Parents<'t> = HashMap<&'t Path, Parent>;
+type Parents<'t> = FxHashMap<&'t [u8], Parent>;
 
 /// What is known of the directory of a name.
 #[derive(Clone, Copy)]
@@ -72,7 +74,7 @@ const MOST_DIRECTORIES: usize = 20_000;
 /// Which of the directories that are looked at are the same one.
 #[derive(Default)]
 pub(crate) struct SameDirectories {
-    first: HashMap<(u64, u64), u32>,
+    first: FxHashMap<(u64, u64), u32>,
     same: Vec<(u32, u32)>,
 }
 
@@ -124,13 +126,13 @@ impl Verifier {
         let Scene { root, namespace } = scene;
         let paths: Vec<Cow<'_, OsBytes>> =
             trace.observations.iter().map(|observation| observation.path.at(root)).collect();
-        let mut identities = HashMap::new();
-        let mut parents = Parents::new();
+        let mut identities = FxHashMap::default();
+        let mut parents = Parents::default();
         let mut sight = namespace.sight();
         let mut directories = SameDirectories::default();
-        let mut twins: HashSet<u32> = HashSet::new();
+        let mut twins: FxHashSet<u32> = FxHashSet::default();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
-        let ages: HashMap<u32, Age> = trace.ages.iter().copied().collect();
+        let ages: FxHashMap<u32, Age> = trace.ages.iter().copied().collect();
         for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
             let query = Query { path: path.as_path(), follow: observation.follow };
             if observation.expected == Expected::Absent
@@ -188,19 +190,15 @@ impl Verifier {
         let Query { path, follow } = query;
         let is_absent =
             |sight: &mut Sight<'_>, follow| matches!(sight.look(path, follow), Found::Absent);
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let Some((parent, name)) = parent_and_name(path) else {
             return is_absent(sight, follow);
         };
-        let known = match parents.get(parent) {
-            Some(known) => *known,
-            None => *parents.entry(parent).or_insert(directory_of(parent, sight)),
-        };
+        let known = *parents.entry(parent).or_insert_with(|| directory_of(parent, sight));
         let (directory, looked_at) = match known {
             Parent::Missing => return true,
             Parent::Directory(identity, at) => (identity, at),
             Parent::Asked => return is_absent(sight, follow),
         };
-        let name = name.as_encoded_bytes();
         if self.is_known_absent(parent, &directory, name) {
             return true;
         }
@@ -213,32 +211,40 @@ impl Verifier {
         absent
     }
 
-    fn is_known_absent(&self, parent: &Path, directory: &Identity, name: &[u8]) -> bool {
+    fn is_known_absent(&self, parent: &[u8], directory: &Identity, name: &[u8]) -> bool {
         let absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
         absences
             .get(parent)
             .is_some_and(|known| known.directory == *directory && known.names.contains(name))
     }
 
-    fn remember(&self, parent: &Path, directory: Identity, name: &[u8]) {
+    fn remember(&self, parent: &[u8], directory: Identity, name: &[u8]) {
         let mut absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
         if absences.len() >= MOST_DIRECTORIES {
             absences.clear();
         }
         let known = absences
-            .entry(parent.to_owned())
-            .or_insert_with(|| KnownAbsences { directory, names: HashSet::new() });
+            .entry(parent.into())
+            .or_insert_with(|| KnownAbsences { directory, names: FxHashSet::default() });
         if known.directory != directory {
-            *known = KnownAbsences { directory, names: HashSet::new() };
+            *known = KnownAbsences { directory, names: FxHashSet::default() };
         }
         known.names.insert(name.into());
     }
 }
 
+/// A path up to its last slash and what comes after it. Taken as text: a name that is
+/// empty or `.` is never absent from a directory that is there.
+fn parent_and_name(path: &Path) -> Option<(&[u8], &[u8])> {
+    let path = path.as_os_str().as_bytes();
+    let slash = memchr::memrchr(b'/', path)?;
+    Some((if slash == 0 { b"/" } else { &path[..slash] }, &path[slash + 1..]))
+}
+
 /// What is where a name would be.
-fn directory_of(path: &Path, sight: &mut Sight<'_>) -> Parent {
+fn directory_of(path: &[u8], sight: &mut Sight<'_>) -> Parent {
     let Ok(looked_at) = now() else { return Parent::Asked };
-    match sight.look_outside_views(path) {
+    match sight.look_outside_views(Path::new(OsStr::from_bytes(path))) {
         Some(Found::Absent) => Parent::Missing,
         Some(Found::Directory(identity)) => Parent::Directory(identity, looked_at),
         _ => Parent::Asked,

@@ -67,8 +67,13 @@ impl Staged {
         Ok(Self { temporary, target: target.to_owned(), replaces: existing.is_some() })
     }
 
-    /// Renames the file to its place.
+    /// Renames the file to its place. What is there goes first, as most compilers
+    /// remove it: for a rename over a file ext4 would write the new one out at once
+    /// (`auto_da_alloc`, `ext4(5)`), and the build would wait for the disk.
     pub(super) fn commit(self) -> Result<Placed, Undeliverable> {
+        if self.replaces {
+            unlink(&self.target)?;
+        }
         nix::fcntl::renameat(AT_FDCWD, &self.temporary.0, AT_FDCWD, &self.target)?;
         // The temporary name is gone.
         std::mem::forget(self.temporary);
