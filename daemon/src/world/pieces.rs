@@ -11,13 +11,15 @@ const BUFFER: usize = 256 << 10;
 /// bytes before it, and alone. The position of the file stays where it is.
 ///
 /// # Errors
-/// As `pread(2)`.
+/// As `pread(2)` and `fstat(2)`.
 pub(crate) fn for_each_piece(
     file: &File,
     seam: usize,
     mut take: impl FnMut(&[u8], &[u8]),
 ) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER + seam];
+    // Most inputs are small, and a buffer costs as much as its pages do.
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(BUFFER);
+    let mut buffer = vec![0; length.saturating_add(1).min(BUFFER) + seam];
     let (mut offset, mut kept) = (0, 0);
     loop {
         let read = match file.read_at(&mut buffer[kept..], offset) {
