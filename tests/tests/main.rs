@@ -5,6 +5,7 @@ mod attacks;
 mod bypasses;
 mod checkouts;
 mod compiles;
+mod cost;
 mod daemon;
 mod failures;
 mod fallback;

@@ -14,7 +14,7 @@ use super::{Connection, LinkError};
 #[must_use]
 pub fn is_noted(store: &Path) -> bool {
     let note = settings::silence_path(store);
-    if note.symlink_metadata().is_err() {
+    if nix::sys::stat::lstat(&note).is_err() {
         return false;
     }
     let lock = File::open(store.join(settings::LOCK));

@@ -1,0 +1,103 @@
+//! What a hit costs, counted in system calls: times differ from machine to machine,
+//! these do not.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use zccache_tests::{Command, Trial};
+
+use crate::places;
+
+/// What the launcher asks the kernel for one hit, after the start of the process: each
+/// call, and how often at most.
+const LOOK_UP: [(&str, usize); 16] = [
+    // The three streams are open; they are terminals or not; what standard input is.
+    ("fcntl", 4),
+    ("ioctl", 2),
+    // The terminal behind them.
+    ("openat", 1),
+    // Directory, namespace, root, standard input; the directory once more by its path,
+    // and whether the daemon was found silent.
+    ("getcwd", 1),
+    ("newfstatat", 6),
+    ("umask", 2),
+    ("geteuid", 2),
+    ("capget", 1),
+    ("prlimit64", 1),
+    // One message there, one back.
+    ("socket", 1),
+    ("connect", 1),
+    ("getsockopt", 1),
+    ("setsockopt", 3),
+    ("sendmsg", 1),
+    ("recvmsg", 1),
+    ("close", 1),
+];
+
+/// What it asks besides for a file that it puts in the place of another.
+const PLACED: [(&str, usize); 10] = [
+    ("getpid", 1),
+    ("newfstatat", 2),
+    ("openat", 1),
+    ("pwrite64", 1),
+    ("fchmod", 1),
+    ("faccessat2", 1),
+    ("llistxattr", 1),
+    ("unlink", 1),
+    ("renameat", 1),
+    ("close", 1),
+];
+
+/// Memory, in whatever steps the allocator takes it, and the end.
+const OF_THE_PROCESS: [&str; 4] = ["brk", "mmap", "munmap", "exit_group"];
+
+type Counts = BTreeMap<String, usize>;
+
+/// The calls of a launcher, but for the start of its process.
+fn calls(trial: &Trial, line: &str) -> Counts {
+    let log = trial.sandbox().path("strace");
+    let launched = trial.sandbox().launched(trial.line(line));
+    let traced: Command = launched.behind(&["strace", "-o", log.to_str().expect("a plain path")]);
+    assert_eq!(
+        traced
+            .finish(&mut traced.process(trial.tree(), trial.sandbox().environment()))
+            .status
+            .code(),
+        Some(0)
+    );
+    let text = fs::read_to_string(log).expect("strace has written it");
+    let mut counts = Counts::new();
+    let names = text.lines().filter_map(|line| Some(line.split_once('(')?.0));
+    for name in names.skip_while(|name| *name != "fcntl") {
+        if !OF_THE_PROCESS.contains(&name) {
+            *counts.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn a_hit_asks_the_kernel_little_however_much_is_included(trial: &Trial) {
+    let headers = 40;
+    let includes = (0..headers).map(|number| format!("#include \"h{number}.h\"\n"));
+    trial.file("many.c", includes.collect::<String>());
+    trial.file("small.c", "int f(void) { return 1; }\n");
+    for number in 0..headers {
+        trial.file(format!("h{number}.h"), format!("int h{number}(void);\n"));
+    }
+    let mut allowed = Counts::new();
+    let is_placed = !zccache_tests::sandbox::is_view(trial.tree());
+    let placed = PLACED.iter().filter(|_| is_placed);
+    for (name, count) in LOOK_UP.iter().chain(placed) {
+        *allowed.entry((*name).to_owned()).or_default() += count;
+    }
+    for line in ["$CC -c small.c -o small.o", "$CC -c many.c -o many.o"] {
+        trial.line_misses_then_hits(line);
+        let counts = calls(trial, line);
+        assert!(counts.contains_key("sendmsg"), "{counts:?}");
+        let most = |name: &String| allowed.get(name).copied().unwrap_or(0);
+        let above: Vec<_> = counts.iter().filter(|(name, count)| **count > most(name)).collect();
+        assert!(above.is_empty(), "{line}: {above:?}");
+    }
+}
+
+places!(a_hit_asks_the_kernel_little_however_much_is_included);
