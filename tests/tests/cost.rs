@@ -43,8 +43,8 @@ const PLACED: [(&str, usize); 10] = [
     ("fchmod", 1),
     ("faccessat2", 1),
     ("llistxattr", 1),
+    ("renameat2", 1),
     ("unlink", 1),
-    ("renameat", 1),
     ("close", 1),
 ];
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, open, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
 use nix::unistd::{AccessFlags, faccessat, unlink};
 use zccache_core::entry::Manner;
@@ -22,6 +22,7 @@ pub(super) struct Staged {
     target: PathBuf,
     /// Whether something was at the target.
     replaces: bool,
+    manner: Manner,
 }
 
 /// A file in its place.
@@ -64,21 +65,29 @@ impl Staged {
         if let Some(existing) = &existing {
             check_replaceable(target, existing, &fstat(&written)?, file)?;
         }
-        Ok(Self { temporary, target: target.to_owned(), replaces: existing.is_some() })
+        let (replaces, manner) = (existing.is_some(), file.manner);
+        Ok(Self { temporary, target: target.to_owned(), replaces, manner })
     }
 
-    /// Renames the file to its place. What is there goes first, as most compilers
-    /// remove it: for a rename over a file ext4 would write the new one out at once
-    /// (`auto_da_alloc`, `ext4(5)`), and the build would wait for the disk.
+    /// Renames the file to its place.
     pub(super) fn commit(self) -> Result<Placed, Undeliverable> {
-        if self.replaces {
-            unlink(&self.target)?;
+        let placed = Placed { target: self.target, replaces: self.replaces };
+        let Temporary(temporary) = &self.temporary;
+        if self.replaces && self.manner == Manner::InPlace && swap(temporary, &placed.target) {
+            return Ok(placed);
         }
-        nix::fcntl::renameat(AT_FDCWD, &self.temporary.0, AT_FDCWD, &self.target)?;
+        renameat(AT_FDCWD, temporary, AT_FDCWD, &placed.target)?;
         // The temporary name is gone.
         std::mem::forget(self.temporary);
-        Ok(Placed { target: self.target, replaces: self.replaces })
+        Ok(placed)
     }
+}
+
+/// Exchanges two files, where the file system can. For a rename over a file ext4 writes
+/// the new one out at once (`auto_da_alloc`, `ext4(5)`), and the build would wait for the
+/// disk, as it does not when a compiler opens its output.
+fn swap(one: &Path, other: &Path) -> bool {
+    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).is_ok()
 }
 
 impl Placed {
