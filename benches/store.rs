@@ -3,32 +3,18 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::path::Path;
-use std::sync::mpsc;
 
-use zccache_benches::Report;
 use zccache_benches::samples::in_turn;
-use zccache_core::entry::{Environment, Manner};
-use zccache_core::{
-    CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, OsBytes, Output,
-    Rooted, Stamp, Trace,
-};
-use zccache_store::{Options, Publication, Store};
+use zccache_benches::{Report, entries};
 use zccache_tests::{Command, Sandbox};
 
 const ENTRIES: u32 = 100_000;
-
-/// Inputs of each: a C file with some headers of its own and of the system.
-const INPUTS: u32 = 25;
-
-/// Publications on their way at once; the store takes no more than 1024.
-const AT_ONCE: u32 = 1000;
 
 fn main() {
     let rounds = if std::env::var_os("ZCCACHE_BENCH_QUICK").is_some() { 4 } else { 40 };
     let [small, large] = [prepared(), prepared()];
     eprintln!("filling a store");
-    fill(&large.store());
+    drop(entries::fill(&large.store(), ENTRIES));
     let mut report = Report::default();
     let samples = in_turn(
         rounds,
@@ -76,57 +62,4 @@ fn memory(sandbox: &Sandbox, name: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
     let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
     kibibytes * 1024.0
-}
-
-fn fill(directory: &Path) {
-    let options = Options { max_bytes: 0, read_only: false };
-    let store = Store::open(directory, options).expect("the store opens");
-    for first in (0..ENTRIES).step_by(AT_ONCE as usize) {
-        let (sender, told) = mpsc::channel();
-        for number in first..ENTRIES.min(first + AT_ONCE) {
-            let sender = sender.clone();
-            let done = Box::new(move |outcome: Result<(), _>| {
-                sender.send(outcome.is_ok()).expect("it is waited for");
-            });
-            let key = InvocationKey(Digest::of(&number.to_le_bytes()));
-            store.publish(Publication { key, entry: entry(number), blobs: Vec::new(), done });
-        }
-        drop(sender);
-        store.expedite();
-        assert!(told.iter().all(|kept| kept), "an entry is not kept");
-    }
-}
-
-/// The entry of a compile with a small object, which lives inside it.
-fn entry(number: u32) -> Entry {
-    let observation = |input| Observation {
-        path: Rooted::Plain(
-            format!("/home/me/project/include/part{number}/{input}.h").as_str().into(),
-        ),
-        follow: true,
-        expected: Expected::File { digest: Digest::of(b"input"), executable: false },
-    };
-    Entry {
-        trace: Trace {
-            observations: (0..INPUTS).map(observation).collect(),
-            twins: Vec::new(),
-            ages: Vec::new(),
-            same_directories: Vec::new(),
-            environment: Environment::Asked(Vec::new()),
-            display: None,
-        },
-        result: CompileResult {
-            status: 0,
-            streams: Vec::new(),
-            outputs: vec![Output {
-                path: Rooted::Plain(format!("/home/me/project/{number}.o").as_str().into()),
-                mode: 0o644,
-                manner: Manner::InPlace,
-                content: Content::Inline(vec![1; 1500]),
-            }],
-        },
-        made: Stamp { seconds: 1, nanos: 2 },
-        cost: 3,
-        checkout: OsBytes::default(),
-    }
 }
