@@ -120,10 +120,23 @@ impl View {
         self.overlay.projected()
     }
 
+    /// The bytes of all projected files, those of hard links once a name.
+    #[must_use]
+    pub fn projected_bytes(&self) -> u64 {
+        self.overlay.projected_bytes()
+    }
+
     /// The digests that projected files need.
     #[must_use]
     pub fn digests(&self) -> Vec<Digest> {
         self.overlay.digests()
+    }
+
+    /// How often something was opened in the lower directory that others than this view
+    /// had changed since the kernel asked for it.
+    #[must_use]
+    pub fn changes_behind(&self) -> u64 {
+        self.overlay.changes_behind()
     }
 
     /// Whether the kernel reads and writes files itself.

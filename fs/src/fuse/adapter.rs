@@ -270,7 +270,8 @@ impl Filesystem for Adapter {
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        answer::directory_opened(self.overlay.open_directory(node(ino)), reply);
+        let opened = self.overlay.open_directory(node(ino));
+        answer::directory_opened(opened, self.workers.notices(), reply);
     }
 
     fn readdir(

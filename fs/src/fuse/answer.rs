@@ -8,7 +8,7 @@ use nix::sys::statvfs::Statvfs;
 
 use super::convert::{FLEETING, LASTING, attr, bare_attr, errno, file_type, open_flags, validity};
 use super::notices::Notices;
-use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal, Slot};
+use crate::overlay::{Attributes, Created, Entry, Invalidation, Opened, Refusal, Slot, Transfer};
 
 /// Inode numbers are not used again while the kernel knows them.
 const GENERATION: Generation = Generation(0);
@@ -72,10 +72,19 @@ pub(super) fn done(result: Result<(), Refusal>, notices: &Notices, reply: ReplyE
 
 /// Answers an open.
 pub(super) fn opened(result: Result<Opened, Refusal>, notices: &Notices, reply: ReplyOpen) {
-    let Opened { handle, transfer } = match result {
+    let opened = match result {
         Ok(opened) => opened,
         Err(refusal) => return refuse(refusal, notices, |error| reply.error(error)),
     };
+    let Opened { handle, transfer, stale } = opened;
+    if stale.is_empty() {
+        answer_open(handle, transfer, reply);
+    } else {
+        notices.post_then(stale, move || answer_open(handle, transfer, reply));
+    }
+}
+
+fn answer_open(handle: u64, transfer: Transfer, reply: ReplyOpen) {
     let (flags, number) = open_flags(transfer);
     let handle = FileHandle(handle);
     let Some(number) = number else { return reply.opened(handle, flags) };
@@ -89,7 +98,7 @@ pub(super) fn opened(result: Result<Opened, Refusal>, notices: &Notices, reply: 
 /// Answers a creation. The kernel holds the directory until it has the answer,
 /// so what it has to forget comes after.
 pub(super) fn created(result: nix::Result<Created>, notices: &Notices, reply: ReplyCreate) {
-    let Created { entry, opened: Opened { handle, transfer }, stale } = match result {
+    let Created { entry, opened: Opened { handle, transfer, .. }, stale } = match result {
         Ok(created) => created,
         Err(error) => return reply.error(errno(error)),
     };
@@ -114,11 +123,21 @@ pub(super) fn created(result: nix::Result<Created>, notices: &Notices, reply: Re
 }
 
 /// Answers the opening of a directory: the kernel keeps its listing.
-pub(super) fn directory_opened(result: nix::Result<u64>, reply: ReplyOpen) {
-    match result {
-        Ok(handle) => reply
-            .opened(FileHandle(handle), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE),
-        Err(error) => reply.error(errno(error)),
+pub(super) fn directory_opened(
+    result: nix::Result<(u64, Vec<Invalidation>)>,
+    notices: &Notices,
+    reply: ReplyOpen,
+) {
+    let (handle, stale) = match result {
+        Ok(opened) => opened,
+        Err(error) => return reply.error(errno(error)),
+    };
+    let flags = FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE;
+    let answer = move || reply.opened(FileHandle(handle), flags);
+    if stale.is_empty() {
+        answer();
+    } else {
+        notices.post_then(stale, answer);
     }
 }
 

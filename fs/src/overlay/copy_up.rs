@@ -37,6 +37,7 @@ impl Overlay {
         staged.set(&metadata)?;
         link_unnoticed(&staged, &names)?;
         for name in &names {
+            self.changed_here(&name.directory);
             tree.remove(&name.directory, &name.name);
         }
         drop(tree);

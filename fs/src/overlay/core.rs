@@ -26,6 +26,7 @@ pub(crate) struct Overlay {
     kernel: RwLock<Option<Arc<dyn Kernel>>>,
     passthrough: AtomicBool,
     next_projected: AtomicU64,
+    changes_behind: AtomicU64,
     ended: Mutex<bool>,
     end: Condvar,
 }
@@ -91,6 +92,7 @@ impl Overlay {
             kernel: RwLock::default(),
             passthrough: AtomicBool::new(false),
             next_projected: AtomicU64::new(NodeId::PROJECTED),
+            changes_behind: AtomicU64::new(0),
             ended: Mutex::new(false),
             end: Condvar::new(),
             root,
@@ -155,6 +157,16 @@ impl Overlay {
 
     pub(super) fn next_projected(&self) -> NodeId {
         NodeId(self.next_projected.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// How often something was seen to have changed that this view did not change.
+    pub(crate) fn changes_behind(&self) -> u64 {
+        self.changes_behind.load(Ordering::Relaxed)
+    }
+
+    /// Counts such a change; returns how many there were before.
+    pub(super) fn count_change_behind(&self) -> u64 {
+        self.changes_behind.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Makes the kernel forget; not for threads that serve requests.

@@ -140,6 +140,7 @@ impl Overlay {
         let touch = |directory| touched(directory).map_err(|errno| placed[0].refused(errno));
         let times = directories(placed).map(touch).collect::<Result<Vec<_>, _>>()?;
         let Some(&now) = times.iter().max() else { return Ok(Vec::new()) };
+        directories(placed).for_each(|directory| self.changed_here(directory));
         let mut stale = Vec::new();
         self.remove_lower(placed, &lower, &mut stale)?;
         for &Placed { projection, ref name, gid } in placed {

@@ -73,6 +73,7 @@ impl Overlay {
             if let Err(errno) = name.directory.touch() {
                 tracing::debug!(%errno, ?name, "a directory keeps its times");
             }
+            self.changed_here(&name.directory);
         }
         drop(tree);
         self.invalidate(&self.stale_after(&names));

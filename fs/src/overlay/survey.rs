@@ -128,6 +128,11 @@ impl Overlay {
         self.tree().count()
     }
 
+    /// The bytes of all projected files, once a name.
+    pub(crate) fn projected_bytes(&self) -> u64 {
+        self.tree().files().map(|file| file.bytes().length()).sum()
+    }
+
     /// The directory and last component of a path.
     pub(super) fn locate(&self, path: &Path) -> nix::Result<Located> {
         self.locate_in(&self.tree(), path)

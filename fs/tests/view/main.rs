@@ -10,6 +10,7 @@
 #[macro_use]
 mod support;
 
+mod behind;
 mod concurrency;
 mod conformance;
 mod limits;

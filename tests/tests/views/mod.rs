@@ -1,5 +1,6 @@
 //! Views: what they show, what survives, and who can have them.
 
+mod behind;
 mod lifecycle;
 mod links;
 mod places;

@@ -31,6 +31,8 @@ pub(crate) struct OpenFile {
     file: Arc<File>,
     /// Whose they are.
     pub(crate) node: NodeId,
+    /// Whether they are to be changed.
+    pub(crate) writes: bool,
 }
 
 /// Bytes to be written.
@@ -47,9 +49,9 @@ pub(crate) struct Data<'a> {
 }
 
 impl Handles {
-    pub(crate) fn add_file(&self, node: NodeId, file: Arc<File>) -> u64 {
+    pub(crate) fn add_file(&self, node: NodeId, file: Arc<File>, writes: bool) -> u64 {
         let handle = self.next();
-        self.files.insert(handle, Arc::new(OpenFile { file, node }));
+        self.files.insert(handle, Arc::new(OpenFile { file, node, writes }));
         handle
     }
 

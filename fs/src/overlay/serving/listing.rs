@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::lower::{Directory, Listed};
 use crate::overlay::core::Overlay;
 use crate::overlay::state::attributes::{Attributes, NodeId};
+use crate::overlay::state::kernel::Invalidation;
 use crate::overlay::state::tree::Tree;
 use nix::unistd::AccessFlags;
 
@@ -34,14 +35,17 @@ pub(crate) struct Slot<'a> {
 }
 
 impl Overlay {
-    /// Opens a directory for reading.
-    pub(crate) fn open_directory(&self, node: NodeId) -> nix::Result<u64> {
+    /// Opens a directory for reading; returns the handle, and what the kernel has to
+    /// forget before it lists the directory.
+    pub(crate) fn open_directory(&self, node: NodeId) -> nix::Result<(u64, Vec<Invalidation>)> {
         let directory = self.nodes().directory(node)?;
         if self.user.is_checked() {
             directory.permits(AccessFlags::R_OK)?;
         }
+        let stale = self.listed_behind(node, &directory)?;
         let names = Mutex::new(None);
-        Ok(self.handles.add_directory(OpenDirectory { directory, inode: node.0, names }))
+        let open = OpenDirectory { directory, inode: node.0, names };
+        Ok((self.handles.add_directory(open), stale))
     }
 
     /// Ends the reading of a directory.
@@ -76,6 +80,9 @@ impl Overlay {
     ) -> nix::Result<()> {
         let open = self.handles.directory(handle)?;
         let tree = self.tree();
+        if from == 0 && self.nodes().told(NodeId(open.inode)).is_none() {
+            self.nodes().tell(NodeId(open.inode), &open.directory.stat()?);
+        }
         let names = open.names(&tree, from == 0)?;
         let (inode, kind) = (open.inode, libc::S_IFDIR);
         let dots = [(".", 0), ("..", 1)].into_iter().filter(|(_, position)| *position >= from);

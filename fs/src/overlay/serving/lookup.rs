@@ -4,7 +4,8 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
-use crate::lower::Directory;
+use super::behind::gone_behind;
+use crate::lower::{Directory, Name};
 use crate::overlay::core::Overlay;
 use crate::overlay::state::attributes::{Attributes, NodeId};
 use crate::overlay::state::nodes::{Node, Target};
@@ -41,7 +42,7 @@ impl Overlay {
         let found = match directory.find(name)? {
             None => None,
             Some(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFDIR => {
-                Some(self.enter_directory(directory, name, &stat)?)
+                Some(self.enter_directory(Name::new(directory, name), &stat)?)
             }
             Some(stat) => {
                 let node = self.nodes().remember_file(directory, name, &stat);
@@ -51,19 +52,16 @@ impl Overlay {
         Ok(Entry { found, lasting })
     }
 
-    fn enter_directory(
-        &self,
-        parent: &Directory,
-        name: &OsStr,
-        stat: &FileStat,
-    ) -> nix::Result<(NodeId, Attributes)> {
+    fn enter_directory(&self, name: Name, stat: &FileStat) -> nix::Result<(NodeId, Attributes)> {
         let known = self.nodes().open_directory(stat.into());
         let child = match known {
             Some(child) => child,
-            None => Arc::new(parent.child(name)?),
+            None => Arc::new(name.directory.child(&name.name)?),
         };
-        let node = self.nodes().remember_directory(&child);
         let stat = if child.id() == stat.into() { *stat } else { child.stat()? };
+        let mut nodes = self.nodes();
+        let node = nodes.remember_directory(&child, name);
+        nodes.tell(node, &stat);
         Ok((node, Attributes::of_lower(node.0, &stat)))
     }
 
@@ -80,9 +78,16 @@ impl Overlay {
         let stat = match target {
             Target::Projected(file) => return Ok(file.attributes()),
             Target::Directory(directory) => directory.stat()?,
-            Target::Lower(place) => place.stat()?,
+            Target::Lower(place) => place.stat().map_err(gone_behind)?,
         };
-        self.lower_attributes(node, &stat)
+        self.tell(node, &stat)
+    }
+
+    /// The attributes of a node, of which the kernel is told.
+    pub(crate) fn tell(&self, node: NodeId, stat: &FileStat) -> nix::Result<Attributes> {
+        let attributes = self.lower_attributes(node, stat)?;
+        self.nodes().tell(node, stat);
+        Ok(attributes)
     }
 
     /// Attributes of the node, if that is what was found in its place.

@@ -42,7 +42,8 @@ impl Overlay {
             Target::Directory(directory) => {
                 let fd = directory.descriptor()?;
                 self.change_lower(&Place::Pinned(fd), None, change, caller)?;
-                return Ok(self.lower_attributes(node, &directory.stat()?)?);
+                self.nodes().writes(node);
+                return Ok(self.tell(node, &directory.stat()?)?);
             }
             Target::Lower(place) => place,
             Target::Projected(file) => {
@@ -51,7 +52,8 @@ impl Overlay {
             }
         };
         self.change_lower(&place, handle, change, caller)?;
-        Ok(self.lower_attributes(node, &place.stat()?)?)
+        self.nodes().writes(node);
+        Ok(self.tell(node, &place.stat()?)?)
     }
 
     fn change_lower(
@@ -181,7 +183,11 @@ impl Overlay {
     /// Removes an extended attribute.
     pub(crate) fn remove_xattr(&self, node: NodeId, name: &OsStr) -> nix::Result<()> {
         match self.xattr_holder(node)? {
-            Some(fd) => lower::remove_xattr(&fd, name),
+            Some(fd) => {
+                lower::remove_xattr(&fd, name)?;
+                self.nodes().writes(node);
+                Ok(())
+            }
             None => Err(Errno::ENODATA),
         }
     }
@@ -200,7 +206,9 @@ impl Overlay {
             return Err(Refusal { errno: Errno::ESTALE, stale });
         }
         let fd = self.xattr_holder(node)?.ok_or(Errno::ESTALE)?;
-        Ok(lower::set_xattr(&fd, name, value, flags)?)
+        lower::set_xattr(&fd, name, value, flags)?;
+        self.nodes().writes(node);
+        Ok(())
     }
 
     /// Projected files have no extended attributes.

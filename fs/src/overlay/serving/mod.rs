@@ -1,5 +1,6 @@
 //! What the kernel asks of a view, one method of the overlay a request.
 
+pub(super) mod behind;
 pub(super) mod data;
 pub(super) mod listing;
 pub(super) mod lookup;

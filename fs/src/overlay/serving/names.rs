@@ -82,6 +82,7 @@ impl Overlay {
             return Err(Errno::EEXIST);
         }
         with_umask(new.umask, || make(&directory))?;
+        self.changed_here(&directory);
         self.give(new, &directory)?;
         self.entry(&tree, &directory, new.name)
     }
@@ -134,7 +135,7 @@ impl Overlay {
             self.forget(node, 1);
             return Err(Errno::ESTALE);
         }
-        let opened = self.opened(node, Arc::new(file))?;
+        let opened = self.opened(node, Arc::new(file), flags)?;
         Ok(Created { entry, opened, stale })
     }
 
@@ -148,6 +149,7 @@ impl Overlay {
         let flags = lower_flags(flags) | create;
         let mode = permissions(new.mode);
         let fd = with_umask(new.umask, || openat(directory, new.name, flags, mode))?;
+        self.changed_here(directory);
         if let Some((uid, gid)) = self.heir(new.caller, directory)? {
             fchown(&fd, Some(uid), gid)?;
             let special = libc::S_ISUID | libc::S_ISGID;
@@ -169,7 +171,10 @@ impl Overlay {
         let target = self.nodes().target(node)?;
         match target {
             Target::Directory(_) => return Err(Errno::EPERM),
-            Target::Lower(place) => place.link(&directory, name)?,
+            Target::Lower(place) => {
+                place.link(&directory, name)?;
+                self.nodes().writes(node);
+            }
             Target::Projected(file) => {
                 self.may_change(&directory)?;
                 if directory.find(name)?.is_some() {
@@ -184,6 +189,7 @@ impl Overlay {
                 tree.insert(Name::new(&directory, name), file);
             }
         }
+        self.changed_here(&directory);
         self.entry(&tree, &directory, name)
     }
 
@@ -197,6 +203,7 @@ impl Overlay {
         }
         self.may_change(&directory)?;
         directory.touch()?;
+        self.changed_here(&directory);
         if let Some(file) = tree.remove(&directory, name) {
             file.state().ctime = self.clock.now();
         }
@@ -212,7 +219,9 @@ impl Overlay {
     ) -> nix::Result<()> {
         let pin = self.pin(directory, name, stat)?;
         unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
-        self.nodes().remove_name(stat.into(), directory, name, pin);
+        let mut nodes = self.nodes();
+        nodes.changed_here(directory.id());
+        nodes.remove_name(stat.into(), directory, name, pin);
         Ok(())
     }
 
@@ -237,8 +246,12 @@ impl Overlay {
         if tree.get(&directory, name).is_some() {
             return Err(Errno::ENOTDIR);
         }
-        refuse_full(&tree, &directory.stat_of(name)?)?;
-        unlinkat(&directory, name, UnlinkatFlags::RemoveDir)
+        let removed = directory.stat_of(name)?;
+        refuse_full(&tree, &removed)?;
+        unlinkat(&directory, name, UnlinkatFlags::RemoveDir)?;
+        self.changed_here(&directory);
+        self.nodes().changed_here((&removed).into());
+        Ok(())
     }
 
     /// Whether this process may change the names of a directory, where the

@@ -6,23 +6,26 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 
+use super::behind::gone_behind;
 use super::metadata::without_privileges;
 use super::names::Caller;
 use crate::lower::Place;
 use crate::overlay::core::Overlay;
 use crate::overlay::state::attributes::NodeId;
-use crate::overlay::state::kernel::{Backing, Kernel, Refusal};
+use crate::overlay::state::kernel::{Backing, Invalidation, Kernel, Refusal};
 use crate::overlay::state::nodes::{Nodes, Target};
 use crate::overlay::state::open_files::{OpenFiles, Transfer};
 use crate::overlay::state::projected::Projected;
 
 /// A file that has been opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Opened {
     /// The handle.
     pub(crate) handle: u64,
     /// How it is read and written.
     pub(crate) transfer: Transfer,
+    /// What the kernel has to forget before it uses the file.
+    pub(crate) stale: Vec<Invalidation>,
 }
 
 /// Those flags of an open that concern the descriptor behind it. Appending and
@@ -32,7 +35,8 @@ pub(crate) fn lower_flags(flags: OFlag) -> OFlag {
     flags & (OFlag::O_ACCMODE | OFlag::O_TRUNC | OFlag::O_SYNC | OFlag::O_DSYNC)
 }
 
-fn writes(flags: OFlag) -> bool {
+/// Whether an open is to change what it opens.
+pub(crate) fn writes(flags: OFlag) -> bool {
     flags & OFlag::O_ACCMODE != OFlag::O_RDONLY || flags.contains(OFlag::O_TRUNC)
 }
 
@@ -55,7 +59,7 @@ impl Overlay {
     ) -> Result<Opened, Refusal> {
         let unchanging = self.tree();
         let target = self.nodes().target(node)?;
-        let file = match target {
+        let (file, stale) = match target {
             Target::Directory(_) => return Err(Errno::EISDIR.into()),
             Target::Lower(place) => self.open_lower_file(node, &place, flags, caller)?,
             Target::Projected(file) => {
@@ -64,7 +68,8 @@ impl Overlay {
             }
         };
         drop(unchanging);
-        Ok(self.opened(node, Arc::new(file))?)
+        let opened = self.opened(node, Arc::new(file), flags)?;
+        Ok(Opened { stale, ..opened })
     }
 
     fn open_lower_file(
@@ -73,14 +78,17 @@ impl Overlay {
         place: &Place,
         flags: OFlag,
         caller: Caller,
-    ) -> nix::Result<File> {
-        let file = place.open(lower_flags(flags) | OFlag::O_NONBLOCK)?;
+    ) -> nix::Result<(File, Vec<Invalidation>)> {
+        let opened = place.open(lower_flags(flags) | OFlag::O_NONBLOCK).map_err(gone_behind);
+        let file = opened.inspect_err(|errno| self.notice_if_gone(*errno, place))?;
         let stat = fstat(&file)?;
-        self.lower_attributes(node, &stat)?;
+        self.lower_attributes(node, &stat)
+            .inspect_err(|errno| self.notice_if_gone(*errno, place))?;
+        let stale = self.changed_behind((node, place), &stat, flags);
         if writes(flags) && caller.uid != 0 {
             drop_privileges(&file, &stat)?;
         }
-        Ok(file)
+        Ok((file, stale))
     }
 
     fn open_projected(&self, file: &Arc<Projected>, flags: OFlag) -> Result<Opened, Refusal> {
@@ -93,7 +101,7 @@ impl Overlay {
             tracing::error!(%error, bytes = ?file.bytes(), "a projected file cannot be read");
             Errno::EIO
         })?;
-        Ok(self.opened(file.node(), bytes)?)
+        Ok(self.opened(file.node(), bytes, flags)?)
     }
 
     /// Checks permission bits, where nobody else does.
@@ -118,10 +126,23 @@ impl Overlay {
     }
 
     /// Registers an open file of a node.
-    pub(crate) fn opened(&self, node: NodeId, file: Arc<File>) -> nix::Result<Opened> {
+    pub(crate) fn opened(
+        &self,
+        node: NodeId,
+        file: Arc<File>,
+        flags: OFlag,
+    ) -> nix::Result<Opened> {
         let kernel = self.kernel().filter(|_| self.passthrough());
-        let transfer = self.join(&mut self.nodes(), node, (&file, kernel))?;
-        Ok(Opened { handle: self.handles.add_file(node, file), transfer })
+        let writes = writes(flags);
+        let mut nodes = self.nodes();
+        let transfer = self.join(&mut nodes, node, (&file, kernel))?;
+        if writes {
+            nodes.writes(node);
+            nodes.get(node)?.writers += 1;
+        }
+        drop(nodes);
+        let handle = self.handles.add_file(node, file, writes);
+        Ok(Opened { handle, transfer, stale: Vec::new() })
     }
 
     fn join(
@@ -167,6 +188,11 @@ impl Overlay {
         let Some(file) = self.handles.remove_file(handle) else { return };
         let mut nodes = self.nodes();
         let mut unused = None;
+        if let Ok(node) = nodes.get(file.node)
+            && file.writes
+        {
+            node.writers = node.writers.saturating_sub(1);
+        }
         if let Ok(node) = nodes.get(file.node)
             && let OpenFiles::Passthrough { opens, .. } = &mut node.open
         {

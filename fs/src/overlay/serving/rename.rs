@@ -44,6 +44,8 @@ impl Overlay {
         }
         tree.note_moved(&from.directory, &from.name);
         tree.note_moved(&to.directory, &to.name);
+        self.changed_here(&from.directory);
+        self.changed_here(&to.directory);
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
+use zccache_core::Identity;
 
 use super::attributes::NodeId;
 use super::open_files::OpenFiles;
@@ -34,17 +35,37 @@ pub(crate) struct Node {
     pub(crate) object: Object,
     /// Its open files.
     pub(crate) open: OpenFiles,
+    /// How many of them write.
+    pub(crate) writers: u64,
+    /// What the kernel was last told of a lower object, for as long as only others
+    /// than this view can have changed it since.
+    told: Option<Identity>,
 }
 
 /// What a node is.
 #[derive(Debug)]
 pub(crate) enum Object {
-    /// A lower directory.
-    Directory(Arc<Directory>),
+    /// A lower directory, and where the kernel was told it is; the root is nowhere.
+    Directory(Arc<Directory>, Option<Name>),
     /// A lower file of any other type.
     Lower(LowerFile),
     /// A projected file.
     Projected(Arc<Projected>),
+}
+
+impl Object {
+    fn file(id: LowerId) -> Self {
+        Self::Lower(LowerFile { id, names: Vec::new(), pin: None })
+    }
+
+    /// The lower object, and under which names the kernel knows it.
+    fn names(&self) -> Option<(LowerId, &[Name])> {
+        match self {
+            Self::Directory(directory, name) => Some((directory.id(), name.as_slice())),
+            Self::Lower(file) => Some((file.id, &file.names)),
+            Self::Projected(_) => None,
+        }
+    }
 }
 
 /// A lower file, reached by any of its names, or by descriptor once it has lost
@@ -54,6 +75,12 @@ pub(crate) struct LowerFile {
     id: LowerId,
     names: Vec<Name>,
     pin: Option<Arc<OwnedFd>>,
+}
+
+impl Node {
+    fn new(object: Object) -> Self {
+        Self { lookups: 0, object, open: OpenFiles::default(), writers: 0, told: None }
+    }
 }
 
 impl LowerFile {
@@ -89,8 +116,7 @@ pub(crate) enum Target {
 impl Nodes {
     /// Knows the root.
     pub(crate) fn new(root: &Arc<Directory>) -> Self {
-        let object = Object::Directory(Arc::clone(root));
-        let node = Node { lookups: 1, object, open: OpenFiles::default() };
+        let node = Node { lookups: 1, ..Node::new(Object::Directory(Arc::clone(root), None)) };
         Self {
             device: root.id().device,
             known: HashMap::from([(NodeId::ROOT, node)]),
@@ -133,7 +159,7 @@ impl Nodes {
     /// What a node is, for an operation on it.
     pub(crate) fn target(&self, node: NodeId) -> nix::Result<Target> {
         match &self.known.get(&node).ok_or(Errno::ESTALE)?.object {
-            Object::Directory(directory) => Ok(Target::Directory(Arc::clone(directory))),
+            Object::Directory(directory, _) => Ok(Target::Directory(Arc::clone(directory))),
             Object::Lower(file) => file.place().map(Target::Lower),
             Object::Projected(file) => Ok(Target::Projected(Arc::clone(file))),
         }
@@ -161,24 +187,24 @@ impl Nodes {
     ) -> NodeId {
         let id = LowerId::from(stat);
         let node = self.number(id);
-        let known =
-            self.remember(node, || Object::Lower(LowerFile { id, names: Vec::new(), pin: None }));
+        let known = self.remember(node, || Object::file(id));
         if !matches!(known.object, Object::Lower(_)) {
-            known.object = Object::Lower(LowerFile { id, names: Vec::new(), pin: None });
+            *known = Node { lookups: known.lookups, ..Node::new(Object::file(id)) };
         }
         if let Object::Lower(file) = &mut known.object {
             file.add_name(directory, name);
         }
+        self.tell(node, stat);
         node
     }
 
     /// Counts a look-up that found a directory.
-    pub(crate) fn remember_directory(&mut self, directory: &Arc<Directory>) -> NodeId {
+    pub(crate) fn remember_directory(&mut self, directory: &Arc<Directory>, name: Name) -> NodeId {
         let node = self.number(directory.id());
-        let object = || Object::Directory(Arc::clone(directory));
-        let known = self.remember(node, object);
-        if !matches!(known.object, Object::Directory(_)) {
-            known.object = object();
+        let known = self.remember(node, || Object::Directory(Arc::clone(directory), None));
+        match &mut known.object {
+            Object::Directory(_, place) => *place = Some(name),
+            other => *other = Object::Directory(Arc::clone(directory), Some(name)),
         }
         node
     }
@@ -190,11 +216,7 @@ impl Nodes {
     }
 
     fn remember(&mut self, node: NodeId, object: impl FnOnce() -> Object) -> &mut Node {
-        let known = self.known.entry(node).or_insert_with(|| Node {
-            lookups: 0,
-            object: object(),
-            open: OpenFiles::default(),
-        });
+        let known = self.known.entry(node).or_insert_with(|| Node::new(object()));
         known.lookups += 1;
         known
     }
@@ -209,7 +231,7 @@ impl Nodes {
         }
         let gone = self.known.remove(&node)?;
         match &gone.object {
-            Object::Directory(directory) => self.foreign.remove(&directory.id()),
+            Object::Directory(directory, _) => self.foreign.remove(&directory.id()),
             Object::Lower(file) => self.foreign.remove(&file.id),
             Object::Projected(_) => None,
         };
@@ -218,8 +240,13 @@ impl Nodes {
 
     /// The kernel has been told that `name` is one of the node's.
     pub(crate) fn add_name(&mut self, id: LowerId, directory: &Arc<Directory>, name: &OsStr) {
-        if let Some(file) = self.lower_file(id) {
-            file.add_name(directory, name);
+        self.changed_here(id);
+        match self.number_if_known(id).and_then(|node| self.known.get_mut(&node)) {
+            Some(Node { object: Object::Lower(file), .. }) => file.add_name(directory, name),
+            Some(Node { object: Object::Directory(_, place), .. }) => {
+                *place = Some(Name::new(directory, name));
+            }
+            _ => {}
         }
     }
 
@@ -238,17 +265,64 @@ impl Nodes {
         name: &OsStr,
         pin: Option<Arc<OwnedFd>>,
     ) {
+        self.changed_here(id);
         if let Some(file) = self.lower_file(id) {
             file.names.retain(|known| !known.is(directory, name));
             file.pin = file.pin.take().or(pin);
         }
     }
 
+    /// The kernel is told what a lower object is like. What it was told before stays
+    /// the measure of what others change: only who asks for it takes notice.
+    pub(crate) fn tell(&mut self, node: NodeId, stat: &FileStat) {
+        if let Some(node) = self.known.get_mut(&node)
+            && node.writers == 0
+        {
+            node.told.get_or_insert_with(|| stat.into());
+        }
+    }
+
+    /// What the kernel was last told of a lower object.
+    pub(crate) fn told(&self, node: NodeId) -> Option<Identity> {
+        self.known.get(&node)?.told
+    }
+
+    /// Whether a lower object is not what the kernel was told, though it was not this
+    /// view that changed it. It will be told.
+    pub(crate) fn was_changed_behind(&mut self, node: NodeId, now: &FileStat) -> bool {
+        let Some(told) = self.known.get_mut(&node).and_then(|node| node.told.as_mut()) else {
+            return false;
+        };
+        std::mem::replace(told, now.into()) != *told
+    }
+
+    /// This view changes a lower object, of which the kernel takes notice by itself.
+    pub(crate) fn changed_here(&mut self, id: LowerId) {
+        if let Some(node) = self.known_id(id) {
+            self.writes(node);
+        }
+    }
+
+    /// As [`Nodes::changed_here`], of a node.
+    pub(crate) fn writes(&mut self, node: NodeId) {
+        if let Some(node) = self.known.get_mut(&node) {
+            node.told = None;
+        }
+    }
+
+    /// The names in a directory that the kernel knows, with what each leads to.
+    pub(crate) fn names_in(&self, directory: &Directory) -> HashMap<OsString, LowerId> {
+        let lower = self.known.values().filter_map(|node| node.object.names());
+        let names = lower.flat_map(|(id, names)| names.iter().map(move |name| (name, id)));
+        let here = names.filter(|(name, _)| name.directory.id() == directory.id());
+        here.map(|(name, id)| (name.name.clone(), id)).collect()
+    }
+
     fn lower_file(&mut self, id: LowerId) -> Option<&mut LowerFile> {
         let node = self.number_if_known(id)?;
         match &mut self.known.get_mut(&node)?.object {
             Object::Lower(file) => Some(file),
-            Object::Directory(_) | Object::Projected(_) => None,
+            Object::Directory(..) | Object::Projected(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -46,6 +47,9 @@ pub(crate) fn with_view(mode: Mode, test: fn(&Mount)) {
     if let Some(mount) = Mount::new(mode, false) {
         test(&mount);
         mount.check_notes();
+        if !mount.went_below.load(Ordering::Relaxed) {
+            assert_eq!(mount.view.changes_behind(), 0, "the view takes its changes for others'");
+        }
     }
 }
 
@@ -112,6 +116,9 @@ pub(crate) struct Mount {
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) notes: Arc<Notes>,
     root: PathBuf,
+    /// The lower directory, opened before anything was mounted over it.
+    lower: File,
+    went_below: AtomicBool,
     mounted: bool,
     _home: TempDir,
 }
@@ -129,12 +136,15 @@ impl Mount {
         fs::create_dir(&root).unwrap();
         fs::create_dir(&blobs).unwrap();
         prepare(&root);
+        let lower = File::open(&root).unwrap();
         let notes = Arc::new(Notes::default());
         let mounted = Self {
             view: serve((mode, shared), &root, &blobs, &notes)?,
             blobs: Arc::new(Blobs(blobs)),
             notes,
             root,
+            lower,
+            went_below: AtomicBool::new(false),
             mounted: true,
             _home: home,
         };
@@ -181,6 +191,12 @@ impl Mount {
     /// A path in the view.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
+    }
+
+    /// A path in the lower directory, behind the view.
+    pub(crate) fn below(&self, relative: &str) -> PathBuf {
+        self.went_below.store(true, Ordering::Relaxed);
+        PathBuf::from(format!("/proc/self/fd/{}/{relative}", self.lower.as_raw_fd()))
     }
 
     /// A file to project, with ordinary permissions, of this process's user.
