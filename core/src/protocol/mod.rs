@@ -15,7 +15,7 @@ use explanation::Explanation;
 use stats::Counters;
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 8;
+pub const VERSION: u16 = 9;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -224,6 +224,10 @@ pub struct ViewStatus {
     pub device: u64,
     /// Projected files.
     pub projected: u64,
+    /// Their bytes.
+    pub projected_bytes: u64,
+    /// How often something was opened that others had changed below the view.
+    pub changed_below: u64,
     /// Whether the kernel reads blobs without the daemon.
     pub passthrough: bool,
     /// Whether the view is in a private mount namespace.

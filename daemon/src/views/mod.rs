@@ -257,6 +257,8 @@ impl Views {
             directory: served.request.directory.clone(),
             device: served.device,
             projected: served.view.projected(),
+            projected_bytes: served.view.projected_bytes(),
+            changed_below: served.view.changes_behind(),
             passthrough: served.view.passthrough(),
             private: self.atlas.is_foreign(served.request.place),
         };

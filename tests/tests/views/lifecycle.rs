@@ -115,6 +115,32 @@ fn everything_in_a_view_is_removed() {
     });
 }
 
+/// A frozen file system is as slow as can be. Only a terminal is told.
+#[test]
+fn a_slow_unmount_tells_how_many_files_are_left() {
+    let sandbox = Sandbox::new();
+    let bin = sandbox.programs().directory().display();
+    let script = format!("PATH={bin}:$PATH:/usr/sbin:/sbin\n{SLOW_UNMOUNT}");
+    let outcome = sandbox.bare(&sandbox.path("work"), Command::new(["sh", "-euc", &script]));
+    if outcome.status.code() == Some(77) {
+        return println!("SKIP: no disk can be frozen: {}", outcome.err());
+    }
+    assert!(outcome.status.success(), "{outcome:?}");
+    assert!(outcome.out().contains("1 files written"), "{outcome:?}");
+}
+
+const SLOW_UNMOUNT: &str = "truncate -s 16m ../disk; mkdir disk
+    mkfs.ext4 -q ../disk && mount -o loop ../disk disk || exit 77
+    trap 'fsfreeze -u disk 2>&- || true; zccache stop; umount disk' EXIT
+    mkdir disk/view; echo 'int x;' > a.c; sleep 0.05
+    zccache-launch gcc -c a.c -o disk/view/a.o
+    until zccache status --json | grep -q 'in_flight\":0'; do sleep 0.02; done
+    zccache mount disk/view; rm disk/view/a.o; zccache-launch gcc -c a.c -o disk/view/a.o
+    fsfreeze -f disk || exit 77
+    script -qefc 'zccache umount disk/view' ../said > /dev/null < /dev/null & umount=$!
+    until grep -q 'files left to write: 1 (' ../said; do sleep 0.05; done
+    fsfreeze -u disk; wait $umount; cat ../said\n";
+
 /// Somebody in another mount namespace may remove the directory of a view.
 #[test]
 fn the_directory_of_a_view_is_removed_elsewhere() {

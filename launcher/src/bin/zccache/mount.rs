@@ -19,7 +19,7 @@ use zccache_core::protocol::{Reply, Request, Settled, ViewRequest, socket};
 
 use crate::client::{Client, CommandError};
 use crate::obstacle::Obstacle;
-use crate::{ground, keeper};
+use crate::{ground, keeper, show};
 use zccache_launcher::launch::surroundings;
 
 /// A mounted view and the connection that stands for it.
@@ -64,7 +64,8 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
     if let Some(cover) = covering(&directory) {
         return Err(CommandError::Covered(directory, cover));
     }
-    let settled = settle(&mut client, Some(OsBytes::from(directory.as_path())), discard)?;
+    let name = OsBytes::from(directory.as_path());
+    let settled = show::progress(&name, || settle(&mut client, Some(name.clone()), discard))?;
     detach_patiently(&directory).map_err(|error| match error.raw_os_error() {
         Some(libc::EBUSY) => CommandError::Busy(directory.clone()),
         _ => CommandError::Unmount(directory.clone(), error),

@@ -1,10 +1,15 @@
 //! What people and scripts read.
 
+use std::io::{self, IsTerminal};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use zccache_core::Reason;
 use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{Reply, Request, ViewStatus};
 use zccache_core::settings;
+use zccache_core::{OsBytes, Reason};
 
 use crate::client::{Client, CommandError};
 
@@ -59,6 +64,8 @@ fn view_json(view: &ViewStatus) -> Value {
         "directory": view.directory.to_string(),
         "device": view.device,
         "projected": view.projected,
+        "projected_bytes": view.projected_bytes,
+        "changed_below": view.changed_below,
         "passthrough": view.passthrough,
         "private": view.private,
     })
@@ -67,7 +74,57 @@ fn view_json(view: &ViewStatus) -> Value {
 fn print_view(view: &ViewStatus) {
     let reads = if view.passthrough { "passthrough" } else { "through the daemon" };
     let whose = if view.private { ", private" } else { "" };
-    println!("view        {} ({} projected, {reads}{whose})", view.directory, view.projected);
+    let changed = match view.changed_below {
+        0 => String::new(),
+        changes => format!(", changed below {changes} times"),
+    };
+    let ViewStatus { directory, projected, .. } = view;
+    println!("view        {directory} ({projected} projected, {reads}{whose}{changed})");
+}
+
+/// How long a person waits without wondering, and between two numbers.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Does what makes the files of a view real; when that takes long, says on a terminal
+/// how many are left.
+pub(crate) fn progress<T>(directory: &OsBytes, work: impl FnOnce() -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return work();
+    }
+    let (working, end) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let going_on = |time| end.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+            if going_on(PATIENCE) {
+                // What keeps it from counting, who works is told as well.
+                let _counted = count_down(directory, going_on);
+            }
+        });
+        let done = work();
+        drop(working);
+        done
+    })
+}
+
+/// Rewrites one line with the number of files that are left, then takes it away.
+fn count_down(
+    directory: &OsBytes,
+    going_on: impl Fn(Duration) -> bool,
+) -> Result<(), CommandError> {
+    const CLEAR: &str = "\r\x1b[K";
+    let Some(mut client) = Client::connect()? else { return Ok(()) };
+    loop {
+        let views = client.status()?.views;
+        if let Some(view) = views.iter().rfind(|view| view.directory == *directory) {
+            let (files, bytes) = (view.projected, size(view.projected_bytes));
+            eprint!("{CLEAR}zccache: {directory}: files left to write: {files} ({bytes})");
+        }
+        if !going_on(PAUSE) {
+            eprint!("{CLEAR}");
+            return Ok(());
+        }
+    }
 }
 
 /// How counters are printed.
