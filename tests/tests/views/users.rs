@@ -161,6 +161,22 @@ fn an_ordinary_user_has_a_view_for_one_command() {
     assert!(outcome.err().contains("1 hits, 0 misses"), "{outcome:?}");
 }
 
+/// Where there can be no view the command runs, and is cached, all the same.
+#[test]
+fn a_command_that_gets_no_view_is_cached_all_the_same() {
+    let mut someone = Someone::new();
+    someone.device(0o600);
+    let script = format!(
+        "{WORDS}{BARE}zccache-launch gcc -g -MD -c a.c -o a.o; sleep 0.1; kept; rm a.o a.d
+        zccache run --mount . -- zccache-launch gcc -g -MD -c a.c -o a.o
+        test \"$(sum)\" = \"$bare\"; zccache stop"
+    );
+    let outcome = someone.shell(&script);
+    assert!(outcome.status.success(), "{outcome:?}");
+    let said = outcome.err();
+    assert!(said.contains("going on without a view") && said.contains("1 hits"), "{said}");
+}
+
 /// What `zccache mount` and `zccache doctor` say, and that they agree.
 fn diagnosis(someone: &Someone, before: &str) -> String {
     let outcome =

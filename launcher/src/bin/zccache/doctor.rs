@@ -142,10 +142,27 @@ fn private_mounting() -> Finding {
     }
 }
 
+/// Whether this process has `CAP_SYS_ADMIN`, and not just over a user namespace
+/// (`capabilities(7)`, `user_namespaces(7)`).
+fn has_all_power() -> bool {
+    const SYS_ADMIN: u32 = 21;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let ids = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_first = ids.split_whitespace().eq(["0", "0", "4294967295"]);
+    mask & 1 << SYS_ADMIN != 0 && is_first
+}
+
 fn passthrough() -> Finding {
     const REMEDY: &str = "Nothing need be done: the daemon reads for the kernel instead.";
-    if !nix::unistd::geteuid().is_root() {
-        return Finding::Limited("only root reads blobs without the daemon".into(), REMEDY);
+    if !has_all_power() {
+        return Finding::Limited(
+            "only root with CAP_SYS_ADMIN, and in no user namespace, has blobs read without the \
+             daemon (passthrough)"
+                .into(),
+            REMEDY,
+        );
     }
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());

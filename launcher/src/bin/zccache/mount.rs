@@ -174,9 +174,8 @@ fn open_path(path: &Path) -> nix::Result<OwnedFd> {
 /// permitted. Returns the open `/dev/fuse`.
 fn mount_fuse(directory: &Path, shared: bool) -> Result<OwnedFd, Obstacle> {
     let is_root = nix::unistd::geteuid().is_root();
-    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
     // The helper opens it as the user, too.
-    let fuse = open("/dev/fuse", flags, Mode::empty()).map_err(Obstacle::of_device)?;
+    let fuse = device()?;
     let mode = std::fs::metadata(directory)?.mode() & libc::S_IFMT;
     let mut options = format!(
         "fd={},rootmode={mode:o},user_id={},group_id={}",
@@ -193,9 +192,18 @@ fn mount_fuse(directory: &Path, shared: bool) -> Result<OwnedFd, Obstacle> {
     match nix::mount::mount(Some(&*source), directory, kind, flags, Some(options.as_str())) {
         Ok(()) => Ok(fuse),
         Err(Errno::EPERM) if !is_root => with_fusermount(directory),
-        Err(errno @ (Errno::EPERM | Errno::EACCES)) => Err(Obstacle::MountRefused(errno.desc())),
+        // A filter of system calls answers either of the first two.
+        Err(errno @ (Errno::EPERM | Errno::ENOSYS | Errno::EACCES)) => {
+            Err(Obstacle::MountRefused(errno.desc()))
+        }
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// Opens `/dev/fuse`.
+pub(crate) fn device() -> Result<OwnedFd, Obstacle> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    open("/dev/fuse", flags, Mode::empty()).map_err(Obstacle::of_device)
 }
 
 /// What the table of mounts names as the source of a view: its store, unless the

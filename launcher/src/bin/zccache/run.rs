@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use nix::mount::{MntFlags, MsFlags};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
@@ -22,7 +22,7 @@ use zccache_core::protocol::{Reply, Request};
 
 use crate::client::{Client, CommandError};
 use crate::keeper::{self, End};
-use crate::mount::{Mounted, absolute, detach, mount, settle};
+use crate::mount::{Mounted, absolute, detach, device, mount, settle};
 use crate::obstacle::Obstacle;
 use crate::process::process_descriptor;
 use crate::show;
@@ -63,6 +63,13 @@ impl Views {
         if directories.is_empty() {
             return Ok(views);
         }
+        // What the daemon does not know it cannot follow: without a view the command
+        // has to stay where we are.
+        if let Err(obstacle) = device() {
+            warn(&CommandError::Namespace(obstacle));
+            return Ok(views);
+        }
+        let home = fs::File::open("/proc/self/ns/mnt").map_err(CommandError::System)?;
         if let Err(error) = enter_private_namespace() {
             warn(&CommandError::Namespace(Obstacle::of_namespace(error)));
             return Ok(views);
@@ -70,6 +77,10 @@ impl Views {
         let mount =
             |(client, directory): (Client, &PathBuf)| or_warn(mount(client, directory, false));
         views.mounted.extend(clients.into_iter().zip(&directories).filter_map(mount));
+        if views.mounted.is_empty() {
+            // Out of a user namespace there is no way back: then nothing is cached.
+            let _stays = return_to(&home);
+        }
         Ok(views)
     }
 
@@ -160,6 +171,13 @@ fn enter_private_namespace() -> io::Result<()> {
     // The working directory is still the one outside: enter it anew, so that
     // relative paths lead into the views.
     std::env::set_current_dir(std::env::current_dir()?)
+}
+
+/// Goes back to a mount namespace, to the same working directory.
+fn return_to(home: &fs::File) -> io::Result<()> {
+    let here = std::env::current_dir()?;
+    setns(home, CloneFlags::CLONE_NEWNS)?;
+    std::env::set_current_dir(here)
 }
 
 /// Mounts in a private namespace that ends at once.
