@@ -133,7 +133,7 @@ impl Day {
 
     /// Changes a byte of some blob.
     fn damage_a_blob(&mut self) {
-        let blobs = files(&self.sandbox.store().join("blobs"));
+        let blobs = files(&self.sandbox.kept().join("blobs"));
         let Some(blob) = blobs.get(self.dice.below(blobs.len().max(1))) else { return };
         let writable = fs::Permissions::from_mode(0o600);
         fs::set_permissions(blob, writable).expect("it is ours");

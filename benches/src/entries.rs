@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use zccache_core::entry::{Environment, Manner};
+use zccache_core::settings::StoreLimits;
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, OsBytes, Output,
     Rooted, Stamp, Trace,
@@ -29,7 +30,8 @@ pub fn key(number: u32) -> InvocationKey {
 /// When the store does not open or does not keep one.
 #[must_use]
 pub fn fill(directory: &Path, count: u32) -> Store {
-    let options = Options { max_bytes: 0, read_only: false };
+    let limits = StoreLimits { max_bytes: 0, max_age: 0, min_free: Some(0) };
+    let options = Options { limits, read_only: false };
     let store = Store::open(directory, options).expect("the store opens");
     for first in (0..count).step_by(AT_ONCE as usize) {
         let (sender, told) = mpsc::channel();

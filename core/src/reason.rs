@@ -142,6 +142,8 @@ reasons! {
     /// The run made a precompiled header that holds the time stamps of its sources,
     /// or uses the time of the compile.
     StampedOutput = 314, "stamped_output";
+    /// The file system of the store has less room left than it is to have.
+    NoRoom = 315, "no_room";
     /// The compiler made another result than before from the same inputs.
     ResultDiffers = 320, "result_differs";
 }
@@ -188,6 +190,7 @@ impl Reason {
             Self::InputOpenForWriting => "close the file in the program that writes it",
             Self::InFlightLimit => "nothing is wrong; the disk was slower than the build",
             Self::StoreFailed => "see daemon.log in the store, and free some space",
+            Self::NoRoom => "free some space, or lower ZCCACHE_MIN_FREE",
             Self::LauncherGone | Self::Stopping => "compile again",
             Self::EscapedProcess => "let the compiler or its wrapper wait for what it starts",
             Self::PrivatePath => {

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zccache_core::limits;
-use zccache_core::settings::{self, SettingsError};
+use zccache_core::settings::{self, SettingsError, StoreLimits};
 
 /// The store to serve, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Directory of the store.
     pub store: PathBuf,
-    /// Bytes the store may hold.
-    pub max_bytes: u64,
+    /// How much the store keeps, and for how long.
+    pub limits: StoreLimits,
     /// How long to stay though nobody wants anything.
     pub idle_exit: Duration,
     /// Whether descriptor 3 is a pipe on which to say that we listen.
@@ -48,17 +48,13 @@ impl Options {
             (Some(flag), None) if flag == "--ready-pipe" => true,
             _ => return Err(OptionsError::Usage),
         };
-        let max_bytes = match std::env::var("ZCCACHE_MAX_SIZE") {
-            Ok(text) if !text.is_empty() => settings::size(&text)?,
-            _ => settings::DEFAULT_MAX_SIZE,
-        };
+        let store_limits = StoreLimits::read(|name| std::env::var(name).ok())?;
         let idle_exit = match std::env::var("ZCCACHE_IDLE_EXIT") {
             Ok(text) if !text.is_empty() => {
-                let seconds = text.trim().parse().map_err(|_| SettingsError::Seconds(text))?;
-                Duration::from_secs(seconds)
+                Duration::from_secs(settings::seconds("ZCCACHE_IDLE_EXIT", &text)?)
             }
             _ => limits::IDLE_EXIT,
         };
-        Ok(Self { store, max_bytes, idle_exit, says_ready })
+        Ok(Self { store, limits: store_limits, idle_exit, says_ready })
     }
 }

@@ -52,6 +52,9 @@ pub enum StoreError {
     /// An entry is too large to be kept.
     #[error("an entry of {0} bytes exceeds the bound of {max}", max = zccache_core::limits::ENTRY_BYTES)]
     TooLarge(usize),
+    /// The file system has less room left than it is to have.
+    #[error("the file system of {0} has less than ZCCACHE_MIN_FREE left")]
+    NoRoom(PathBuf),
     /// Too many publications wait for the disk.
     #[error("too many publications wait for the disk")]
     Busy,

@@ -15,6 +15,8 @@ mod blobs;
 mod cache;
 mod disk;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hashes;
 mod index;
 mod limits;
@@ -23,7 +25,7 @@ mod store;
 mod writer;
 
 pub use blobs::{Blob, Pin, Staged};
-pub use disk::{Gate, Step};
+pub use disk::{FORMAT_DIRECTORY, Gate, Room, Seam, Step};
 pub use error::StoreError;
 pub use store::{Options, Store, Usage};
 pub use writer::{Collected, Done, Publication};

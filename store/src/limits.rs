@@ -52,6 +52,20 @@ pub(crate) const EVICT_TO_TENTHS: u64 = 9;
 /// Entries evicted by one commit; their summaries are in memory meanwhile.
 pub(crate) const VICTIMS: usize = 4096;
 
+/// How much more room than it is to have a disk gets, so that not every result makes room
+/// anew: one in so many parts. Evicting begins within one such part, and leaves two.
+pub(crate) const HEADROOM: u64 = 10;
+
+/// How often room is made, in seconds, where the last time was not enough.
+pub(crate) const MAKE_ROOM_EVERY: u64 = 10;
+
+/// How often entries are looked for that were not used for too long, in seconds; it reads
+/// all summaries. An eighth of the time, if that is less.
+pub(crate) const EXPIRE_EVERY: u64 = 3600;
+
+/// How long a collection leaves a store of another format, in seconds: 30 days.
+pub(crate) const OTHER_FORMATS: u64 = 30 * 86_400;
+
 /// Disk space is counted in blocks of this many bytes.
 pub(crate) const BLOCK: u64 = 4096;
 

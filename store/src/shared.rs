@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use zccache_core::protocol::stats::Counters;
-use zccache_core::{Entry, InvocationKey};
+use zccache_core::{Entry, InvocationKey, settings};
 
 use crate::blobs::Blobs;
 use crate::cache::{Cache, lock};
@@ -68,7 +68,32 @@ impl Shared {
 
     /// The bound in bytes.
     pub(crate) fn bound(&self) -> u64 {
-        if self.options.max_bytes == 0 { u64::MAX } else { self.options.max_bytes }
+        match self.options.limits.max_bytes {
+            0 => u64::MAX,
+            bytes => bytes,
+        }
+    }
+
+    /// How long an entry may go unused, in seconds; none for ever.
+    pub(crate) fn max_age(&self) -> Option<u64> {
+        Some(self.options.limits.max_age).filter(|age| *age > 0)
+    }
+
+    /// Whether writing so many bytes would leave less room than there is to be.
+    pub(crate) fn lacks(&self, bytes: u64) -> bool {
+        self.shortage(|reserve| reserve.saturating_add(bytes)) > 0
+    }
+
+    /// How much room is missing until the file system has as much as is `wanted`,
+    /// given what it is to have at least; none where it does not say what it has.
+    pub(crate) fn shortage(&self, wanted: impl Fn(u64) -> u64) -> u64 {
+        let set = self.options.limits.min_free;
+        if set == Some(0) {
+            return 0;
+        }
+        let Some(room) = self.disk.room() else { return 0 };
+        let reserve = set.unwrap_or_else(|| settings::default_reserve(room.total));
+        wanted(reserve).saturating_sub(room.available)
     }
 
     /// What the store holds.

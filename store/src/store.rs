@@ -8,11 +8,12 @@ use std::thread::{self, JoinHandle};
 
 use zccache_core::protocol::Checked;
 use zccache_core::protocol::stats::Counters;
+use zccache_core::settings::StoreLimits;
 use zccache_core::{Digest, Entry, Identity, InvocationKey};
 
 use crate::StoreError;
 use crate::blobs::{Blob, Pin, Staged};
-use crate::disk::{Disk, Gate};
+use crate::disk::{Disk, Gate, Seam};
 use crate::index::rows::Totals;
 use crate::shared::Shared;
 use crate::writer::{Collected, Job, Publication, Writer, examine};
@@ -20,8 +21,8 @@ use crate::writer::{Collected, Job, Publication, Writer, examine};
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Bytes that entries and blobs may occupy; 0 for no bound.
-    pub max_bytes: u64,
+    /// How much is kept, and for how long.
+    pub limits: StoreLimits,
     /// Whether nothing on disk may change.
     pub read_only: bool,
 }
@@ -44,8 +45,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in a directory, making it if it does not exist. What is
-    /// there in another format is set aside in `set-aside/`.
+    /// Opens the store in a directory, making it if it does not exist. Stores of other
+    /// formats there are let be; one whose marker is damaged is set aside in `set-aside/`.
     ///
     /// # Errors
     /// [`StoreError::ForeignOwner`] and [`StoreError::OpenToOthers`] for a
@@ -54,7 +55,7 @@ impl Store {
     /// [`StoreError::Format`] for a read-only store of another format, and
     /// [`StoreError::Io`].
     pub fn open(directory: &Path, options: Options) -> Result<Self, StoreError> {
-        Self::open_gated(directory, options, Arc::new(|_| Ok(())))
+        Self::open_on(directory, options, Seam::default())
     }
 
     /// As [`Store::open`], with a gate that is asked before each use of the disk:
@@ -67,7 +68,15 @@ impl Store {
         options: Options,
         gate: Arc<Gate>,
     ) -> Result<Self, StoreError> {
-        let disk = Arc::new(Disk::open(directory, options.read_only, gate)?);
+        Self::open_on(directory, options, Seam { gate, ..Seam::default() })
+    }
+
+    /// As [`Store::open`], on another machine.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(directory: &Path, options: Options, seam: Seam) -> Result<Self, StoreError> {
+        let disk = Arc::new(Disk::open(directory, options.read_only, seam)?);
         let shared = Arc::new(Shared::new(disk, options));
         let start = || Writer::start(Arc::clone(&shared));
         let writer = (!options.read_only).then(start).transpose();
@@ -99,9 +108,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Changed`] when the file has another length,
-    /// [`StoreError::ReadOnly`], [`StoreError::Io`].
+    /// [`StoreError::NoRoom`], [`StoreError::ReadOnly`], [`StoreError::Io`].
     pub fn stage(&self, source: BorrowedFd<'_>, length: u64) -> Result<Staged, StoreError> {
-        self.shared.blobs.stage(source, length)
+        let staged = self.shared.blobs.stage(source, length, || self.shared.lacks(length));
+        if matches!(staged, Err(StoreError::NoRoom(_))) {
+            // The writer makes room for what comes later.
+            self.shared.queue.flush_later();
+        }
+        staged
     }
 
     /// Hands an entry to the index writer and returns at once. Its `done` is told
@@ -180,7 +194,8 @@ impl Store {
         }
     }
 
-    /// Removes every entry, every file digest, and every blob that is not pinned.
+    /// Removes every entry, every file digest, and every blob that is not pinned;
+    /// and the stores of other formats.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`], or what the index or the file system says.
@@ -188,8 +203,9 @@ impl Store {
         self.ask(Job::Clear)
     }
 
-    /// Evicts the least recently used entries if the store exceeds its bound,
-    /// and removes blobs that no entry names and nobody pins.
+    /// Evicts the entries that were not used for too long, and the least recently used
+    /// if the store exceeds its bound or its disk lacks room; removes blobs that no
+    /// entry names and nobody pins, and stores of other formats that nobody uses.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`], or what the index or the file system says.

@@ -72,6 +72,11 @@ impl Sandbox {
         self.path("store")
     }
 
+    /// What the store keeps, in a directory of its format.
+    pub fn kept(&self) -> PathBuf {
+        self.store().join("store-6")
+    }
+
     /// The programs under test.
     #[must_use]
     pub fn programs(&self) -> &Programs {

@@ -130,8 +130,8 @@ fn a_store_that_others_can_write_to_is_refused_in_words() {
         let sandbox = trial.sandbox();
         build(trial, &commands);
         let _ = sandbox.zccache(&["stop"]).succeeded();
-        for name in ["", "blobs", "index.redb"] {
-            let path = sandbox.store().join(name);
+        for name in ["..", "", "blobs", "index.redb"] {
+            let path = sandbox.kept().join(name);
             let mode = path.metadata().expect("it is there").permissions();
             fs::set_permissions(&path, Permissions::from_mode(0o777)).expect("a mode");
             build(trial, &commands);

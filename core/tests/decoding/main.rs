@@ -207,7 +207,10 @@ fn headers_names_and_sizes() {
             assert!(header.length <= limits::FRAME_BYTES);
         }
         let text = String::from_utf8_lossy(&bytes);
-        let _ =
-            (settings::size(&text), text.parse::<Digest>(), settings::verified_part(Some(&bytes)));
+        let _ = (
+            settings::size("X", &text),
+            text.parse::<Digest>(),
+            settings::verified_part(Some(&bytes)),
+        );
     }
 }

@@ -15,7 +15,7 @@ use super::account::{Account, Environment, Summary};
 use super::book::Recent;
 
 /// Grows with every change of what follows it.
-const MAGIC: &[u8] = b"zccache verdicts 1\n";
+const MAGIC: &[u8] = b"zccache verdicts 2\n";
 
 /// Everything in the file.
 #[derive(Default, Serialize, Deserialize)]
@@ -37,14 +37,19 @@ struct Saved {
 
 /// The accounts and their files, the older first. What cannot be read is nothing.
 pub(super) fn load(file: &Path) -> Vec<(Account, Vec<OsBytes>)> {
-    let shelf = fs::read(file).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
-    let environments: Vec<_> = shelf.environments.into_iter().map(Arc::new).collect();
-    let restore = |saved: Saved| {
-        let environment = Arc::clone(environments.get(saved.environment as usize)?);
-        let Saved { at, summary, told, fate, outputs, .. } = saved;
-        Some((Account::restored(at, summary, environment, told, fate), outputs))
-    };
-    shelf.accounts.into_iter().filter_map(restore).collect()
+    fs::read(file).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default().restore()
+}
+
+impl Shelf {
+    fn restore(self) -> Vec<(Account, Vec<OsBytes>)> {
+        let environments: Vec<_> = self.environments.into_iter().map(Arc::new).collect();
+        let restore = |saved: Saved| {
+            let environment = Arc::clone(environments.get(saved.environment as usize)?);
+            let Saved { at, summary, told, fate, outputs, .. } = saved;
+            Some((Account::restored(at, summary, environment, told, fate), outputs))
+        };
+        self.accounts.into_iter().filter_map(restore).collect()
+    }
 }
 
 fn parse(bytes: &[u8]) -> Option<Shelf> {
@@ -99,6 +104,15 @@ fn gather<'a>(recent: impl Iterator<Item = (&'a OsBytes, &'a Recent)>) -> Shelf 
     }
     shelf.accounts = accounts.into_values().collect();
     shelf
+}
+
+/// Reads any bytes as the file, and as what is behind its checksum.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any(bytes: &[u8]) {
+    let _ = parse(bytes);
+    let file = [MAGIC, Digest::of(bytes).as_bytes(), bytes].concat();
+    let accounts = parse(&file).unwrap_or_default().restore();
+    let _ = accounts.iter().map(|(account, _)| account.fate().is_some()).count();
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::comparison::{Suspect, compare, same_world};
 use super::outputs::{digests, size};
 use super::publication::{Backlog, Publication};
 use super::rivals::{Contest, Kept};
-use super::seal::{Sealed, is_unexplained, seal};
+use super::seal::{Sealed, is_unexplained, refusal_of, seal};
 use super::timing::said;
 use super::trace::Sealer;
 use crate::world::{Contents, Namespace, Scene};
@@ -188,7 +188,7 @@ impl Worker {
                     Ok(()) => publication.visible(),
                     Err(error) => {
                         tracing::warn!(%error, "a result could not be kept");
-                        publication.abandon(Reason::StoreFailed);
+                        publication.abandon(refusal_of(&error));
                     }
                 };
                 let done = Box::new(done);

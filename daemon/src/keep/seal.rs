@@ -13,7 +13,7 @@ use zccache_core::{
     CompileResult, Content, Digest, Entry, Identity, InvocationKey, OsBytes, Output, Reason, Root,
     Rooted, limits,
 };
-use zccache_store::{Staged, Store};
+use zccache_store::{Staged, Store, StoreError};
 
 use super::outputs::{OutputFiles, read_all, size};
 use super::publisher::Job;
@@ -174,11 +174,19 @@ impl<'a> Harvest<'a> {
         }
         let staged = self.store.stage(file, length).map_err(|error| {
             tracing::warn!(%error, "an output could not be copied");
-            Reason::StoreFailed
+            refusal_of(&error)
         })?;
         let digest = staged.digest();
         self.blobs.push(staged);
         Ok(Content::Blob { digest, length })
+    }
+}
+
+/// Why a result is not kept that the store does not take.
+pub(super) fn refusal_of(error: &StoreError) -> Reason {
+    match error {
+        StoreError::NoRoom(_) => Reason::NoRoom,
+        _ => Reason::StoreFailed,
     }
 }
 

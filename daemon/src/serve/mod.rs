@@ -78,7 +78,7 @@ fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError>
     ignore_lease_signals().map_err(io::Error::from)?;
     raise_descriptor_limit();
     return_large_buffers();
-    let store_options = zccache_store::Options { max_bytes: options.max_bytes, read_only: false };
+    let store_options = zccache_store::Options { limits: options.limits, read_only: false };
     let store = Arc::new(open_store(&options.store, store_options)?);
     let daemon = Arc::new(Daemon::new(options.store.clone(), store)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -77,6 +77,7 @@ impl Blobs {
         self: &Arc<Self>,
         source: BorrowedFd<'_>,
         length: u64,
+        lacks_room: impl FnOnce() -> bool,
     ) -> Result<Staged, StoreError> {
         if self.read_only {
             return Err(StoreError::ReadOnly);
@@ -90,6 +91,9 @@ impl Blobs {
         let digest = disk::hash(&source, length).map_err(changed_or("hash a file for", self))?;
         if let Some(staged) = self.adopt(digest, length) {
             return Ok(staged);
+        }
+        if lacks_room() {
+            return Err(StoreError::NoRoom(self.disk.root().to_owned()));
         }
         self.copy(&source, length)
     }

@@ -15,12 +15,17 @@ pub(super) const BLOBS: &str = "blobs";
 pub(super) const INDEX: &str = "index.redb";
 pub(super) const STAGING: &str = "staging";
 pub(super) const UNCLEAN: &str = "unclean";
-const FORMAT: &str = "format";
+pub(super) const FORMAT: &str = "format";
 const SET_ASIDE: &str = "set-aside";
 const SETTING_ASIDE: &str = "set-aside.new";
 
-/// Changes with every change of what is on disk; other content is foreign.
-const THIS_FORMAT: &str = "zccache store 5\n";
+/// What a store keeps is in a directory of its format, so that those of several
+/// versions of this program lie side by side. Changes with every change of what is on
+/// disk, together with [`THIS_FORMAT`].
+pub const FORMAT_DIRECTORY: &str = "store-6";
+
+/// What the marker says; other content is foreign.
+const THIS_FORMAT: &str = "zccache store 6\n";
 
 /// Returns the absolute path and the lock. Afterwards the directory is private
 /// and locked, and unless it is read-only of this format and without left-overs.
@@ -34,28 +39,31 @@ pub(super) fn open(
         let make = |()| builder.recursive(true).mode(PRIVATE_DIRECTORY).create(directory);
         gate(Step::Create).and_then(make).map_err(StoreError::io("create", directory))?;
     }
-    let root = directory.canonicalize().map_err(StoreError::io("open", directory))?;
-    is_private(&root)?;
+    let top = directory.canonicalize().map_err(StoreError::io("open", directory))?;
+    is_private(&top, read_only)?;
+    let root = top.join(FORMAT_DIRECTORY);
+    let parts = [BLOBS, STAGING, INDEX, FORMAT].map(|name| root.join(name));
     // What a careless copy may have opened. Below `blobs` names are digests of bytes.
-    for name in [BLOBS, STAGING, INDEX, FORMAT, settings::LOCK] {
-        let path = root.join(name);
+    for path in parts.iter().chain([&root, &top.join(settings::LOCK)]) {
         if path.symlink_metadata().is_ok() {
-            is_private(&path)?;
+            is_private(path, read_only)?;
         }
     }
-    let lock = lock(&root, read_only)?;
+    let lock = lock(&top, read_only)?;
     if read_only {
         is_readable(&root)?;
     } else {
         prepare(&root, gate).map_err(StoreError::io("prepare", &root))?;
     }
-    Ok((root, lock))
+    Ok((top, lock))
 }
 
-fn is_private(root: &Path) -> Result<(), StoreError> {
-    let metadata = fs::metadata(root).map_err(StoreError::io("look at", root))?;
-    let directory = root.to_owned();
-    if metadata.uid() != geteuid().as_raw() {
+/// What is only read may be of root, who could change anything anyway.
+fn is_private(path: &Path, read_only: bool) -> Result<(), StoreError> {
+    let metadata = fs::metadata(path).map_err(StoreError::io("look at", path))?;
+    let directory = path.to_owned();
+    let trusted = metadata.uid() == geteuid().as_raw() || (read_only && metadata.uid() == 0);
+    if !trusted {
         return Err(StoreError::ForeignOwner { directory, owner: metadata.uid() });
     }
     if metadata.mode() & 0o022 != 0 {
@@ -65,8 +73,8 @@ fn is_private(root: &Path) -> Result<(), StoreError> {
 }
 
 /// One writer, or any number of readers.
-fn lock(root: &Path, read_only: bool) -> Result<Option<File>, StoreError> {
-    let path = root.join(settings::LOCK);
+fn lock(top: &Path, read_only: bool) -> Result<Option<File>, StoreError> {
+    let path = top.join(settings::LOCK);
     let mut options = OpenOptions::new();
     options.read(true).write(!read_only).create(!read_only).mode(PRIVATE_FILE);
     let file = match options.open(&path) {
@@ -75,7 +83,7 @@ fn lock(root: &Path, read_only: bool) -> Result<Option<File>, StoreError> {
     };
     match if read_only { file.try_lock_shared() } else { file.try_lock() } {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(root.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(top.to_owned())),
         Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
     }
 }
@@ -91,10 +99,12 @@ fn is_readable(root: &Path) -> Result<(), StoreError> {
 }
 
 fn prepare(root: &Path, gate: &Gate) -> io::Result<()> {
+    gate(Step::Create)?;
+    make_private(root)?;
     gate(Step::Read)?;
     if !is_this_format(root)? {
         if is_store(root) {
-            tracing::warn!(store = %root.display(), "the store has another format: set aside");
+            tracing::warn!(store = %root.display(), "the store has a foreign marker: set aside");
             set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN], gate)?;
         }
         write_format(root, gate)?;
@@ -128,7 +138,8 @@ fn write_format(root: &Path, gate: &Gate) -> io::Result<()> {
     file.sync_data()?;
     gate(Step::Rename)?;
     fs::rename(new, root.join(FORMAT))?;
-    sync_directory(gate, Step::SyncRoot, root)
+    sync_directory(gate, Step::SyncRoot, root)?;
+    root.parent().map_or(Ok(()), |top| sync_directory(gate, Step::SyncTop, top))
 }
 
 /// Moves files of the store where only a person will look. One such set is
@@ -158,7 +169,7 @@ fn empty(directory: &Path, gate: &Gate) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_tree(path: &Path) -> io::Result<()> {
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

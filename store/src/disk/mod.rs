@@ -4,6 +4,7 @@ mod copy;
 mod directory;
 mod gate;
 mod index_file;
+mod others;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use zccache_core::{Digest, Identity, Stamp};
 
 pub(crate) use copy::{copy, hash};
-pub use gate::{Gate, Step};
+pub use directory::FORMAT_DIRECTORY;
+pub use gate::{Gate, Room, Seam, Step};
 pub(crate) use index_file::IndexFile;
 
 use crate::StoreError;
@@ -29,8 +31,11 @@ const BLOB: u32 = 0o400;
 
 /// The directory of a store, held by a lock.
 pub(crate) struct Disk {
+    /// What stores of all formats share.
+    top: PathBuf,
     root: PathBuf,
     gate: Arc<Gate>,
+    seam: Seam,
     staged: AtomicU64,
     /// Absent only on a read-only store that was never written.
     _lock: Option<File>,
@@ -38,16 +43,29 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Checks, locks and prepares the directory of a store.
-    pub(crate) fn open(
-        directory: &Path,
-        read_only: bool,
-        gate: Arc<Gate>,
-    ) -> Result<Self, StoreError> {
-        let (root, lock) = directory::open(directory, read_only, &*gate)?;
-        Ok(Self { root, gate, staged: AtomicU64::new(0), _lock: lock })
+    pub(crate) fn open(directory: &Path, read_only: bool, seam: Seam) -> Result<Self, StoreError> {
+        let (top, lock) = directory::open(directory, read_only, &*seam.gate)?;
+        let (root, gate) = (top.join(FORMAT_DIRECTORY), Arc::clone(&seam.gate));
+        Ok(Self { top, root, gate, seam, staged: AtomicU64::new(0), _lock: lock })
     }
 
-    /// The directory of the store.
+    /// Seconds since the beginning of 1970.
+    pub(crate) fn now(&self) -> u64 {
+        (self.seam.now)()
+    }
+
+    /// The room on the file system of the store; none where it does not say.
+    pub(crate) fn room(&self) -> Option<Room> {
+        (self.seam.room)(&self.top).ok().filter(|room| room.total > 0)
+    }
+
+    /// Removes the stores of other formats that were not written since a time in
+    /// seconds; with none, all.
+    pub(crate) fn remove_others(&self, unless_since: Option<u64>) -> io::Result<()> {
+        others::remove(&self.top, unless_since, &*self.gate)
+    }
+
+    /// The directory of the store, in this format.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

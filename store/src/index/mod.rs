@@ -104,7 +104,7 @@ impl Index {
     ) -> Result<T, Fault> {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
-        let mut tables = Tables::open(&transaction)?;
+        let mut tables = Tables::open(&transaction, self.disk.now())?;
         let value = change(&mut tables)?;
         tables.finish(self.clock.load(Ordering::Relaxed))?;
         transaction.commit()?;

@@ -63,6 +63,8 @@ impl EntryId {
 pub(crate) struct Summary {
     /// When it was last published or served, by the clock of the store.
     pub(crate) used: u64,
+    /// And in seconds since the beginning of 1970, as of the commit that wrote it.
+    pub(crate) used_at: u64,
     /// Length of its record in bytes.
     pub(crate) bytes: u64,
     /// Digest of its encoded trace.
@@ -73,8 +75,9 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(48 + 32 * self.blobs.len());
+        let mut bytes = Vec::with_capacity(56 + 32 * self.blobs.len());
         bytes.extend_from_slice(&self.used.to_le_bytes());
+        bytes.extend_from_slice(&self.used_at.to_le_bytes());
         bytes.extend_from_slice(&self.bytes.to_le_bytes());
         bytes.extend_from_slice(self.trace.as_bytes());
         self.blobs.iter().for_each(|blob| bytes.extend_from_slice(blob.as_bytes()));
@@ -83,12 +86,13 @@ impl Summary {
 
     /// None for bytes that are no summary.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, digests) = bytes.split_at_checked(16)?;
+        let (numbers, digests) = bytes.split_at_checked(24)?;
         let (digests, rest) = digests.as_chunks::<32>();
         let (trace, blobs) = digests.split_first()?;
         rest.is_empty().then(|| Self {
             used: u64::from_le_bytes(piece(numbers, 0)),
-            bytes: u64::from_le_bytes(piece(numbers, 8)),
+            used_at: u64::from_le_bytes(piece(numbers, 8)),
+            bytes: u64::from_le_bytes(piece(numbers, 16)),
             trace: Digest::from_bytes(*trace),
             blobs: blobs.iter().copied().map(Digest::from_bytes).collect(),
         })

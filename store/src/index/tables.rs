@@ -53,7 +53,7 @@ pub(crate) fn summary_of(entry: &Entry, bytes: u64) -> Result<Summary, RecordErr
     let mut blobs: Vec<_> = blobs_of(entry).map(|(digest, _)| digest).collect();
     blobs.sort_unstable();
     blobs.dedup();
-    Ok(Summary { used: 0, bytes, trace, blobs })
+    Ok(Summary { used: 0, used_at: 0, bytes, trace, blobs })
 }
 
 fn blobs_of(entry: &Entry) -> impl Iterator<Item = (Digest, u64)> {
@@ -71,11 +71,13 @@ pub(crate) struct Tables<'t> {
     hashes: Table<'t, &'static [u8; 48], &'static [u8; 40]>,
     meta: Table<'t, &'static str, &'static [u8]>,
     totals: Totals,
+    /// When the transaction began, in seconds since the beginning of 1970.
+    now: u64,
 }
 
 impl<'t> Tables<'t> {
     /// Opens the tables, making those that do not exist.
-    pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Self, TableError> {
+    pub(crate) fn open(transaction: &'t WriteTransaction, now: u64) -> Result<Self, TableError> {
         let meta = transaction.open_table(META)?;
         let totals = meta.get(rows::TOTALS)?.and_then(|row| Totals::decode(row.value()));
         Ok(Self {
@@ -85,6 +87,7 @@ impl<'t> Tables<'t> {
             hashes: transaction.open_table(HASHES)?,
             meta,
             totals: totals.unwrap_or_default(),
+            now,
         })
     }
 
@@ -109,7 +112,7 @@ impl<'t> Tables<'t> {
         self.make_room(prepared)?;
         let id = prepared.id.as_bytes();
         let used = u64::from_be_bytes(std::array::from_fn(|n| id[32 + n]));
-        let summary = Summary { used, ..prepared.summary.clone() };
+        let summary = Summary { used, used_at: self.now, ..prepared.summary.clone() };
         self.entries.insert(id, &prepared.record[..])?;
         self.summaries.insert(id, &summary.encode()[..])?;
         self.totals.entries += 1;
@@ -137,7 +140,7 @@ impl<'t> Tables<'t> {
     /// Notes when an entry was used, if it is still there.
     pub(crate) fn touch(&mut self, id: &EntryId, used: u64) -> Result<(), StorageError> {
         let Some(summary) = self.summary(id)? else { return Ok(()) };
-        let summary = Summary { used: used.max(summary.used), ..summary };
+        let summary = Summary { used: used.max(summary.used), used_at: self.now, ..summary };
         self.summaries.insert(id.as_bytes(), &summary.encode()[..])?;
         Ok(())
     }

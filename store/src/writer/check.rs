@@ -126,5 +126,8 @@ fn take_inventory(transaction: &ReadTransaction) -> Result<Inventory, Fault> {
 fn agrees(id: &EntryId, record: &[u8], summary: &Summary) -> bool {
     let entry = record::decode::<Entry>(id.as_bytes(), record);
     let actual = entry.and_then(|entry| tables::summary_of(&entry, record.len() as u64));
-    actual.is_ok_and(|actual| Summary { used: summary.used, ..actual } == *summary)
+    actual.is_ok_and(|actual| {
+        let Summary { used, used_at, .. } = *summary;
+        Summary { used, used_at, ..actual } == *summary
+    })
 }

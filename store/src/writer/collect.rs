@@ -28,18 +28,42 @@ impl Collected {
     }
 }
 
+/// When to do something again, by a clock that may be set back.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Alarm {
+    set: u64,
+    due: u64,
+}
+
+impl Alarm {
+    fn at(now: u64, seconds: u64) -> Self {
+        Self { set: now, due: now.saturating_add(seconds) }
+    }
+
+    fn is_due(self, now: u64) -> bool {
+        now >= self.due || now < self.set
+    }
+}
+
 impl Writer {
-    /// Evicts the least recently used entries until nine tenths of the bound are
-    /// in use, if it is exceeded, and removes blobs that nothing names.
+    /// Evicts what is too old or too much, and removes blobs that nothing names and
+    /// stores of other formats that nobody uses.
     pub(super) fn collect(&mut self) -> Result<Collected, StoreError> {
         self.begin()?;
         let before = self.totals()?;
         self.sweep_if_due();
+        self.expire()?;
         let after = self.evict()?;
+        let disk = &self.shared.disk;
+        let unused_since = disk.now().saturating_sub(limits::OTHER_FORMATS);
+        if let Err(error) = disk.remove_others(Some(unused_since)) {
+            tracing::warn!(%error, "a store of another format stays");
+        }
         Ok(Collected::between(before, after))
     }
 
-    /// Removes every entry, every file digest, and every blob that is not pinned.
+    /// Removes every entry, every file digest, every blob that is not pinned, and the
+    /// stores of other formats.
     pub(super) fn clear(&mut self) -> Result<Collected, StoreError> {
         self.begin()?;
         let before = self.totals()?;
@@ -49,6 +73,8 @@ impl Writer {
         self.sweep_due = true;
         self.sweep_if_due();
         let after = self.purge()?;
+        let disk = &self.shared.disk;
+        disk.remove_others(None).map_err(StoreError::io("clear", disk.root()))?;
         Ok(Collected::between(before, after))
     }
 
@@ -62,11 +88,29 @@ impl Writer {
         Ok(Collected::between(before, after))
     }
 
-    pub(super) fn collect_if_over(&mut self) {
+    /// Evicts what is too old or too much, if it is time to look.
+    pub(super) fn tend(&mut self) {
+        let mut outcome = Ok(());
+        if self.shared.max_age().is_some() && self.next_expiry.is_due(self.shared.disk.now()) {
+            outcome = self.begin().and_then(|()| self.expire());
+        }
         let over = self.totals().is_ok_and(|totals| totals.bytes > self.collect_above);
-        if over && let Err(error) = self.evict() {
+        if over || self.may_make_room() {
+            outcome = outcome.and_then(|()| self.begin()).and_then(|()| self.evict().map(drop));
+        }
+        if let Err(error) = outcome {
             tracing::warn!(%error, "cannot evict");
         }
+    }
+
+    /// Whether there is less room than there is to be, and evicting may help: not again
+    /// at once where it did not.
+    pub(super) fn may_make_room(&self) -> bool {
+        self.is_short_of_room() && self.next_eviction.is_due(self.shared.disk.now())
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        self.shared.shortage(|reserve| reserve + reserve / limits::HEADROOM) > 0
     }
 
     /// Removes the files that no row names, if there may be some.
@@ -96,25 +140,53 @@ impl Writer {
         })
     }
 
-    fn evict(&mut self) -> Result<Totals, StoreError> {
+    /// Removes the entries that were not used for too long.
+    fn expire(&mut self) -> Result<(), StoreError> {
+        let Some(age) = self.shared.max_age() else { return Ok(()) };
+        // First of all, hits that wait are written.
+        self.purge()?;
+        let now = self.shared.disk.now();
+        let before = now.saturating_sub(age);
+        while self.evict_some(u64::MAX, |summary| summary.used_at < before)? {
+            self.purge()?;
+        }
+        self.next_expiry = Alarm::at(now, limits::EXPIRE_EVERY.min(age / 8));
+        Ok(())
+    }
+
+    /// Removes the least recently used entries until nine tenths of the bound are in
+    /// use, if it is exceeded, and until the disk has room again, if it lacks some.
+    pub(super) fn evict(&mut self) -> Result<Totals, StoreError> {
         let bound = self.shared.bound();
-        let goal = bound / 10 * limits::EVICT_TO_TENTHS;
         let mut totals = self.purge()?;
-        if totals.bytes > bound {
-            while totals.bytes > goal && self.evict_some(totals.bytes - goal)? {
-                totals = self.purge()?;
-            }
+        let within =
+            if totals.bytes > bound { bound / 10 * limits::EVICT_TO_TENTHS } else { totals.bytes };
+        let missing = match self.is_short_of_room() {
+            true => self.shared.shortage(|reserve| reserve + 2 * (reserve / limits::HEADROOM)),
+            false => 0,
+        };
+        let goal = within.min(totals.bytes.saturating_sub(missing));
+        while totals.bytes > goal && self.evict_some(totals.bytes - goal, |_| true)? {
+            totals = self.purge()?;
         }
         // What is pinned cannot go: it is not tried again after every commit.
         self.collect_above = bound.max(totals.bytes.saturating_add(bound / 10));
+        self.next_eviction = match self.is_short_of_room() {
+            true => Alarm::at(self.shared.disk.now(), limits::MAKE_ROOM_EVERY),
+            false => Alarm::default(),
+        };
         Ok(totals)
     }
 
-    /// Removes entries, the oldest first, until they and their blobs free this
-    /// many bytes. False when none may go.
-    fn evict_some(&self, bytes: u64) -> Result<bool, StoreError> {
+    /// Removes entries that are to go, the oldest first, until they and their blobs free
+    /// this many bytes. False when none may go.
+    fn evict_some(
+        &self,
+        bytes: u64,
+        is_to_go: impl Fn(&Summary) -> bool,
+    ) -> Result<bool, StoreError> {
         let pinned = |digest: &Digest| self.shared.blobs.is_pinned(digest);
-        let may_go = |summary: &Summary| !summary.blobs.iter().any(pinned);
+        let may_go = |summary: &Summary| is_to_go(summary) && !summary.blobs.iter().any(pinned);
         let victims: Vec<EntryId> = self.write(|tables| {
             let mut victims = tables.oldest(limits::VICTIMS, may_go)?;
             let mut freed = 0;

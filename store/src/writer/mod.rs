@@ -14,6 +14,7 @@ pub(crate) use publish::Pending;
 pub use publish::{Done, Publication};
 pub(crate) use queue::{Job, Queue};
 
+use self::collect::Alarm;
 use self::queue::Turn;
 use crate::StoreError;
 use crate::index::{Fault, Tables};
@@ -32,6 +33,10 @@ pub(crate) struct Writer {
     unclean: bool,
     /// Bytes in the store above which the next eviction begins.
     collect_above: u64,
+    /// When to look for entries that were not used for too long.
+    next_expiry: Alarm,
+    /// When to make room again on a disk that lacks it.
+    next_eviction: Alarm,
 }
 
 impl Writer {
@@ -39,8 +44,15 @@ impl Writer {
     pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
         let unclean = shared.disk.is_unclean();
         let collect_above = shared.bound();
-        let mut writer =
-            Self { shared, sweep_due: unclean, strays_left: false, unclean, collect_above };
+        let mut writer = Self {
+            shared,
+            sweep_due: unclean,
+            strays_left: false,
+            unclean,
+            collect_above,
+            next_expiry: Alarm::default(),
+            next_eviction: Alarm::default(),
+        };
         thread::Builder::new().name("index-writer".to_owned()).spawn(move || writer.run())
     }
 
@@ -73,6 +85,7 @@ impl Writer {
         {
             tracing::warn!(%error, "cannot write hits, digests and counters");
         }
+        self.tend();
     }
 
     fn errand(&mut self, job: Job) {

@@ -88,14 +88,25 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        if let Err(error) = self.begin() {
+        if let Err(error) = self.begin().and_then(|()| self.make_room()) {
             return batch.into_iter().for_each(|pending| pending.abandon(error.clone()));
         }
         let placed = batch.into_iter().filter_map(|pending| self.place(pending)).collect();
         let durable = self.sync_shards(placed);
         self.commit(durable);
         self.sweep_if_due();
-        self.collect_if_over();
+    }
+
+    /// A disk that has less room left than it is to have takes nothing more: what the
+    /// index frees for the batch, it has to free first.
+    fn make_room(&mut self) -> Result<(), StoreError> {
+        if self.may_make_room() {
+            self.evict()?;
+        }
+        if self.shared.lacks(0) {
+            return Err(StoreError::NoRoom(self.shared.disk.root().to_owned()));
+        }
+        Ok(())
     }
 
     /// Gives the blobs their names and makes their bytes durable.

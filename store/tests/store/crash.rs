@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use zccache_store::{Options, Store};
+use zccache_store::Store;
 
-use crate::kit::{Home, assert_clean, key, put, read};
+use crate::kit::{Home, assert_clean, bounded, key, put, read};
 
 const DIRECTORY: &str = "ZCCACHE_TEST_PUBLISH_IN";
 
@@ -19,7 +19,7 @@ fn object(number: usize) -> Vec<u8> {
 #[test]
 fn publish_until_killed() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
-    let options = Options { max_bytes: 400 << 10, read_only: false };
+    let options = bounded(400 << 10);
     let store = Store::open(Path::new(&directory), options).unwrap();
     let first = store.counters().published as usize;
     for number in first.. {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use zccache_store::{Gate, Options, Step, Store, StoreError};
+use zccache_store::{Gate, Step, Store, StoreError};
 
-use crate::kit::{Home, UNBOUNDED, assert_clean, blob, entry, key, only, put, read, submit};
+use crate::kit::{
+    Home, UNBOUNDED, assert_clean, blob, bounded, entry, key, only, put, read, submit,
+};
 
 /// What a disk may answer.
 const ERRORS: [i32; 3] = [libc::EIO, libc::ENOSPC, libc::EDQUOT];
@@ -49,7 +51,7 @@ impl Failing {
 /// Publishes and evicts on a failing disk. While it fails for good, not even what
 /// was published can be relied on to be found.
 fn try_everything(home: &Home, disk: &Arc<Failing>) -> Vec<(usize, bool)> {
-    let options = Options { max_bytes: 40 << 10, read_only: false };
+    let options = bounded(40 << 10);
     let Ok(store) = Store::open_gated(&home.path(), options, disk.gate()) else {
         return Vec::new();
     };

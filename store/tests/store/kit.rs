@@ -9,14 +9,21 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use zccache_core::entry::{Environment, Manner};
+use zccache_core::settings::StoreLimits;
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, Output, Rooted,
     Stamp, Trace,
 };
-use zccache_store::{Done, Options, Publication, Staged, Store, StoreError};
+use zccache_store::{Done, FORMAT_DIRECTORY, Options, Publication, Staged, Store, StoreError};
 
-pub(crate) const UNBOUNDED: Options = Options { max_bytes: 0, read_only: false };
-pub(crate) const READ_ONLY: Options = Options { max_bytes: 0, read_only: true };
+pub(crate) const UNBOUNDED: Options = bounded(0);
+pub(crate) const READ_ONLY: Options = Options { read_only: true, ..UNBOUNDED };
+
+/// A store that may hold so many bytes, whatever room there is.
+pub(crate) const fn bounded(max_bytes: u64) -> Options {
+    let limits = StoreLimits { max_bytes, max_age: 0, min_free: Some(0) };
+    Options { limits, read_only: false }
+}
 
 /// A directory for a store, removed with everything in it.
 pub(crate) struct Home(TempDir);
@@ -36,6 +43,11 @@ impl Home {
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path().join(FORMAT_DIRECTORY).join(name)
+    }
+
+    /// What stores of all formats share.
+    pub(crate) fn top(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
@@ -44,8 +56,7 @@ impl Home {
     }
 
     pub(crate) fn open_bounded(&self, max_bytes: u64) -> Store {
-        let options = Options { max_bytes, read_only: false };
-        again_while_in_use(|| Store::open(&self.path(), options)).unwrap()
+        again_while_in_use(|| Store::open(&self.path(), bounded(max_bytes))).unwrap()
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
@@ -87,7 +98,7 @@ pub(crate) fn tempdir_in_memory() -> TempDir {
 
 pub(crate) fn blob_path(store: &Path, digest: &Digest) -> PathBuf {
     let name = digest.to_string();
-    store.join("blobs").join(&name[..2]).join(name)
+    store.join(FORMAT_DIRECTORY).join("blobs").join(&name[..2]).join(name)
 }
 
 pub(crate) fn key(name: &str) -> InvocationKey {

@@ -11,3 +11,4 @@ mod opening;
 mod power;
 mod publishing;
 mod random;
+mod room;

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::unistd::geteuid;
 use zccache_core::protocol::stats::Counters;
-use zccache_store::{Options, Store, StoreError};
+use zccache_store::{Seam, Store, StoreError};
 
-use crate::kit::{Home, READ_ONLY, UNBOUNDED, assert_clean, key, put, read};
+use crate::kit::{Home, READ_ONLY, UNBOUNDED, again_while_in_use, assert_clean, key, put, read};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -20,7 +22,8 @@ fn a_new_store_is_private() {
     for directory in ["", "blobs", "staging"] {
         assert_eq!(mode(&home.file(directory)), 0o700, "{directory}");
     }
-    for file in ["lock", "format", "index.redb"] {
+    assert_eq!(mode(&home.path()), 0o700);
+    for file in ["format", "index.redb", "../lock"] {
         assert_eq!(mode(&home.file(file)), 0o600, "{file}");
     }
 }
@@ -40,7 +43,7 @@ fn a_directory_open_to_others_is_refused() {
 
 #[test]
 fn a_store_with_something_open_to_others_is_refused() {
-    for name in ["blobs", "staging", "index.redb", "format", "lock"] {
+    for name in ["blobs", "staging", "index.redb", "format", "../lock", ""] {
         let home = Home::new();
         put(&home.open(), "k", "t", b"object").unwrap();
         fs::set_permissions(home.file(name), fs::Permissions::from_mode(0o722)).unwrap();
@@ -79,7 +82,7 @@ fn one_writer_or_many_readers() {
 }
 
 #[test]
-fn a_store_of_another_format_is_set_aside() {
+fn a_store_with_a_foreign_marker_is_set_aside() {
     for format in [&b"zccache store 999\n"[..], b"", b"\xff\0garbage"] {
         let home = Home::new();
         put(&home.open(), "k", "t", b"object").unwrap();
@@ -107,6 +110,53 @@ fn only_one_store_is_kept_aside() {
     assert!(!home.file("set-aside.new").exists());
 }
 
+/// Files of an older format, which lay in the directory itself, and of a newer one.
+fn others(home: &Home) -> [std::path::PathBuf; 4] {
+    let files = ["index.redb", "format", "store-7/index.redb", "store-7/format"];
+    let files = files.map(|name| home.top(name));
+    fs::create_dir_all(home.top("store-7")).unwrap();
+    fs::create_dir_all(home.top("blobs/00")).unwrap();
+    files.iter().for_each(|file| fs::write(file, b"of another").unwrap());
+    files
+}
+
+#[test]
+fn stores_of_other_formats_are_let_be() {
+    let home = Home::new();
+    let others = others(&home);
+    put(&home.open(), "k", "t", b"object").unwrap();
+    let store = home.open();
+    assert_eq!(store.candidates(&key("k")).len(), 1);
+    assert_clean(&store);
+    store.collect().unwrap();
+    assert!(others.iter().all(|file| fs::read(file).unwrap() == b"of another"));
+    assert!(home.top("blobs/00").exists() && !home.top("set-aside").exists());
+    store.clear().unwrap();
+    assert!(others.iter().all(|file| !file.exists()) && !home.top("blobs").exists());
+    put(&store, "k", "t", b"object").unwrap();
+}
+
+#[test]
+fn a_collection_removes_a_store_of_another_format_that_nobody_uses() {
+    let home = Home::new();
+    let others = others(&home);
+    let later = Arc::new(AtomicU64::new(0));
+    let days = Arc::clone(&later);
+    let clock = Seam::default().now;
+    let now = Arc::new(move || clock() + days.load(Ordering::SeqCst) * 86_400);
+    let seam = Seam { now, ..Seam::default() };
+    let store = again_while_in_use(|| Store::open_on(&home.path(), UNBOUNDED, seam.clone()));
+    let store = store.unwrap();
+    put(&store, "k", "t", b"object").unwrap();
+    for (days, stay) in [(29, true), (31, false)] {
+        later.store(days, Ordering::SeqCst);
+        store.collect().unwrap();
+        assert!(others.iter().all(|file| file.exists() == stay), "after {days} days");
+    }
+    assert!(!home.top("blobs").exists() && home.top("lock").exists());
+    assert_eq!(store.candidates(&key("k")).len(), 1);
+}
+
 #[test]
 fn a_store_without_a_format_is_set_aside() {
     let home = Home::new();
@@ -125,7 +175,7 @@ fn a_read_only_store_that_was_never_written_is_empty() {
     let store = Store::open(&home.path(), READ_ONLY).unwrap();
     assert!(store.candidates(&key("k")).is_empty());
     assert_clean(&store);
-    assert!(home.names(".").is_empty());
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }
 
 #[test]
@@ -158,6 +208,5 @@ fn counters_are_kept() {
     assert_eq!(store.counters(), counters);
     drop(store);
     assert_eq!(home.open().counters(), counters);
-    let options = Options { max_bytes: 1, read_only: true };
-    assert_eq!(Store::open(&home.path(), options).unwrap().counters(), counters);
+    assert_eq!(Store::open(&home.path(), READ_ONLY).unwrap().counters(), counters);
 }

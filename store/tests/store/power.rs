@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 use tempfile::TempDir;
-use zccache_store::{Gate, Options, Step, Store};
+use zccache_store::{FORMAT_DIRECTORY, Gate, Options, Step, Store};
 
 use crate::kit::{
-    again_while_in_use, assert_clean, blob, entry, key, put, read, tempdir_in_memory,
+    again_while_in_use, assert_clean, blob, bounded, entry, key, put, read, tempdir_in_memory,
 };
 
 /// A disk writes no less than this at once.
@@ -108,29 +108,33 @@ impl Tree {
     /// the name of a blob is gone never becomes certain.
     fn synchronise(&mut self, step: Step, now: &Self) {
         let is_in = |path: &Path, depth: usize| path.components().count() == depth;
-        let of = |now: &Self, path: &str| match now.names.get(Path::new(path)) {
-            Some(Node::File(inode)) => Some((*inode, Arc::clone(&now.bytes[inode]))),
-            _ => None,
-        };
+        let of =
+            |now: &Self, path: &str| match now.names.get(&Path::new(FORMAT_DIRECTORY).join(path)) {
+                Some(Node::File(inode)) => Some((*inode, Arc::clone(&now.bytes[inode]))),
+                _ => None,
+            };
+        let below =
+            |path: &Path, name: &str| path.starts_with(Path::new(FORMAT_DIRECTORY).join(name));
         match step {
             Step::SyncIndex => self.bytes.extend(of(now, "index.redb")),
             Step::SyncFormat => self.bytes.extend(of(now, "format.new")),
             Step::SyncBlob => {
-                let deep = now.names.iter().filter(|(path, _)| path.starts_with("staging"));
+                let deep = now.names.iter().filter(|(path, _)| below(path, "staging"));
                 let inodes = deep.filter_map(|(_, node)| match node {
                     Node::File(inode) => Some((*inode, Arc::clone(&now.bytes[inode]))),
                     Node::Directory => None,
                 });
                 self.bytes.extend(inodes.collect::<Vec<_>>());
             }
-            Step::SyncRoot => {
-                self.names.retain(|path, _| !is_in(path, 1));
-                let top = now.names.iter().filter(|(path, _)| is_in(path, 1));
+            Step::SyncTop | Step::SyncRoot => {
+                let depth = if step == Step::SyncTop { 1 } else { 2 };
+                self.names.retain(|path, _| !is_in(path, depth));
+                let top = now.names.iter().filter(|(path, _)| is_in(path, depth));
                 self.names.extend(top.map(|(path, node)| (path.clone(), node.clone())));
             }
             Step::SyncShards | Step::SyncShard => {
-                let depth = if step == Step::SyncShards { 2 } else { 3 };
-                let blobs = now.names.iter().filter(|(path, _)| path.starts_with("blobs"));
+                let depth = if step == Step::SyncShards { 3 } else { 4 };
+                let blobs = now.names.iter().filter(|(path, _)| below(path, "blobs"));
                 let deep = blobs.filter(|(path, _)| is_in(path, depth));
                 self.names.extend(deep.map(|(path, node)| (path.clone(), node.clone())));
             }
@@ -212,7 +216,8 @@ fn survives(moment: &Moment, seed: u64, options: Options, surely: usize) {
     let home = tempdir_in_memory();
     let root = home.path().join("store");
     moment.write(&mut Rng::with_seed(seed), &root);
-    let is_unclean = root.join("unclean").exists();
+    let file = |name: &str| root.join(FORMAT_DIRECTORY).join(name);
+    let is_unclean = file("unclean").exists();
     let store = Store::open(&root, options).unwrap();
     for number in 0..moment.kept + 1 {
         let found = store.candidates(&key(&number.to_string()));
@@ -225,14 +230,14 @@ fn survives(moment: &Moment, seed: u64, options: Options, surely: usize) {
         assert!(!due || found.len() == 1, "lost: {context}");
     }
     assert_clean(&store);
-    assert_eq!(fs::read_dir(root.join("staging")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(file("staging")).unwrap().count(), 0);
     put(&store, "next", "t", b"the next object").unwrap();
     store.collect().unwrap();
     if !is_unclean {
         // A blob that was removed shortly before the orderly end may be back.
         store.check(true).unwrap();
     }
-    let shards = fs::read_dir(root.join("blobs")).unwrap();
+    let shards = fs::read_dir(file("blobs")).unwrap();
     let files = shards.flat_map(|shard| fs::read_dir(shard.unwrap().path()).unwrap()).count();
     assert_eq!(store.check(false).unwrap().blobs, files as u64, "strays, seed {seed}");
 }
@@ -249,10 +254,10 @@ fn any_cut_is_survived(options: Options, objects: usize, surely: usize, least: u
 
 #[test]
 fn a_power_cut_while_publishing_loses_nothing_kept() {
-    any_cut_is_survived(Options { max_bytes: 0, read_only: false }, 4, 4, 60);
+    any_cut_is_survived(bounded(0), 4, 4, 60);
 }
 
 #[test]
 fn a_power_cut_while_evicting_loses_nothing_that_was_to_stay() {
-    any_cut_is_survived(Options { max_bytes: 40 << 10, read_only: false }, 8, 1, 120);
+    any_cut_is_survived(bounded(40 << 10), 8, 1, 120);
 }

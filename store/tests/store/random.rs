@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use fastrand::Rng;
 use tempfile::TempDir;
 use zccache_core::limits::TRACES_PER_KEY;
-use zccache_store::{Gate, Options, Pin, Step, Store, StoreError};
+use zccache_store::{FORMAT_DIRECTORY, Gate, Options, Pin, Step, Store, StoreError};
 
 use crate::kit::{
-    again_while_in_use, assert_clean, blob, entry, key, put, read, tempdir_in_memory,
+    again_while_in_use, assert_clean, blob, bounded, entry, key, put, read, tempdir_in_memory,
 };
 
 /// Stories told.
@@ -78,7 +78,7 @@ impl Story {
     fn begin(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let max_bytes = if rng.bool() { 0 } else { 120 << 10 };
-        let options = Options { max_bytes, read_only: false };
+        let options = bounded(max_bytes);
         let (home, disk) = (tempdir_in_memory(), Moody::new(seed));
         let (known, pins) = (BTreeMap::new(), Vec::new());
         let mut story = Self { home, options, disk, store: None, known, pins, rng };
@@ -131,7 +131,7 @@ impl Story {
             *slot = Slot::default();
         }
         slot.possible.push(bytes);
-        if self.options.max_bytes > 0 {
+        if self.options.limits.max_bytes > 0 {
             self.known.values_mut().for_each(|slot| slot.may_be_gone = true);
         }
     }
@@ -218,7 +218,9 @@ impl Story {
         self.store().collect().unwrap();
         self.look();
         self.store().check(true).unwrap();
-        let shards = std::fs::read_dir(self.home.path().join("store/blobs")).unwrap();
+        let shards =
+            std::fs::read_dir(self.home.path().join("store").join(FORMAT_DIRECTORY).join("blobs"))
+                .unwrap();
         let list = |shard: io::Result<std::fs::DirEntry>| std::fs::read_dir(shard.unwrap().path());
         let files = shards.flat_map(|shard| list(shard).unwrap()).count() as u64;
         assert_eq!(self.store().check(false).unwrap().blobs, files);

@@ -332,7 +332,7 @@ fn a_check_says_what_becomes_of_damage() {
     trial.line_misses_then_hits("$CC -c a.c -o a.o");
     let sound = trial.sandbox().zccache(&["check"]).succeeded();
     assert!(!sound.out().contains("--repair"), "{sound:?}");
-    for blob in files_below(&trial.sandbox().store().join("blobs")) {
+    for blob in files_below(&trial.sandbox().kept().join("blobs")) {
         fs::set_permissions(&blob, fs::Permissions::from_mode(0o600)).expect("a mode");
         fs::write(blob, "damage").expect("a blob");
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zccache_core::protocol::{Reply, Request, Status};
-use zccache_core::settings::{self, SettingsError};
+use zccache_core::settings::{self, SettingsError, StoreLimits};
 
 use crate::obstacle::Obstacle;
 use zccache_launcher::daemon_link::{Connection, LinkError, connect_or_start};
@@ -155,9 +155,6 @@ impl AsFd for Client {
 
 /// The store; none if the settings that its daemon will read are wrong.
 pub(crate) fn store() -> Result<PathBuf, CommandError> {
-    match std::env::var("ZCCACHE_MAX_SIZE") {
-        Ok(text) if !text.is_empty() => drop(settings::size(&text)?),
-        _ => {}
-    }
+    StoreLimits::read(|name| std::env::var(name).ok())?;
     Ok(settings::store_directory(|name| std::env::var_os(name).map(PathBuf::from))?)
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use zccache_core::settings;
+use zccache_core::settings::{self, StoreLimits};
 
 use crate::client::{Client, CommandError};
 use crate::{mount, run};
@@ -66,7 +66,15 @@ fn store() -> Finding {
     match writable(&directory) {
         Ok(()) if is_full(&directory) => Finding::Bad(
             format!("the disk of the store {} is full: no result can be kept", directory.display()),
-            "Make room, run `zccache gc` with a smaller ZCCACHE_MAX_SIZE, or set ZCCACHE_DIR.",
+            "Make room, or set ZCCACHE_DIR to a directory elsewhere.",
+        ),
+        Ok(()) if lacks_reserve(&directory) => Finding::Limited(
+            format!(
+                "the disk of the store {} has less than ZCCACHE_MIN_FREE left: results are \
+                 removed, and none is kept",
+                directory.display()
+            ),
+            "Make room, lower ZCCACHE_MIN_FREE, or set ZCCACHE_DIR to a directory elsewhere.",
         ),
         Ok(()) => Finding::Good(format!("the store is {}", directory.display())),
         Err(error) => Finding::Bad(
@@ -93,6 +101,15 @@ fn is_full(directory: &Path) -> bool {
     nix::sys::statvfs::statvfs(directory).is_ok_and(|disk| {
         let room = disk.blocks_available().saturating_mul(disk.fragment_size());
         room < 1 << 20 || (disk.files() > 0 && disk.files_available() == 0)
+    })
+}
+
+fn lacks_reserve(directory: &Path) -> bool {
+    let limits = StoreLimits::read(|name| std::env::var(name).ok()).unwrap_or_default();
+    nix::sys::statvfs::statvfs(directory).is_ok_and(|disk| {
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+        let standard = settings::default_reserve(bytes(disk.blocks()));
+        bytes(disk.blocks_available()) < limits.min_free.unwrap_or(standard)
     })
 }
 
