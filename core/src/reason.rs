@@ -167,7 +167,9 @@ impl Reason {
             Self::ResponseFile => "check that the @file exists and can be read",
             Self::DescriptorPath => "give a file instead of a pipe or /dev/fd",
             Self::Disabled => "unset ZCCACHE_DISABLE",
-            Self::ReadOnly => "unset ZCCACHE_READONLY to have results kept",
+            Self::ReadOnly => {
+                "unset ZCCACHE_READONLY, or make the store writable, to have results kept"
+            }
             Self::BadSettings => "see 'zccache config'",
             Self::ForeignPlace => "use 'zccache run --mount' to have views in a mount namespace",
             Self::ObserverUnavailable => "'zccache doctor' says what is missing",

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Digest;
+
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -115,19 +117,36 @@ pub fn store_directory(
     Ok(home.join(".cache/zccache"))
 }
 
-/// The socket of the daemon of a store.
+/// Where the daemon of a store has its home that cannot be written: below
+/// `XDG_RUNTIME_DIR`, else in a directory of the user's in `/tmp`.
 #[must_use]
-pub fn socket_path(store: &Path) -> PathBuf {
-    store.join("daemon.sock")
+pub fn runtime_directory(
+    store: &Path,
+    user: u32,
+    variable: impl Fn(&str) -> Option<PathBuf>,
+) -> PathBuf {
+    let runtime = variable("XDG_RUNTIME_DIR").filter(|path| path.is_absolute());
+    let homes = match runtime {
+        Some(runtime) => runtime.join("zccache"),
+        None => PathBuf::from(format!("/tmp/zccache-{user}")),
+    };
+    let name = Digest::of(store.as_os_str().as_encoded_bytes()).to_string();
+    homes.join(&name[..16])
 }
 
-/// The name of the file in a store that its daemon has locked while it lives.
+/// The socket of a daemon, in its home.
+#[must_use]
+pub fn socket_path(home: &Path) -> PathBuf {
+    home.join("daemon.sock")
+}
+
+/// The name of the file in the home of a daemon that it has locked while it lives.
 pub const LOCK: &str = "lock";
 
-/// Where a launcher notes that the daemon of a store does not answer.
+/// Where a launcher notes that a daemon does not answer, in its home.
 #[must_use]
-pub fn silence_path(store: &Path) -> PathBuf {
-    store.join("silent")
+pub fn silence_path(home: &Path) -> PathBuf {
+    home.join("silent")
 }
 
 /// Whether a switch is on: set, not empty and not `0`.

@@ -12,6 +12,8 @@ use zccache_core::settings::{self, SettingsError, StoreLimits};
 pub struct Options {
     /// Directory of the store.
     pub store: PathBuf,
+    /// Where socket, lock and log are: elsewhere if the store can be read only.
+    pub home: PathBuf,
     /// How much the store keeps, and for how long.
     pub limits: StoreLimits,
     /// How long to stay though nobody wants anything.
@@ -24,7 +26,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// Not `--store DIR`.
-    #[error("usage: zccache-daemon [--store DIR [--ready-pipe]]")]
+    #[error("usage: zccache-daemon [--store DIR [--home DIR] [--ready-pipe]]")]
     Usage,
     /// A setting is wrong.
     #[error(transparent)]
@@ -32,22 +34,33 @@ pub enum OptionsError {
 }
 
 impl Options {
+    /// Whether the store can be read only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.home != self.store
+    }
+
     /// Reads the arguments (without the program) and the environment.
     ///
     /// # Errors
     /// [`OptionsError`] when they cannot be understood.
     pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, OptionsError> {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-        let store = match (arguments.next(), arguments.next()) {
-            (None, None) => settings::store_directory(variable)?,
-            (Some(flag), Some(directory)) if flag == "--store" => directory.into(),
-            _ => return Err(OptionsError::Usage),
+        let (mut store, mut home, mut says_ready) = (None, None, false);
+        while let Some(flag) = arguments.next() {
+            match flag.to_str() {
+                Some("--store") => store = arguments.next().map(PathBuf::from),
+                Some("--home") => home = arguments.next().map(PathBuf::from),
+                Some("--ready-pipe") if store.is_some() => says_ready = true,
+                _ => return Err(OptionsError::Usage),
+            }
+        }
+        let store = match store {
+            Some(store) => store,
+            None if home.is_none() => settings::store_directory(variable)?,
+            None => return Err(OptionsError::Usage),
         };
-        let says_ready = match (arguments.next(), arguments.next()) {
-            (None, None) => false,
-            (Some(flag), None) if flag == "--ready-pipe" => true,
-            _ => return Err(OptionsError::Usage),
-        };
+        let home = home.unwrap_or_else(|| store.clone());
         let store_limits = StoreLimits::read(|name| std::env::var(name).ok())?;
         let idle_exit = match std::env::var("ZCCACHE_IDLE_EXIT") {
             Ok(text) if !text.is_empty() => {
@@ -55,6 +68,6 @@ impl Options {
             }
             _ => limits::IDLE_EXIT,
         };
-        Ok(Self { store, limits: store_limits, idle_exit, says_ready })
+        Ok(Self { store, home, limits: store_limits, idle_exit, says_ready })
     }
 }

@@ -84,6 +84,12 @@ impl Store {
         Ok(Self { shared, writer })
     }
 
+    /// Whether nothing in it is changed.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.writer.is_none()
+    }
+
     /// The entries of a key, newest first, at most
     /// [`zccache_core::limits::TRACES_PER_KEY`]. Entries that cannot be read are
     /// left out, and counted by [`Store::damaged_rows`].

@@ -85,7 +85,14 @@ fn a_store_that_is_read_only() {
     let confine = |process: &mut std::process::Command, sandbox: &Sandbox| {
         confine::read_only(process, &sandbox.store());
     };
-    unwell_and_told(stop_mut, confine, "store");
+    let prepare = |trial: &mut Trial| {
+        stop(trial);
+        let run = trial.sandbox().path("run");
+        trial.sandbox_mut().set("XDG_RUNTIME_DIR", run);
+    };
+    let trial = unwell(prepare, confine);
+    let said = doctor(&trial, |process| confine(process, trial.sandbox()));
+    assert!(said.contains("cannot be written: results are used"), "{said}");
 }
 
 #[test]

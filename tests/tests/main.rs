@@ -17,6 +17,7 @@ mod killing;
 mod lifetimes;
 mod projects;
 mod random;
+mod read_only;
 mod rust;
 mod silence;
 mod views;

@@ -199,6 +199,8 @@ pub struct Status {
     pub version: String,
     /// The store.
     pub store: OsBytes,
+    /// Whether results are used and none is kept.
+    pub read_only: bool,
     /// Mounted views.
     pub views: Vec<ViewStatus>,
     /// Results on their way to the disk.

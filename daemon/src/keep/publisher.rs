@@ -227,7 +227,7 @@ impl Worker {
             let status = now.result.status;
             let refused = if is_unexplained(now) || !may_be_kept(status, &invocation, &report) {
                 Reason::CompilerFailed
-            } else if is_on(invocation.variable(b"ZCCACHE_READONLY")) {
+            } else if self.store.is_read_only() || is_on(invocation.variable(b"ZCCACHE_READONLY")) {
                 Reason::ReadOnly
             } else {
                 return Some(publication);

@@ -12,6 +12,7 @@ use zccache_core::limits;
 use zccache_core::protocol::Status;
 use zccache_store::Store;
 
+use crate::Options;
 use crate::chronicle::Chronicle;
 use crate::keep::{Flights, Publisher, Rivals};
 use crate::ledger::Ledger;
@@ -20,7 +21,9 @@ use crate::world::{Atlas, Contents, Verifier};
 
 /// The parts of the daemon.
 pub(crate) struct Daemon {
-    pub(crate) directory: PathBuf,
+    directory: PathBuf,
+    /// Where socket, lock and log are.
+    pub(crate) home: PathBuf,
     pub(crate) store: Arc<Store>,
     pub(crate) atlas: Arc<Atlas>,
     pub(crate) contents: Arc<Contents>,
@@ -40,11 +43,12 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn new(directory: PathBuf, store: Arc<Store>) -> io::Result<Self> {
+    pub(crate) fn new(options: &Options, store: Arc<Store>) -> io::Result<Self> {
+        let (directory, home) = (options.store.clone(), options.home.clone());
         let atlas = Arc::new(Atlas::new()?);
         let contents = Arc::new(Contents::new(Arc::clone(&store)));
         Ok(Self {
-            chronicle: Chronicle::open(directory.join("verdicts")),
+            chronicle: Chronicle::open(home.join("verdicts")),
             atlas: Arc::clone(&atlas),
             contents: Arc::clone(&contents),
             verifier: Verifier::new(),
@@ -52,9 +56,10 @@ impl Daemon {
             rivals: Arc::default(),
             publisher: Publisher::start(Arc::clone(&store), contents)?,
             ledger: Arc::new(Ledger::new(store.counters())),
-            views: Arc::new(Views::new(atlas, Arc::clone(&store), &directory)),
+            views: Arc::new(Views::new(atlas, Arc::clone(&store), &home)),
             store,
             directory,
+            home,
             leaving: watch::Sender::new(false),
             capabilities: own_capabilities().unwrap_or(0),
             started: Instant::now(),
@@ -101,6 +106,7 @@ impl Daemon {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             store: OsBytes::from(self.directory.as_path()),
+            read_only: self.store.is_read_only(),
             views: self.views.status(),
             publications_in_flight,
             running: registered.saturating_sub(publications_in_flight),

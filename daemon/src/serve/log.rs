@@ -10,10 +10,10 @@ use zccache_core::limits;
 
 use crate::Options;
 
-/// The log; nowhere if the store cannot be written.
+/// The log; nowhere if the home cannot be written.
 #[must_use]
 pub fn log_file(options: &Options) -> Mutex<Box<dyn Write + Send>> {
-    Mutex::new(match Log::open(options.store.join("daemon.log"), limits::LOG_BYTES) {
+    Mutex::new(match Log::open(options.home.join("daemon.log"), limits::LOG_BYTES) {
         Ok(log) => Box::new(log),
         Err(_) => Box::new(io::sink()),
     })

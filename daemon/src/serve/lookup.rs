@@ -147,7 +147,7 @@ impl Daemon {
                 }
                 Search::Nothing(cause) => cause,
             };
-            if is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
+            if self.store.is_read_only() || is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
                 self.ledger.bypassed(&case.session, Reason::ReadOnly);
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
                 let looked_up = Some((&case, cause));

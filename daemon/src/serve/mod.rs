@@ -9,10 +9,10 @@ mod lookup;
 mod search;
 mod why;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,9 +78,9 @@ fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError>
     ignore_lease_signals().map_err(io::Error::from)?;
     raise_descriptor_limit();
     return_large_buffers();
-    let store_options = zccache_store::Options { limits: options.limits, read_only: false };
-    let store = Arc::new(open_store(&options.store, store_options)?);
-    let daemon = Arc::new(Daemon::new(options.store.clone(), store)?);
+    let _lock = options.is_read_only().then(|| lock_home(&options.home)).transpose()?;
+    let store = Arc::new(open_store(options)?);
+    let daemon = Arc::new(Daemon::new(options, store)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("connections")
@@ -95,14 +95,14 @@ fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError>
 
 /// Opens the store; where a daemon that no longer listens still holds it, waits
 /// for that one to leave.
-fn open_store(
-    directory: &Path,
-    store_options: zccache_store::Options,
-) -> Result<Store, DaemonError> {
+fn open_store(options: &Options) -> Result<Store, DaemonError> {
+    let read_only = options.is_read_only();
+    let store_options = zccache_store::Options { limits: options.limits, read_only };
     let patience = Instant::now() + limits::START_WITHIN / 2;
+    let may_wait = || !read_only && Instant::now() < patience && !is_listening(&options.home);
     loop {
-        match Store::open(directory, store_options) {
-            Err(StoreError::InUse(_)) if Instant::now() < patience && !is_listening(directory) => {
+        match Store::open(&options.store, store_options) {
+            Err(StoreError::InUse(_)) if may_wait() => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             other => return Ok(other?),
@@ -110,16 +110,28 @@ fn open_store(
     }
 }
 
-fn is_listening(store: &Path) -> bool {
-    let connect = |(_open, socket): (File, PathBuf)| UnixStream::connect(socket);
-    socket_through_directory(store).and_then(connect).is_ok()
+/// The lock of a home beside the store, which says there what that of the store says.
+fn lock_home(home: &Path) -> Result<File, DaemonError> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let lock = options.open(home.join(settings::LOCK))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DaemonError::AlreadyRunning),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
-/// The socket of a store by a path that fits into `sun_path` (`unix(7)`) for as
-/// long as the file is open, however long the path of the store is.
-fn socket_through_directory(store: &Path) -> io::Result<(File, PathBuf)> {
-    let directory = File::open(store)?;
-    let name = settings::socket_path(store).file_name().unwrap_or_default().to_owned();
+fn is_listening(home: &Path) -> bool {
+    let connect = |(_open, socket): (File, PathBuf)| UnixStream::connect(socket);
+    socket_through_directory(home).and_then(connect).is_ok()
+}
+
+/// The socket in a home by a path that fits into `sun_path` (`unix(7)`) for as
+/// long as the file is open, however long the path of the home is.
+fn socket_through_directory(home: &Path) -> io::Result<(File, PathBuf)> {
+    let directory = File::open(home)?;
+    let name = settings::socket_path(home).file_name().unwrap_or_default().to_owned();
     let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
     Ok((directory, path))
 }
@@ -129,11 +141,11 @@ async fn listen(
     options: &Options,
     ready: &mut Option<File>,
 ) -> io::Result<()> {
-    let store = options.store.as_path();
-    let socket = settings::socket_path(store);
-    let listener = bind(store)?;
+    let home = options.home.as_path();
+    let socket = settings::socket_path(home);
+    let listener = bind(home)?;
     let bound = std::fs::symlink_metadata(&socket)?.ino();
-    end_silence(store, Duration::ZERO);
+    end_silence(home, Duration::ZERO);
     if let Some(pipe) = ready.take() {
         say(pipe, LISTENING);
     }
@@ -158,14 +170,14 @@ async fn listen(
     Ok(())
 }
 
-/// Binds the socket of a store. The lock of the store says that no other daemon
-/// serves it, so a socket that is there is a dead one's.
-fn bind(store: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(settings::socket_path(store)) {
+/// Binds the socket in a home. The lock there says that no other daemon has it, so a
+/// socket that is there is a dead one's.
+fn bind(home: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(settings::socket_path(home)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let (_open, socket) = socket_through_directory(store)?;
+    let (_open, socket) = socket_through_directory(home)?;
     UnixListener::bind(socket)
 }
 
@@ -220,15 +232,15 @@ async fn unwanted(daemon: &Daemon, socket: &Path, bound: u64, idle_exit: Duratio
         if idle > idle_exit.as_secs() || (lost && idle > HEARTBEAT.as_secs()) {
             return;
         }
-        end_silence(&daemon.directory, limits::SILENCE);
+        end_silence(&daemon.home, limits::SILENCE);
         daemon.views.unpin_unused();
         daemon.store.save_counters(&daemon.ledger.read(None, false));
     }
 }
 
 /// Takes back the note that this daemon does not answer, if it is that old.
-fn end_silence(store: &Path, age: Duration) {
-    let note = settings::silence_path(store);
+fn end_silence(home: &Path, age: Duration) {
+    let note = settings::silence_path(home);
     let noted = std::fs::symlink_metadata(&note).and_then(|metadata| metadata.modified());
     let old = |noted: SystemTime| noted.elapsed().map_or(true, |elapsed| elapsed >= age);
     if noted.is_ok_and(old)

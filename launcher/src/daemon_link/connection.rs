@@ -16,10 +16,10 @@ use super::{LinkError, socket_address};
 /// What is read at once; most answers fit.
 const STEP: usize = 16 << 10;
 
-/// A connection to the daemon of a store, run by this user.
+/// A connection to a daemon, run by this user.
 #[derive(Debug)]
 pub struct Connection {
-    store: PathBuf,
+    home: PathBuf,
     socket: UnixStream,
     /// Bytes received and not yet understood.
     pending: Vec<u8>,
@@ -30,22 +30,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to the daemon of `store`. Answers are waited for
+    /// Connects to the daemon whose home this is. Answers are waited for
     /// [`limits::ANSWER_WITHIN`], unless set otherwise.
     ///
     /// # Errors
     /// [`LinkError::NoDaemon`] when nobody listens, [`LinkError::Stranger`] when
     /// another user does, [`LinkError::Io`] otherwise.
-    pub fn open(store: &Path) -> Result<Self, LinkError> {
-        Self::open_within(store, limits::ANSWER_WITHIN)
+    pub fn open(home: &Path) -> Result<Self, LinkError> {
+        Self::open_within(home, limits::ANSWER_WITHIN)
     }
 
     /// As [`Connection::open`], with a patience of its own, also for connecting.
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub fn open_within(store: &Path, patience: Duration) -> Result<Self, LinkError> {
-        let path = settings::socket_path(store);
+    pub fn open_within(home: &Path, patience: Duration) -> Result<Self, LinkError> {
+        let path = settings::socket_path(home);
         let socket =
             socket_address::connect(&path, patience).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -58,16 +58,16 @@ impl Connection {
             return Err(LinkError::Stranger(path.display().to_string(), peer.uid()));
         }
         let (pending, descriptors) = (Vec::new(), Vec::new());
-        let (store, none) = (store.to_owned(), Duration::ZERO);
-        let mut connection = Self { store, socket, pending, descriptors, patience: none };
+        let (home, none) = (home.to_owned(), Duration::ZERO);
+        let mut connection = Self { home, socket, pending, descriptors, patience: none };
         connection.set_patience(patience)?;
         Ok(connection)
     }
 
-    /// The store whose daemon is at the other end.
+    /// The home of the daemon at the other end.
     #[must_use]
-    pub fn store(&self) -> &Path {
-        &self.store
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// Sets how long sending or waiting for a part of a message may take. A whole

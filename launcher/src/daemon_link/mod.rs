@@ -1,11 +1,13 @@
 //! The way to the daemon of a store: connecting, starting it, talking to it.
 
 mod connection;
+mod home;
 pub mod silence;
 mod socket_address;
 mod start;
 
 pub use connection::Connection;
+pub use home::Home;
 pub use start::connect_or_start;
 
 use zccache_core::protocol::frame::FrameError;

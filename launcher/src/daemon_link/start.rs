@@ -1,12 +1,12 @@
 //! Starting the daemon of a store, exactly once however many try.
 
 use std::ffi::{CString, OsStr};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -16,7 +16,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork, pipe2};
 use zccache_core::limits;
 
-use super::{Connection, LinkError};
+use super::{Connection, Home, LinkError};
 use crate::environment;
 
 /// The program of the daemon, beside our own.
@@ -32,30 +32,30 @@ const REASON: usize = 4096;
 /// How long to wait between attempts while another launcher starts the daemon.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Connects to the daemon of `store`, and starts it first if there is none.
+/// Connects to the daemon of a home, and starts it first if there is none.
 /// Takes at most [`limits::START_WITHIN`] besides the time of one connection.
 ///
 /// # Errors
 /// As [`Connection::open`]; [`LinkError::NotStarted`] when there is no daemon
 /// and it cannot be started.
-pub fn connect_or_start(store: &Path) -> Result<Connection, LinkError> {
-    match Connection::open(store) {
-        Err(LinkError::NoDaemon(_)) => start(store),
+pub fn connect_or_start(home: &Home) -> Result<Connection, LinkError> {
+    match Connection::open(home.directory()) {
+        Err(LinkError::NoDaemon(_)) => start(home),
         other => other,
     }
 }
 
-fn start(store: &Path) -> Result<Connection, LinkError> {
+fn start(home: &Home) -> Result<Connection, LinkError> {
     let deadline = Instant::now() + limits::START_WITHIN;
     let not_started = |error: io::Error| LinkError::NotStarted(error.to_string());
-    let mut lock = lock_file(store).map_err(not_started)?;
+    let mut lock = lock_file(home).map_err(not_started)?;
     loop {
         match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
             Ok(_held) => {
-                return match Connection::open(store) {
+                return match Connection::open(home.directory()) {
                     Err(LinkError::NoDaemon(_)) => {
-                        spawn(store, deadline).map_err(not_started)?;
-                        Connection::open(store)
+                        spawn(home, deadline).map_err(not_started)?;
+                        Connection::open(home.directory())
                     }
                     other => other,
                 };
@@ -63,7 +63,7 @@ fn start(store: &Path) -> Result<Connection, LinkError> {
             Err((file, Errno::EAGAIN | Errno::EINTR)) => lock = file,
             Err((_, errno)) => return Err(not_started(errno.into())),
         }
-        match Connection::open(store) {
+        match Connection::open(home.directory()) {
             Err(LinkError::NoDaemon(_)) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             Err(LinkError::NoDaemon(_)) => {
                 return Err(LinkError::NotStarted("whoever starts it takes too long".into()));
@@ -73,18 +73,18 @@ fn start(store: &Path) -> Result<Connection, LinkError> {
     }
 }
 
-fn lock_file(store: &Path) -> io::Result<File> {
-    DirBuilder::new().recursive(true).mode(0o700).create(store)?;
+fn lock_file(home: &Home) -> io::Result<File> {
+    home.make()?;
     let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-    options.open(store.join("start.lock"))
+    options.open(home.directory().join("start.lock"))
 }
 
 /// Starts the daemon and waits until it listens.
-fn spawn(store: &Path, deadline: Instant) -> io::Result<()> {
+fn spawn(home: &Home, deadline: Instant) -> io::Result<()> {
     let program = std::env::current_exe()?.with_file_name(PROGRAM);
-    let daemon = Daemon::new(&program, store)?;
+    let daemon = Daemon::new(&program, home)?;
     let (ready, writer) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: between fork and exec the child calls only what is safe there.
     match unsafe { fork() }? {
@@ -119,13 +119,13 @@ fn wait_until_ready(ready: &OwnedFd, deadline: Instant) -> io::Result<()> {
 /// The command line of the daemon, ready for exec.
 struct Daemon {
     program: CString,
-    arguments: [CString; 4],
+    arguments: [CString; 6],
 }
 
 impl Daemon {
-    fn new(program: &Path, store: &Path) -> io::Result<Self> {
+    fn new(program: &Path, home: &Home) -> io::Result<Self> {
         let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
-        let store: PathBuf = std::path::absolute(store)?;
+        let path = |path: &Path| text(std::path::absolute(path)?.as_os_str());
         if !program.is_file() {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -137,7 +137,9 @@ impl Daemon {
             arguments: [
                 text(OsStr::new(PROGRAM))?,
                 text(OsStr::new("--store"))?,
-                CString::new(store.into_os_string().into_vec())?,
+                path(home.store())?,
+                text(OsStr::new("--home"))?,
+                path(home.directory())?,
                 text(OsStr::new("--ready-pipe"))?,
             ],
         })
@@ -157,9 +159,10 @@ impl Daemon {
     }
 
     fn become_daemon(&self, ready: i32) {
-        let [name, option, store, ready_pipe] = &self.arguments;
-        let arguments =
-            [name.as_ptr(), option.as_ptr(), store.as_ptr(), ready_pipe.as_ptr(), std::ptr::null()];
+        let mut arguments = [std::ptr::null(); 7];
+        for (pointer, argument) in arguments.iter_mut().zip(&self.arguments) {
+            *pointer = argument.as_ptr();
+        }
         take_descriptors(ready);
         reset_signals();
         // SAFETY: a constant path.

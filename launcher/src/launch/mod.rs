@@ -7,14 +7,14 @@ pub mod surroundings;
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use zccache_core::protocol::{Own, Reply, Request, Verdict};
 use zccache_core::report::Ended;
 use zccache_core::{Invocation, OsBytes, Reason, limits, settings};
 
-use crate::daemon_link::{self, Connection, LinkError, silence};
+use crate::daemon_link::{self, Connection, Home, LinkError, silence};
 use crate::environment::variable;
 use crate::observe::{self, Observed, Setting};
 use crate::place;
@@ -70,12 +70,12 @@ fn say_bypassed(reason: Reason) -> Result<(), Unserved> {
         let name = CString::new(name).ok()?;
         Some(PathBuf::from(OsBytes::from(variable(&name)?).as_os_str()))
     };
-    let store = settings::store_directory(value).map_err(|_| UNSERVED)?;
-    if silence::is_noted(&store) {
+    let home = Home::find(value).map_err(|_| UNSERVED)?;
+    if silence::is_noted(home.directory()) {
         return Err(UNSERVED);
     }
     let session = variable(c"ZCCACHE_SESSION").map(OsBytes::from);
-    let mut connection = Connection::open(&store)?;
+    let mut connection = Connection::open(home.directory())?;
     connection.set_patience(limits::REPORT_WITHIN)?;
     Ok(connection.send(&Request::Bypassed { session, reason }, &[])?)
 }
@@ -91,17 +91,17 @@ fn serve(command: &Command) -> Result<i32, Unserved> {
         let _ = say_bypassed(Reason::WeakerCaller);
         return Err(UNSERVED);
     }
-    let store = settings::store_directory(|name| {
+    let home = Home::find(|name| {
         let value = invocation.variable(name.as_bytes())?;
         Some(PathBuf::from(OsBytes::from(value).as_os_str()))
     })
     .map_err(|_| UNSERVED)?;
-    if silence::is_noted(&store) {
+    if silence::is_noted(home.directory()) {
         return Err(UNSERVED);
     }
-    let served = converse(command, streams, invocation, &store);
+    let served = converse(command, streams, invocation, &home);
     if served.as_ref().is_err_and(|unserved| unserved.silent) {
-        silence::suspect(&store);
+        silence::suspect(home.directory());
     }
     served
 }
@@ -110,11 +110,11 @@ fn converse(
     command: &Command,
     streams: Streams,
     invocation: Invocation,
-    store: &Path,
+    home: &Home,
 ) -> Result<i32, Unserved> {
     let directory = invocation.cwd.clone();
     let umask = invocation.umask;
-    let mut connection = daemon_link::connect_or_start(store)?;
+    let mut connection = daemon_link::connect_or_start(home)?;
     let mut knows_input = invocation.input.is_known();
     connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
     let mut served = deliver(&mut connection)?;
@@ -188,7 +188,7 @@ fn run(
     let ended = report.ended;
     let told = tell(connection, Request::Finished(Box::new(report)), descriptors, awaited);
     if told.is_err_and(|error| error.is_silence()) {
-        silence::suspect(connection.store());
+        silence::suspect(connection.home());
     }
     if let Some(errno) = not_executed {
         return Ok(cannot_execute(program, errno));

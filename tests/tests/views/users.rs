@@ -247,3 +247,21 @@ fn a_container_without_the_capability_is_told_which() {
     let known = said.contains("--cap-add SYS_ADMIN") || said.contains("no /dev/fuse");
     assert!(!outcome.status.success() && known, "{outcome:?}");
 }
+
+/// Such as one on a disk of another machine: results are used, and none is kept.
+#[test]
+fn a_store_without_write_permission_gives_hits() {
+    let someone = Someone::new();
+    let script = format!(
+        "{WORDS} printf 'int f(void) {{ return 1; }}' > a.c; echo 'int g;' > b.c; sleep 2.2
+        zccache-launch gcc -g -MD -c a.c -o a.o; kept; sum=$(sum); zccache stop; rm a.o a.d
+        chmod -R a-w $ZCCACHE_DIR; list() {{ ls -lR $ZCCACHE_DIR; }}; before=$(list)
+        for name in a b; do zccache-launch gcc -g -MD -c $name.c -o $name.o; done
+        test \"$sum\" = \"$(sum)\"; test -s b.o; zccache status --json; zccache stats --json
+        zccache stop; test \"$before\" = \"$(list)\"; chmod -R u+w $ZCCACHE_DIR"
+    );
+    let said = someone.shell(&script).succeeded().out();
+    for expected in ["\"read_only\":true", "\"hits\":1", "\"read_only\":1"] {
+        assert!(said.contains(expected), "no {expected}: {said}");
+    }
+}

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zccache_core::protocol::{Reply, Request, Status};
-use zccache_core::settings::{self, SettingsError, StoreLimits};
+use zccache_core::settings::{SettingsError, StoreLimits};
 
 use crate::obstacle::Obstacle;
-use zccache_launcher::daemon_link::{Connection, LinkError, connect_or_start};
+use zccache_launcher::daemon_link::{Connection, Home, LinkError, connect_or_start};
 
 /// A command cannot do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ pub(crate) struct Client(Connection);
 impl Client {
     /// Connects if a daemon runs.
     pub(crate) fn connect() -> Result<Option<Self>, CommandError> {
-        match Connection::open(&store()?) {
+        match Connection::open(home()?.directory()) {
             Ok(connection) => Ok(Some(Self(connection))),
             Err(LinkError::NoDaemon(_)) => Ok(None),
             Err(error) => Err(error.into()),
@@ -102,7 +102,7 @@ impl Client {
 
     /// Connects, and starts the daemon if none runs.
     pub(crate) fn connect_or_start() -> Result<Self, CommandError> {
-        Ok(Self(connect_or_start(&store()?)?))
+        Ok(Self(connect_or_start(&home()?)?))
     }
 
     /// Asks, with descriptors that travel along.
@@ -153,8 +153,9 @@ impl AsFd for Client {
     }
 }
 
-/// The store; none if the settings that its daemon will read are wrong.
-pub(crate) fn store() -> Result<PathBuf, CommandError> {
+/// The store and its daemon's home; none if the settings that the daemon will read are
+/// wrong.
+pub(crate) fn home() -> Result<Home, CommandError> {
     StoreLimits::read(|name| std::env::var(name).ok())?;
-    Ok(settings::store_directory(|name| std::env::var_os(name).map(PathBuf::from))?)
+    Ok(Home::find(|name| std::env::var_os(name).map(PathBuf::from))?)
 }

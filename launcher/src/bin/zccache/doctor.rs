@@ -10,6 +10,7 @@ use zccache_core::settings::{self, StoreLimits};
 
 use crate::client::{Client, CommandError};
 use crate::{mount, run};
+use zccache_launcher::daemon_link::Home;
 use zccache_launcher::observe;
 
 /// How much a finding matters.
@@ -59,10 +60,21 @@ fn store() -> Finding {
     const REMEDY: &str =
         "Set ZCCACHE_DIR to a directory that you own and nobody else can write to.";
     let variable = |name: &str| std::env::var_os(name).map(Into::into);
-    let directory = match settings::store_directory(variable) {
-        Ok(directory) => directory,
+    let home = match Home::find(variable) {
+        Ok(home) => home,
         Err(error) => return Finding::Bad(error.to_string(), REMEDY),
     };
+    let directory = home.store().to_owned();
+    if home.is_apart() {
+        return Finding::Limited(
+            format!(
+                "the store {} cannot be written: results are used, none is kept; its daemon is in {}",
+                directory.display(),
+                home.directory().display()
+            ),
+            "Nothing need be done if it is meant to be shared; else set ZCCACHE_DIR.",
+        );
+    }
     match writable(&directory) {
         Ok(()) if is_full(&directory) => Finding::Bad(
             format!("the disk of the store {} is full: no result can be kept", directory.display()),

@@ -66,6 +66,6 @@ fn is_of_devices(directory: &Path) -> std::io::Result<bool> {
 }
 
 fn real_store() -> Option<PathBuf> {
-    let store = crate::client::store().ok()?;
+    let store = crate::client::home().ok()?.store().to_owned();
     store.canonicalize().or_else(|_| std::path::absolute(&store)).ok()
 }

@@ -210,7 +210,7 @@ pub(crate) fn device() -> Result<OwnedFd, Obstacle> {
 /// options of fusermount3 could not hold the name.
 fn source() -> OsString {
     let plain = |name: &OsString| !name.as_encoded_bytes().iter().any(|b| b",\\".contains(b));
-    let store = crate::client::store().map(PathBuf::into_os_string).ok();
+    let store = crate::client::home().map(|home| home.store().as_os_str().to_owned()).ok();
     store.filter(plain).unwrap_or_else(|| "zccache".into())
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn status(client: Option<&mut Client>, as_json: bool) -> Result<(), C
             "pid": status.pid,
             "version": status.version,
             "store": status.store.to_string(),
+            "read_only": status.read_only,
             "views": status.views.iter().map(view_json).collect::<Vec<_>>(),
             "publications_in_flight": status.publications_in_flight,
             "running": status.running,
@@ -36,7 +37,8 @@ pub(crate) fn status(client: Option<&mut Client>, as_json: bool) -> Result<(), C
         return Ok(());
     }
     println!("daemon      {} (version {}, up {} s)", status.pid, status.version, status.uptime);
-    println!("store       {}", status.store);
+    let how = if status.read_only { " (read-only)" } else { "" };
+    println!("store       {}{how}", status.store);
     println!("holds       {} entries, {}", status.entries, size(status.bytes));
     println!("memory      {}", size(status.resident));
     println!("running     {} compilers", status.running);
