@@ -7,6 +7,9 @@ use std::time::Duration;
 /// adds its observations and the captured streams.
 pub const FRAME_BYTES: usize = 32 << 20;
 
+/// Longest request over HTTP, in bytes: `curl` and Prometheus send some hundred.
+pub const HTTP_BYTES: usize = 4 << 10;
+
 /// Largest output captured from the streams of one compile, in bytes. More
 /// makes the run unpublishable; the caller still sees everything.
 pub const STREAM_BYTES: usize = 4 << 20;

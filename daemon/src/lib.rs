@@ -2,6 +2,8 @@
 //! It never runs a compiler, and writes into a user's tree only through views.
 
 mod chronicle;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keep;
 mod ledger;
 #[cfg(test)]
@@ -14,4 +16,4 @@ mod views;
 mod world;
 
 pub use options::{Options, OptionsError};
-pub use serve::{DaemonError, log_file, run};
+pub use serve::{DaemonError, log_file, run, run_on};

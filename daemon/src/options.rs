@@ -18,6 +18,8 @@ pub struct Options {
     pub limits: StoreLimits,
     /// How long to stay though nobody wants anything.
     pub idle_exit: Duration,
+    /// How long to write what waits for the disk once told to end.
+    pub drain_within: Duration,
     /// Whether descriptor 3 is a pipe on which to say that we listen.
     pub says_ready: bool,
 }
@@ -68,6 +70,13 @@ impl Options {
             }
             _ => limits::IDLE_EXIT,
         };
-        Ok(Self { store, home, limits: store_limits, idle_exit, says_ready })
+        Ok(Self {
+            store,
+            home,
+            limits: store_limits,
+            idle_exit,
+            drain_within: limits::DRAIN_WITHIN,
+            says_ready,
+        })
     }
 }

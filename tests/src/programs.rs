@@ -27,6 +27,25 @@ impl Programs {
         programs
     }
 
+    /// Copies of them with another daemon, in a new directory.
+    ///
+    /// # Panics
+    /// When they cannot be copied.
+    #[must_use]
+    pub fn with_daemon(&self, daemon: &Path, directory: PathBuf) -> Self {
+        std::fs::create_dir(&directory).expect("a directory");
+        let others = Self(directory);
+        let copies = [
+            (self.launcher(), others.launcher()),
+            (self.control(), others.control()),
+            (daemon.to_owned(), others.daemon()),
+        ];
+        for (from, to) in copies {
+            std::fs::copy(from, to).expect("a program can be copied");
+        }
+        others
+    }
+
     /// The directory they are in.
     #[must_use]
     pub fn directory(&self) -> &Path {

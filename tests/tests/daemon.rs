@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use zccache_core::settings::socket_path;
 use zccache_tests::sandbox::{eventually, is_view};
-use zccache_tests::{Compiler, Outcome, Place, Sandbox, Trial, trial};
+use zccache_tests::{Command, Compiler, Outcome, Place, Sandbox, Trial, trial};
 
 use crate::failures::SLOW;
 use crate::trials;
@@ -359,7 +361,40 @@ fn the_counters_as_prometheus_reads_them() {
         let is_line =
             |line: &str| line.starts_with("# TYPE zccache_") || line.starts_with("zccache_");
         assert!(said.lines().all(is_line), "{said}");
+        over_http(trial.sandbox(), &said);
     });
+}
+
+/// The daemon says the same over its socket, and nothing else.
+fn over_http(sandbox: &Sandbox, said: &str) {
+    let socket = socket_path(&sandbox.store());
+    let curl = |url: &str| {
+        let command = Command::from("curl --silent --fail --unix-socket").arg(&socket).arg(url);
+        sandbox.bare(&sandbox.path("work"), command)
+    };
+    let counters = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.contains("_total")).map(str::to_owned).collect()
+    };
+    let told = curl("http://zccache/metrics").succeeded().out();
+    assert_eq!(counters(&told), counters(said));
+    assert!(
+        told.contains("# TYPE zccache_resident_bytes gauge\nzccache_resident_bytes "),
+        "{told}"
+    );
+    assert!(!curl("http://zccache/other").status.success());
+    let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(8 << 10));
+    for (request, answer) in
+        [(long.as_str(), "HTTP/1.1 431"), ("GET /metrics\r\n\r\n", "HTTP/1.1 404")]
+    {
+        let mut stream = UnixStream::connect(&socket).expect("a daemon listens");
+        stream.write_all(request.as_bytes()).expect("it listens");
+        let mut found = Vec::new();
+        // What it has not read ends the connection with an error, behind the answer.
+        let _ended = stream.read_to_end(&mut found);
+        let found = String::from_utf8_lossy(&found);
+        assert!(found.starts_with(answer), "{found}");
+    }
+    assert_eq!(sandbox.daemons().len(), 1);
 }
 
 trials!(

@@ -57,6 +57,34 @@ fn a_daemon_told_to_end_writes_what_it_has_heard() {
     });
 }
 
+/// The bound on writing what it has heard holds: it ends though a publication hangs, and
+/// loses that alone.
+#[test]
+fn a_daemon_told_to_end_gives_up_on_a_disk_that_hangs() {
+    let mut trial = Trial::new(Place::Plain, Compiler::Gcc);
+    let commands = project(&trial, 6);
+    let _ = trial.sandbox().zccache(&["stop"]).succeeded();
+    let programs = trial.sandbox().programs().clone();
+    let stuck = Path::new(env!("CARGO_BIN_EXE_stuck-daemon"));
+    let directory = trial.sandbox().path("stuck");
+    trial.sandbox_mut().use_programs(programs.with_daemon(stuck, directory));
+    build(&trial, &commands[..3]);
+    trial.sandbox().settle();
+    let hang = trial.sandbox().store().join("hang");
+    fs::write(&hang, "").expect("a file");
+    build(&trial, &commands[3..]);
+    eventually("all have reported", || trial.sandbox().running() == 0);
+    let status = trial.sandbox().status();
+    assert_eq!(status["publications_in_flight"], 3, "{status}");
+    trial.sandbox().daemons().iter().for_each(|pid| kill(*pid, Signal::SIGTERM).expect("it runs"));
+    eventually("it has ended", || trial.sandbox().daemons().is_empty());
+    fs::remove_file(&hang).expect("it is there");
+    trial.sandbox_mut().use_programs(programs);
+    hits(&trial, &commands[..3]);
+    build(&trial, &commands);
+    let _ = trial.sandbox().zccache(&["check"]).succeeded();
+}
+
 #[test]
 fn a_daemon_whose_socket_is_removed_makes_way_for_another() {
     once(|trial| {

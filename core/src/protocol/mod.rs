@@ -3,6 +3,7 @@
 
 pub mod explanation;
 pub mod frame;
+pub mod metrics;
 pub mod socket;
 pub mod stats;
 

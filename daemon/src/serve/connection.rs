@@ -14,6 +14,7 @@ use zccache_core::protocol::{Reply, Request, VERSION, ViewRequest};
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
 use super::lookup::Answer;
+use super::metrics;
 use crate::views::{Served, ViewDescriptors};
 
 /// What the peer has been told so far.
@@ -79,7 +80,12 @@ async fn converse(
     let mut state = State::Idle;
     loop {
         let (request, descriptors) = tokio::select! {
-            received = frames.receive() => received?,
+            received = frames.receive() => match (received, &state) {
+                (Err(ConnectionError::Http(begun)), State::Idle) => {
+                    return metrics::answer(daemon, frames, &begun).await;
+                }
+                (received, _) => received?,
+            },
             () = view_ended(&state) => return Ok(()),
             () = leaves(daemon, &state) => return frames.send(&Reply::Done).await,
         };

@@ -20,6 +20,9 @@ pub(crate) enum ConnectionError {
     /// The connection failed or ended within a frame.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// It speaks HTTP, and has said this much.
+    #[error("the peer speaks HTTP")]
+    Http([u8; HEADER]),
     /// The bytes are no frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -41,6 +44,9 @@ impl Frames {
         let mut header = [0; HEADER];
         if !self.fill(&mut header, &mut descriptors).await? {
             return Err(ConnectionError::Closed);
+        }
+        if header.starts_with(b"GET /") {
+            return Err(ConnectionError::Http(header));
         }
         let header = Header::parse(&header)?;
         let mut payload = vec![0; header.length];
@@ -91,9 +97,35 @@ impl Frames {
     ) -> Result<(), ConnectionError> {
         let bytes = frame::encode(message, descriptors.len())?;
         let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        self.send_all(&bytes, &borrowed).await
+    }
+
+    /// Sends bytes that are no frame.
+    pub(crate) async fn send_bytes(&self, bytes: &[u8]) -> Result<(), ConnectionError> {
+        self.send_all(bytes, &[]).await
+    }
+
+    /// Some bytes that are no frame, at least one.
+    pub(crate) async fn receive_bytes(&self) -> Result<Vec<u8>, ConnectionError> {
+        let mut bytes = vec![0; limits::HTTP_BYTES];
+        let receive = || socket::receive(self.0.as_fd(), &mut bytes, &mut Vec::new());
+        match self.0.async_io(Interest::READABLE, receive).await? {
+            0 => Err(ConnectionError::Closed),
+            received => {
+                bytes.truncate(received);
+                Ok(bytes)
+            }
+        }
+    }
+
+    async fn send_all(
+        &self,
+        bytes: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), ConnectionError> {
         let mut sent = 0;
         while sent < bytes.len() {
-            let rights = if sent == 0 { &borrowed[..] } else { &[] };
+            let rights = if sent == 0 { descriptors } else { &[] };
             let send = || socket::send(self.0.as_fd(), &bytes[sent..], rights);
             sent += self.0.async_io(Interest::WRITABLE, send).await?;
         }

@@ -6,6 +6,7 @@ mod delivery;
 mod frames;
 mod log;
 mod lookup;
+mod metrics;
 mod search;
 mod why;
 
@@ -23,7 +24,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use zccache_core::{limits, settings};
-use zccache_store::{Store, StoreError};
+use zccache_store::{Seam, Store, StoreError};
 
 pub use log::log_file;
 
@@ -66,20 +67,28 @@ const WORKERS: usize = 4;
 /// # Errors
 /// [`DaemonError`] when it cannot begin to.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
+    run_on(options, Seam::default())
+}
+
+/// As [`run`], on another machine: how tests make the disk hang.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(options: &Options, seam: Seam) -> Result<(), DaemonError> {
     let mut ready = options.says_ready.then(ready_pipe);
-    let served = serve(options, &mut ready);
+    let served = serve(options, seam, &mut ready);
     if let (Err(error), Some(pipe)) = (&served, ready) {
         say(pipe, &error.to_string());
     }
     served
 }
 
-fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError> {
+fn serve(options: &Options, seam: Seam, ready: &mut Option<File>) -> Result<(), DaemonError> {
     ignore_lease_signals().map_err(io::Error::from)?;
     raise_descriptor_limit();
     return_large_buffers();
     let _lock = options.is_read_only().then(|| lock_home(&options.home)).transpose()?;
-    let store = Arc::new(open_store(options)?);
+    let store = Arc::new(open_store(options, &seam)?);
     let daemon = Arc::new(Daemon::new(options, store)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -95,13 +104,13 @@ fn serve(options: &Options, ready: &mut Option<File>) -> Result<(), DaemonError>
 
 /// Opens the store; where a daemon that no longer listens still holds it, waits
 /// for that one to leave.
-fn open_store(options: &Options) -> Result<Store, DaemonError> {
+fn open_store(options: &Options, seam: &Seam) -> Result<Store, DaemonError> {
     let read_only = options.is_read_only();
     let store_options = zccache_store::Options { limits: options.limits, read_only };
     let patience = Instant::now() + limits::START_WITHIN / 2;
     let may_wait = || !read_only && Instant::now() < patience && !is_listening(&options.home);
     loop {
-        match Store::open(&options.store, store_options) {
+        match Store::open_on(&options.store, store_options, seam.clone()) {
             Err(StoreError::InUse(_)) if may_wait() => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -163,7 +172,7 @@ async fn listen(
     }
     accepting.abort();
     daemon.leave().await;
-    leave_within(limits::DRAIN_WITHIN);
+    leave_within(options.drain_within);
     if is_at(&socket, bound) {
         std::fs::remove_file(&socket)?;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use zccache_core::protocol::stats::Counters;
-use zccache_core::protocol::{Reply, Request, ViewStatus};
+use zccache_core::protocol::{Reply, Request, ViewStatus, metrics};
 use zccache_core::settings;
 use zccache_core::{OsBytes, Reason};
 
@@ -150,25 +150,13 @@ pub(crate) fn stats(
     match form {
         Form::Text => print_counters(&counters),
         Form::Json => print_json(&value),
-        Form::Prometheus => print!("{}", prometheus(&value)),
-    }
-    Ok(())
-}
-
-/// The text format of Prometheus, version 0.0.4: each counter, in the units of
-/// [`Counters`], and that of reasons by their slug.
-fn prometheus(counters: &Value) -> String {
-    let mut text = String::new();
-    for (name, value) in counters.as_object().into_iter().flatten() {
-        text += &format!("# TYPE zccache_{name}_total counter\n");
-        match value.as_object() {
-            None => text += &format!("zccache_{name}_total {value}\n"),
-            Some(slugs) => text.extend(slugs.iter().map(|(slug, count)| {
-                format!("zccache_{name}_total{{reason=\"{slug}\"}} {count}\n")
-            })),
+        Form::Prometheus => {
+            let in_all = matches!(request, Request::Stats { session: None, .. });
+            let status = in_all.then(|| client.status()).transpose()?;
+            print!("{}", metrics::text(&counters, status.as_ref()));
         }
     }
-    text
+    Ok(())
 }
 
 fn print_counters(counters: &Counters) {
