@@ -25,7 +25,7 @@ mod store;
 mod writer;
 
 pub use blobs::{Blob, Pin, Staged};
-pub use disk::{FORMAT_DIRECTORY, Gate, Room, Seam, Step};
+pub use disk::{FORMAT_DIRECTORY, Gate, Gauge, Room, Seam, Step};
 pub use error::StoreError;
 pub use store::{Options, Store, Usage};
 pub use writer::{Collected, Done, Publication};

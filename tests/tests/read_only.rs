@@ -32,7 +32,7 @@ impl Shared {
         fs::create_dir(&run).expect("a directory");
         trial.sandbox_mut().set("XDG_RUNTIME_DIR", &run);
         (0..3).for_each(|n| {
-            trial.file(format!("s{n}.c"), format!("int f{n}(int x) {{ return x + {n}; }}\n"))
+            trial.file(format!("s{n}.c"), format!("int f{n}(int x) {{ return x + {n}; }}\n"));
         });
         trial.file("new.c", "int new_one;\n");
         trial.age();

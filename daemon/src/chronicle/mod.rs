@@ -10,3 +10,5 @@ mod shelf;
 pub(crate) use account::Account;
 pub(crate) use book::Chronicle;
 pub(crate) use explain::{explain, nearest};
+#[cfg(feature = "fuzzing")]
+pub(crate) use shelf::any as any_verdicts;

@@ -166,7 +166,10 @@ fn rewrite(path: &Path, directory: &OsBytes, all: &[Shown]) -> io::Result<(u64, 
 
 /// What a journal remembers, up to where it is damaged, and of which directory.
 fn read(path: &Path) -> Option<(OsBytes, Vec<Shown>)> {
-    let bytes = fs::read(path).ok()?;
+    parse(&fs::read(path).ok()?)
+}
+
+fn parse(bytes: &[u8]) -> Option<(OsBytes, Vec<Shown>)> {
     let mut rest = bytes.strip_prefix(MAGIC)?;
     let mut names = BTreeMap::new();
     let Record::View(directory) = next(&mut rest)? else { return None };
@@ -252,6 +255,20 @@ impl ShownFile {
             mtime: self.mtime,
         }
     }
+}
+
+/// Reads any bytes as a journal, and as the second record of one.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any(bytes: &[u8]) {
+    let _ = parse(bytes);
+    let view = frames([Record::View("/build".into())].into_iter()).unwrap_or_default();
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let journal = [MAGIC, &view, &length, &sum(bytes), bytes].concat();
+    let (directory, remembered) = parse(&journal).unwrap_or_default();
+    assert_eq!(directory, "/build".into());
+    let again = frames(remembered.iter().map(shown)).unwrap_or_default();
+    let again = parse(&[MAGIC, &view, &again].concat()).unwrap_or_default();
+    assert_eq!(again.1, remembered);
 }
 
 #[cfg(test)]

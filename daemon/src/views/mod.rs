@@ -18,6 +18,8 @@ use zccache_fs::{Content, Journal, NoJournal, Settle, View, ViewOptions};
 use zccache_store::{Pin, Store};
 
 use journal::ViewJournal;
+#[cfg(feature = "fuzzing")]
+pub(crate) use journal::any as any_journal;
 
 use crate::world::Atlas;
 

@@ -50,6 +50,9 @@ pub struct Room {
     pub available: u64,
 }
 
+/// Tells the room on the file system of a path.
+pub type Gauge = dyn Fn(&Path) -> io::Result<Room> + Send + Sync;
+
 /// What a store asks of its machine.
 #[derive(Clone)]
 pub struct Seam {
@@ -58,7 +61,7 @@ pub struct Seam {
     /// Seconds since the beginning of 1970.
     pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The room on the file system of a path.
-    pub room: Arc<dyn Fn(&Path) -> io::Result<Room> + Send + Sync>,
+    pub room: Arc<Gauge>,
 }
 
 impl Default for Seam {

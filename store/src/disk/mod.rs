@@ -17,7 +17,7 @@ use zccache_core::{Digest, Identity, Stamp};
 
 pub(crate) use copy::{copy, hash};
 pub use directory::FORMAT_DIRECTORY;
-pub use gate::{Gate, Room, Seam, Step};
+pub use gate::{Gate, Gauge, Room, Seam, Step};
 pub(crate) use index_file::IndexFile;
 
 use crate::StoreError;
