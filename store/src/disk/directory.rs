@@ -21,7 +21,7 @@ const SETTING_ASIDE: &str = "set-aside.new";
 
 /// What a store keeps is in a directory of its format, so that those of several
 /// versions of this program lie side by side. Changes with every change of what is on
-/// disk, together with [`THIS_FORMAT`].
+/// disk, together with the text of the marker.
 pub const FORMAT_DIRECTORY: &str = "store-6";
 
 /// What the marker says; other content is foreign.
