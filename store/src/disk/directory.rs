@@ -107,12 +107,26 @@ fn prepare(root: &Path, gate: &Gate) -> io::Result<()> {
             tracing::warn!(store = %root.display(), "the store has a foreign marker: set aside");
             set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN], gate)?;
         }
+    }
+    make(root, gate)?;
+    empty(&root.join(STAGING), gate)
+}
+
+/// Makes what is always there.
+pub(super) fn make(root: &Path, gate: &Gate) -> io::Result<()> {
+    gate(Step::Create)?;
+    make_private(root)?;
+    if !is_this_format(root)? {
         write_format(root, gate)?;
     }
     gate(Step::Create)?;
     make_private(&root.join(BLOBS))?;
-    make_private(&root.join(STAGING))?;
-    empty(&root.join(STAGING), gate)
+    make_private(&root.join(STAGING))
+}
+
+/// Whether that is there.
+pub(super) fn is_whole(root: &Path) -> bool {
+    [BLOBS, STAGING].iter().all(|name| root.join(name).is_dir()) && root.join(FORMAT).is_file()
 }
 
 fn is_this_format(root: &Path) -> io::Result<bool> {

@@ -86,7 +86,14 @@ impl Disk {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(directory::STAGING).join(number.to_string());
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).mode(BLOB).open(&path)?;
+        options.read(true).write(true).create_new(true).mode(BLOB);
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.mend()?;
+                options.open(&path)?
+            }
+            other => other?,
+        };
         Ok((path, file))
     }
 
@@ -94,6 +101,22 @@ impl Disk {
     pub(crate) fn fill(&self, source: &File, staged: &File, length: u64) -> io::Result<()> {
         (self.gate)(Step::Copy)?;
         copy(source, staged, length)
+    }
+
+    /// Makes anew what of the directory somebody has removed, so that it is as after
+    /// opening. The index is a matter of who has it open.
+    pub(crate) fn mend(&self) -> io::Result<()> {
+        if directory::is_whole(&self.root) {
+            return Ok(());
+        }
+        tracing::warn!(store = %self.root.display(), "something has removed parts of the store");
+        directory::make(&self.root, &*self.gate)
+    }
+
+    /// Which file now is the index.
+    pub(crate) fn index_place(&self) -> Option<(u64, u64)> {
+        let found = fs::symlink_metadata(self.root.join(directory::INDEX)).ok()?;
+        Some((found.dev(), found.ino()))
     }
 
     /// Makes the bytes of a file durable.

@@ -31,6 +31,19 @@ struct Slot {
     database: Option<Handle>,
     /// How often it was opened, so that a trouble is attributed to one opening.
     opening: u64,
+    /// Which file it was then.
+    place: Option<(u64, u64)>,
+}
+
+impl Slot {
+    /// redb may panic when it closes a file that failed.
+    fn close(&mut self) {
+        let database = self.database.take();
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
+    }
 }
 
 enum Handle {
@@ -55,6 +68,18 @@ impl Index {
     /// Opens the index if it is not open.
     pub(crate) fn load(&self) -> Result<(), StoreError> {
         self.opened().map(drop)
+    }
+
+    /// Closes the index if another file has its name by now, or none. True if so: what
+    /// was read of it is of no use any more.
+    pub(crate) fn let_go_if_removed(&self) -> bool {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.database.is_none() || slot.place == self.disk.index_place() {
+            return false;
+        }
+        tracing::warn!(store = %self.disk.root().display(), "something has removed the index");
+        slot.close();
+        true
     }
 
     /// Whether the index was begun anew, so that no row names the blobs of
@@ -121,6 +146,7 @@ impl Index {
             let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
             if slot.database.is_none() {
                 slot.database = Some(self.open()?);
+                slot.place = self.disk.index_place();
                 slot.opening += 1;
             }
         }
@@ -174,11 +200,7 @@ impl Index {
     fn recover(&self, fault: Fault, opening: u64) -> StoreError {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         if slot.opening == opening {
-            let database = slot.database.take();
-            let _ = guarded(|| {
-                drop(database);
-                Ok(())
-            });
+            slot.close();
             if let Fault::Damaged(what) = &fault
                 && let Err(error) = self.set_aside(what)
             {

@@ -118,9 +118,14 @@ impl Writer {
     /// Notes, before the first blob is placed, that a crash may leave some that
     /// no row names.
     fn begin(&mut self) -> Result<(), StoreError> {
+        let disk = &self.shared.disk;
+        disk.mend().map_err(StoreError::io("mend", disk.root()))?;
+        if self.shared.index.let_go_if_removed() {
+            self.shared.all_entries_changed();
+        }
         self.shared.index.load()?;
         self.sweep_due |= self.shared.index.take_renewed();
-        if !self.unclean {
+        if !self.unclean || !self.shared.disk.is_unclean() {
             let disk = &self.shared.disk;
             disk.mark_unclean().map_err(StoreError::io("write to", disk.root()))?;
             self.unclean = true;

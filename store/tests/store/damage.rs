@@ -7,7 +7,8 @@ use zccache_core::protocol::Checked;
 use zccache_store::{Store, StoreError};
 
 use crate::kit::{
-    Home, READ_ONLY, assert_clean, entry, flip, key, only, overwrite, put, read, stage,
+    Home, READ_ONLY, assert_clean, entry, flip, key, now_and_opened_again, only, overwrite, put,
+    read, stage,
 };
 
 const BYTES: &[u8] = b"the bytes of an object";
@@ -171,5 +172,30 @@ fn any_flipped_byte_of_the_index_costs_a_miss_at_most() {
             }
             assert_eq!(*only(&store, name), expected);
         }
+    }
+}
+
+/// While the store is open; it goes on with what is left, and keeps what comes.
+#[test]
+fn what_somebody_removes_is_made_anew() {
+    for name in ["blobs", "staging", "index.redb", "format", "unclean", ""] {
+        let home = Home::new();
+        let store = home.open();
+        put(&store, "before", "t", b"an object of before").unwrap();
+        let path = home.file(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.unwrap();
+        put(&store, "after", "t", b"an object of after").unwrap();
+        assert_eq!(read(&store, b"an object of after").unwrap(), b"an object of after");
+        put(&store, "before", "t", b"an object of before").unwrap();
+        now_and_opened_again(&home, store, |store| {
+            for name in ["before", "after"] {
+                assert_eq!(store.candidates(&key(name)).len(), 1, "{name}");
+                let bytes = format!("an object of {name}");
+                assert_eq!(read(store, bytes.as_bytes()).unwrap(), bytes.as_bytes());
+            }
+            assert_clean(store);
+        });
+        assert!(!home.file("set-aside").exists(), "without {name}");
     }
 }
