@@ -3,6 +3,8 @@
 
 use zccache_core::{OsBytes, Reason};
 
+use crate::binary;
+
 /// Options whose value is the next argument (GCC manual, "Option Index";
 /// clang's command line reference). A missing one makes its value look like a
 /// source or an option, which costs at most a needless bypass.
@@ -143,6 +145,8 @@ pub struct Traits {
     pub reads_input: bool,
     /// The command itself, with what the driver adds for a terminal, is in the result.
     pub records_command: bool,
+    /// A linker takes part: it may complain of the job server, and name temporary files.
+    pub links: bool,
 }
 
 /// Reads the expanded arguments (without the compiler) of a compile.
@@ -158,8 +162,12 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
         refuse_private(argument)?;
         traits.native |= is_native(argument);
         traits.loads_code |= begins(argument, LOADS_CODE);
+        traits.loads_code |= binary::examine_passed(argument)?;
         if is_one_of(argument, WITH_VALUE) {
             let value = rest.next().unwrap_or_default();
+            if argument == b"-Xlinker" {
+                traits.loads_code |= binary::examine_option(value)?;
+            }
             refuse_private(value)?;
             refuse_unrepeatable(value)?;
             traits.loads_code |= begins(value, LOADS_CODE);
@@ -177,10 +185,11 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
             _ => sources = true,
         }
     }
+    traits.links = !compiles;
     match (compiles, sources || traits.reads_input) {
-        (false, _) => Err(Reason::NotACompile),
+        (false, false) => Err(Reason::NotACompile),
         (true, false) => Err(Reason::NoSource),
-        (true, true) => Ok(traits),
+        (_, true) => Ok(traits),
     }
 }
 

@@ -5,6 +5,7 @@
 //! the one list that deserves distrust is [`environment`].
 
 pub mod arguments;
+pub mod binary;
 pub mod clock;
 mod cpu;
 pub mod environment;

@@ -7,11 +7,11 @@ use crate::environment::display::display;
 use crate::program::Family;
 use crate::relocation::{self, Exposure, add_rooted};
 use crate::response::Files;
-use crate::{arguments, cpu, environment, program, response, rust};
+use crate::{arguments, binary, clock, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
-const KEY_VERSION: &[u8] = b"zccache key 3";
+const KEY_VERSION: &[u8] = b"zccache key 4";
 
 /// The tags of the fields of a key.
 mod tag {
@@ -29,6 +29,7 @@ mod tag {
     pub(super) const ROOTED: u8 = 11;
     pub(super) const INPUT: u8 = 12;
     pub(super) const PATHS: u8 = 13;
+    pub(super) const LINKING: u8 = 14;
 }
 
 /// Under which keys the results of an invocation are kept.
@@ -55,12 +56,20 @@ pub struct Anywhere {
 /// The reason why its results cannot be kept: it is to be bypassed.
 pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<Plan, Reason> {
     let (compiler, arguments) = invocation.argv.split_first().ok_or(Reason::UnknownTool)?;
-    let family = program::family(program::base_name(compiler.as_bytes()));
-    let family = family.ok_or(Reason::UnknownTool)?;
+    let name = program::base_name(compiler.as_bytes());
+    let family = program::family(name).ok_or(Reason::UnknownTool)?;
     let (traits, obscure) = match family {
-        Family::C => {
+        Family::C | Family::Binary => {
             let expanded = response::expand(arguments, files)?;
-            (arguments::examine(&expanded)?, relocation::are_obscure(&expanded, root))
+            let traits = match binary::tool(name) {
+                Some(tool) => binary::examine(tool, &expanded)?,
+                None => arguments::examine(&expanded)?,
+            };
+            // What a linker does with a path is not known.
+            let is_told = |word: &OsBytes| root.is_named_in(word.as_bytes());
+            let tells_root =
+                (traits.links || family == Family::Binary) && expanded.iter().any(is_told);
+            (traits, tells_root || relocation::are_obscure(&expanded, root))
         }
         Family::Rust => (rust::examine(invocation, files)?, rust::has_response_file(arguments)),
     };
@@ -111,10 +120,28 @@ impl Key<'_> {
         if let Input::Text { bytes, .. } = &invocation.input {
             hasher.field(tag::INPUT, bytes);
         }
+        if traits.links {
+            self.add_of_linking(&mut hasher);
+        }
         if traits.native {
             hasher.field(tag::CPU, cpu::identity().as_bytes());
         }
         hasher
+    }
+
+    /// `lto-wrapper` complains where it is to use a job server and finds none; maps and
+    /// messages of links have the names of temporary files.
+    fn add_of_linking(&self, hasher: &mut TaggedHasher) {
+        let invocation = self.invocation;
+        let flags = invocation.variable(b"MAKEFLAGS").unwrap_or_default();
+        let has_jobserver = clock::contains(flags, b"--jobserver-");
+        hasher.field(
+            tag::LINKING,
+            &[u8::from(has_jobserver), u8::from(invocation.jobserver_is_broken)],
+        );
+        for name in [b"TMPDIR".as_slice(), b"TMP", b"TEMP"] {
+            hasher.field(tag::LINKING, invocation.variable(name).unwrap_or_default());
+        }
     }
 
     fn here(&self, mut hasher: TaggedHasher) -> InvocationKey {
@@ -163,7 +190,7 @@ impl Key<'_> {
         hasher.field(tag::ARGUMENT, compiler);
         let arguments = self.arguments().skip(1);
         let exposure = match family {
-            Family::C => {
+            Family::C | Family::Binary => {
                 below?;
                 Exposure::C(relocation::add_arguments(arguments, root, tag::ROOTED, &mut hasher)?)
             }

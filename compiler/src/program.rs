@@ -3,11 +3,15 @@
 use memchr::memmem;
 use zccache_core::Invocation;
 
+use crate::binary;
+
 /// A kind of compilers that take the same arguments and read the same variables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     /// gcc and clang.
     C,
+    /// Linkers, archivers and what rewrites objects.
+    Binary,
     /// rustc and the tools that are rustc in all but name.
     Rust,
 }
@@ -18,7 +22,10 @@ pub fn family(file_name: &[u8]) -> Option<Family> {
     if RUST.iter().any(|name| name.as_bytes() == file_name) {
         return Some(Family::Rust);
     }
-    is_driver(file_name).then_some(Family::C)
+    if is_driver(file_name) {
+        return Some(Family::C);
+    }
+    binary::tool(file_name).map(|_| Family::Binary)
 }
 
 /// The family of the compiler that an invocation names.
@@ -37,21 +44,8 @@ const DRIVERS: &[&str] = &["cc", "c++", "clang", "clang++", "g++", "gcc"];
 /// Programs that drivers start and whose variables the list of
 /// [`crate::environment`] covers (GCC manual, "Environment Variables Affecting
 /// GCC"; binutils manuals; `clang(1)`).
-const HELPERS: &[&str] = &[
-    "as",
-    "cc1",
-    "cc1plus",
-    "collect2",
-    "ld",
-    "ld.bfd",
-    "ld.gold",
-    "ld.lld",
-    "lld",
-    "lto-wrapper",
-    "lto1",
-    "rust-lld",
-    "rust-objcopy",
-];
+const HELPERS: &[&str] =
+    &["as", "cc1", "cc1plus", "collect2", "lld", "lto-wrapper", "lto1", "rust-lld", "rust-objcopy"];
 
 /// Whether the file name is that of a C or C++ compiler driver, such as
 /// `x86_64-linux-gnu-g++-12` or `clang-14`.
@@ -138,7 +132,7 @@ pub fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
 }
 
-fn names_one_of(file_name: &[u8], names: &[&str]) -> bool {
+pub(crate) fn names_one_of(file_name: &[u8], names: &[&str]) -> bool {
     let base = without_version(file_name);
     names.iter().any(|name| base.strip_suffix(name.as_bytes()).is_some_and(is_target_prefix))
 }

@@ -14,23 +14,15 @@ use crate::response::Files;
 /// that can change a result or a message, besides those of
 /// [`crate::environment`]: found by logging `getenv(3)` of rustc 1.95, and in
 /// the rustc book ("Environment variables") and clippy's book ("Configuration").
-const VARIABLES: &[&str] = &[
-    "CARGO",
-    "CARGO_CRATE_NAME",
-    "CARGO_PKG_RUST_VERSION",
-    "GNUTARGET",
-    "LDEMULATION",
-    "LPATH",
-    "SYSROOT",
-    "VCINSTALLDIR",
-];
+const VARIABLES: &[&str] =
+    &["CARGO", "CARGO_CRATE_NAME", "CARGO_PKG_RUST_VERSION", "SYSROOT", "VCINSTALLDIR"];
 
 /// Variables that are named like those of rustc, and are for cargo.
 const OF_CARGO: &[&str] = &["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"];
 
 /// Beginnings of further such variables: `RUSTC_BOOTSTRAP`, `RUST_TARGET_PATH`,
-/// `CLIPPY_ARGS`, `LLD_REPRODUCE`, the deployment targets of Apple's systems.
-const PREFIXES: &[&str] = &["CLIPPY_", "FORCE_LLD_", "LLD_", "RUSTC_", "RUST_"];
+/// `CLIPPY_ARGS`, the deployment targets of Apple's systems.
+const PREFIXES: &[&str] = &["CLIPPY_", "RUSTC_", "RUST_"];
 
 /// Such variables that hold directories: where libraries of macros are, as cargo tells
 /// the loader, and where clippy begins to look for its configuration.

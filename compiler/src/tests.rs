@@ -107,12 +107,90 @@ fn values_of_unknown_variables_are_told_apart() {
 }
 
 #[test]
+fn binaries_have_a_key() {
+    for command in [
+        "gcc a.o",
+        "g++ a.cc b.o -lm -o p",
+        "ld a.o",
+        "x86_64-linux-gnu-ld.bfd a.o",
+        "ld.lld a.o",
+        "wasm-ld a.o",
+        "ar rcs libU.a U.o",
+        "gcc-ar-12 rcs l.a a.o",
+        "llvm-ar-14 t l.a",
+        "strip a.o",
+        "objcopy a.o b.o",
+        "ranlib l.a",
+    ] {
+        assert!(check(command).is_ok(), "{command}");
+    }
+}
+
+#[test]
+fn what_linkers_read_counts_where_something_is_linked() {
+    let key = |command: &str, variable: &str| {
+        let mut invocation = invocation(command);
+        invocation.environment.push(variable.into());
+        plan(&invocation, &files(&[]), &Root::default()).map(|plan| plan.here)
+    };
+    for variable in [
+        "LD_RUN_PATH=/x",
+        "GNUTARGET=x",
+        "LDEMULATION=x",
+        "LPATH=x",
+        "LIBRARY_PATH=x",
+        "COLLECT_NO_DEMANGLE=1",
+        "COLLECT_LTO_WRAPPER=x",
+        "SOURCE_DATE_EPOCH=1",
+        "ZERO_AR_DATE=1",
+        "LLD_VERSION=x",
+        "MOLD_JOBS=1",
+        "TMPDIR=/x",
+        "MAKEFLAGS=-j2 --jobserver-auth=3,4",
+    ] {
+        assert_ne!(key("gcc a.o", variable), key("gcc a.o", "X=1"), "{variable}");
+        assert_ne!(key("ld a.o", variable), key("ld a.o", "X=1"), "{variable}");
+    }
+    assert_eq!(key("gcc a.o", "MAKEFLAGS=-k"), key("gcc a.o", "X=1"));
+    assert_eq!(key("ar rc l.a a.o", "TMPDIR=/x"), key("ar rc l.a a.o", "X=1"));
+    assert_ne!(key("gcc -Wl,-plugin,p.so a.o", "X=2"), key("gcc -Wl,-plugin,p.so a.o", "X=1"));
+    assert_ne!(key("ar --plugin=p rc l.a a.o", "X=2"), key("ar --plugin=p rc l.a a.o", "X=1"));
+}
+
+#[test]
+fn links_that_name_the_checkout_stay_in_it() {
+    let root = Root::new(Path::new("/home/me/p"));
+    let anywhere = |command: &str| {
+        let mut invocation = invocation(command);
+        invocation.cwd = "/home/me/p".into();
+        let plan = plan(&invocation, &files(&[("args", "/home/me/p/a.o")]), &root);
+        plan.expect("it has a key").anywhere.is_some()
+    };
+    assert!(anywhere("gcc a.o -o p"));
+    assert!(anywhere("ar rcs l.a a.o"));
+    assert!(!anywhere("gcc /home/me/p/a.o -o p"));
+    assert!(!anywhere("gcc a.o -Wl,-rpath,/home/me/p/lib -o p"));
+    assert!(!anywhere("gcc @args -o p"));
+    assert!(!anywhere("ar rcs /home/me/p/l.a a.o"));
+}
+
+#[test]
 fn everything_else_has_a_reason() {
     for (command, reason) in [
         ("ls -c a.c", Reason::UnknownTool),
         ("my-gcc -c a.c", Reason::UnknownTool),
-        ("gcc a.c", Reason::NotACompile),
-        ("gcc -o -c a.c", Reason::NotACompile),
+        ("gcc -dumpmachine", Reason::NotACompile),
+        ("gcc -shared -o -c", Reason::NotACompile),
+        ("ld --version", Reason::NotACompile),
+        ("ld -shared", Reason::NoSource),
+        ("gcc a.o -Wl,-z,now,--build-id=uuid", Reason::UnsupportedOption),
+        ("gcc a.o -Xlinker --stats", Reason::UnsupportedOption),
+        ("ld.gold --incremental a.o", Reason::UnsupportedOption),
+        ("ld.lld --thinlto-cache-dir=c a.o", Reason::UnsupportedOption),
+        ("ar rcsU l.a a.o", Reason::UnsupportedOption),
+        ("ar -U -r l.a a.o", Reason::UnsupportedOption),
+        ("ranlib -U l.a", Reason::UnsupportedOption),
+        ("ld -o /dev/stdout a.o", Reason::DescriptorPath),
         ("gcc -c", Reason::NoSource),
         ("gcc -c -v a.c", Reason::UnsupportedOption),
         ("clang -c -fmodules a.c", Reason::UnsupportedOption),

@@ -105,6 +105,14 @@ pub enum Expected {
         /// Whether anybody may execute it.
         executable: bool,
     },
+    /// A regular file with this content and these permission bits, which the tool may have
+    /// passed on: it changed the file, or copies modes.
+    WithMode {
+        /// Digest of the content.
+        digest: Digest,
+        /// The permission bits.
+        mode: u32,
+    },
     /// A directory, looked at but not listed.
     Directory,
     /// A directory with this set of names; the digest of the sorted, tagged names and

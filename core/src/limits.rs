@@ -25,7 +25,7 @@ pub const OBSERVATIONS: usize = 200_000;
 /// Most descriptors in one message: `SCM_MAX_FD` (`unix(7)`).
 pub const DESCRIPTORS: usize = 253;
 
-/// Most outputs of one invocation, so that their descriptors and that of the watch
+/// Most outputs of one invocation, and files that it revised, so that their descriptors and that of the watch
 /// over their directories fit in one message.
 pub const OUTPUTS: usize = 250;
 
@@ -36,6 +36,10 @@ pub const INLINE_BYTES: u64 = 4 << 10;
 /// Largest depfile that is written anew for other checkouts, in bytes: some ten
 /// thousand headers. It lives inside its entry.
 pub const DEPFILE_BYTES: u64 = 1 << 20;
+
+/// Most bytes of a file that a run reads and then changes, which the launcher copies into
+/// memory before: an archive of some thousand objects. Copying takes some 20 ms.
+pub const PRIOR_BYTES: u64 = 64 << 20;
 
 /// Outputs up to this size travel within the report, in bytes: depfiles of a few
 /// hundred headers. Reading one takes the launcher some ten microseconds.

@@ -37,7 +37,7 @@ macro_rules! reasons {
 reasons! {
     /// The program is not a compiler that zccache knows.
     UnknownTool = 100, "unknown_tool";
-    /// The command links, or asks the compiler about itself.
+    /// The command asks the tool about itself, or for what is not known to be repeatable.
     NotACompile = 101, "not_a_compile";
     /// The command names no source file.
     NoSource = 102, "no_source";
@@ -139,8 +139,8 @@ reasons! {
     /// A precompiled header was made without the cache: it may hold the time stamps
     /// of its sources, or use the time of the compile.
     StampedInput = 313, "stamped_input";
-    /// The run made a precompiled header that holds the time stamps of its sources,
-    /// or uses the time of the compile.
+    /// The run made an archive or a precompiled header that holds the time stamps of its
+    /// sources, or uses the time of the compile.
     StampedOutput = 314, "stamped_output";
     /// The file system of the store has less room left than it is to have.
     NoRoom = 315, "no_room";

@@ -16,6 +16,8 @@ pub struct Report {
     pub sightings: Vec<Sighting>,
     /// Each file it left behind.
     pub outputs: Vec<WrittenFile>,
+    /// Each of these that was there before, and that it had read when it changed it.
+    pub revised: Vec<Revised>,
     /// Why the run cannot be kept, when something unobservable happened.
     pub unobservable: Option<Reason>,
     /// The path that is to blame for that, where it is one.
@@ -111,7 +113,22 @@ pub struct WrittenFile {
     pub bytes: Bytes,
 }
 
-/// How the bytes of an output reach the daemon.
+/// A file that a run read and then changed or replaced, as it was before that.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Revised {
+    /// Absolute path, spelled as the tool spelled it.
+    pub path: OsBytes,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Which file, and in which state.
+    pub identity: Identity,
+    /// When it was first looked at.
+    pub at: Stamp,
+    /// How its bytes reach the daemon; descriptors travel behind those of outputs.
+    pub bytes: Bytes,
+}
+
+/// How the bytes of a file reach the daemon.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Bytes {
     /// Within the report: those of a small file, which a build tool may remove or
@@ -124,9 +141,11 @@ pub enum Bytes {
 }
 
 impl Report {
-    /// How many outputs are attached.
+    /// How many files are attached: outputs, and behind them what was revised.
     #[must_use]
     pub fn attached(&self) -> usize {
-        self.outputs.iter().filter(|output| output.bytes == Bytes::Attached).count()
+        let outputs = self.outputs.iter().map(|output| &output.bytes);
+        let revised = self.revised.iter().map(|file| &file.bytes);
+        outputs.chain(revised).filter(|bytes| **bytes == Bytes::Attached).count()
     }
 }

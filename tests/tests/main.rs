@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod attacks;
+mod binaries;
 mod bypasses;
 mod checkouts;
 mod compiles;

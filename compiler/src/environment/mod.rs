@@ -8,7 +8,7 @@ use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::program::{Family, family_of};
-use crate::rust;
+use crate::{binary, rust};
 use display::is_of_display;
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
@@ -97,6 +97,7 @@ pub(crate) fn add_of_compilers(
 /// Whether compilers of `family` are known to read a variable, other than [`paths`].
 fn is_of(family: Family, name: &[u8]) -> bool {
     let listed = is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
+        || is_listed(name, binary::VARIABLES, binary::VARIABLE_PREFIXES)
         || (family == Family::Rust && rust::reads_variable(name));
     listed && !is_listed(name, paths(family), &[])
 }
@@ -105,7 +106,7 @@ fn is_of(family: Family, name: &[u8]) -> bool {
 /// what they find is observed, and which may lie in the checkout.
 pub(crate) fn paths(family: Family) -> &'static [&'static str] {
     match family {
-        Family::C => &[],
+        Family::C | Family::Binary => &[],
         Family::Rust => rust::PATHS,
     }
 }

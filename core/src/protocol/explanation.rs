@@ -213,6 +213,13 @@ pub enum Change {
         /// Whether it can be now.
         now: bool,
     },
+    /// The file, which the run changes, has other permission bits.
+    Mode {
+        /// Those it had.
+        before: u32,
+        /// Those it has now.
+        now: u32,
+    },
     /// The content of the file cannot be told.
     Untold(Reason),
     /// The directory has other names in it.

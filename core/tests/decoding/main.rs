@@ -16,7 +16,7 @@ use zccache_core::protocol::explanation::{Explanation, Told};
 use zccache_core::protocol::frame::{HEADER, Header};
 use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{Checked, Delivery, Hit, Own, Reply, Request, Source, Verdict};
-use zccache_core::report::{Bytes, Ended, Report, Seen, Sighting, WrittenFile};
+use zccache_core::report::{Bytes, Ended, Report, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, Identity, Invocation, Observation, OsBytes,
     Output, Reason, Root, Rooted, Stamp, Template, Trace, codec, limits, settings,
@@ -89,6 +89,13 @@ fn report() -> Report {
             identity: identity(),
             manner: Manner::InPlace,
             bytes: Bytes::Carried(vec![1, 2, 3]),
+        }],
+        revised: vec![Revised {
+            path: "/build/l.a".into(),
+            mode: 0o644,
+            identity: identity(),
+            at,
+            bytes: Bytes::Attached,
         }],
         unobservable: Some(Reason::ForeignPlace),
         culprit: Some("/x".into()),

@@ -43,7 +43,8 @@ impl<'a> OutputFiles<'a> {
     }
 }
 
-fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+/// A file that holds these bytes.
+pub(super) fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let file = memfd_create(c"output", MFdFlags::MFD_CLOEXEC)?;
     File::from(file.try_clone()?).write_all_at(bytes, 0)?;
     Ok(file)
@@ -96,7 +97,8 @@ fn learn(sealer: &Sealer<'_>, written: &WrittenFile, began: zccache_core::Stamp,
     }
 }
 
-fn digest(file: BorrowedFd<'_>) -> io::Result<Digest> {
+/// The digest of all that is in a file.
+pub(super) fn digest(file: BorrowedFd<'_>) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let file = File::from(file.try_clone_to_owned()?);
     for_each_piece(&file, 0, |piece, _| {

@@ -23,9 +23,11 @@ pub(super) struct Reach<'a> {
 impl<'a> Reach<'a> {
     pub(super) fn new(job: &'a Job) -> Self {
         let compiler = job.invocation.argv.first().map_or(&b""[..], |name| name.as_bytes());
+        // What was in a file before is not searched for the root.
+        let anywhere = job.plan.anywhere.filter(|_| job.report.revised.is_empty());
         Self {
             here: job.plan.here,
-            anywhere: job.plan.anywhere,
+            anywhere,
             root: &job.root,
             compiler: program::base_name(compiler),
         }

@@ -157,7 +157,8 @@ impl<'a> Harvest<'a> {
         if !sifted.told.is_empty() {
             self.tellers.push((Some(&written.path), sifted.told.clone()));
         }
-        self.is_stamped |= source::holds_stamps(&sifted.head, &self.job.invocation.argv);
+        self.is_stamped |=
+            sifted.tells_stamps || source::holds_stamps(&sifted.head, &self.job.invocation.argv);
         self.is_precompiled |= source::is_precompiled(&sifted.head);
         let length = size(written);
         let short = length <= limits::DEPFILE_BYTES;

@@ -38,9 +38,17 @@ pub(crate) enum Found {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundFile {
     pub(crate) identity: Identity,
-    pub(crate) executable: bool,
+    /// Its permission bits.
+    pub(crate) mode: u32,
     /// Known without reading, for projected files.
     pub(crate) digest: Option<Digest>,
+}
+
+impl FoundFile {
+    /// Whether anybody may execute it.
+    pub(crate) fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
 }
 
 /// Whom to ask about a path.
@@ -279,7 +287,7 @@ fn found(stat: &FileStat, target: impl FnOnce() -> nix::Result<OsBytes>) -> Foun
     match stat.st_mode & libc::S_IFMT {
         libc::S_IFREG => Found::File(FoundFile {
             identity: stat.into(),
-            executable: stat.st_mode & 0o111 != 0,
+            mode: stat.st_mode & 0o7777,
             digest: None,
         }),
         libc::S_IFDIR => Found::Directory(stat.into()),

@@ -130,7 +130,7 @@ fn look(namespace: &Namespace, shown: &Shown, path: &Path) -> Found {
 
 fn look_in_view(view: &View, below: &Path) -> Found {
     let file = |identity, mode: u32, digest| {
-        Found::File(FoundFile { identity, executable: mode & 0o111 != 0, digest })
+        Found::File(FoundFile { identity, mode: mode & 0o7777, digest })
     };
     match view.look(below, false) {
         Ok(Look::Absent) => Found::Absent,

@@ -148,7 +148,7 @@ impl Verifier {
                 })?;
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             let Some(identity) = seen else { continue };
-            if !matches!(observation.expected, Expected::File { .. }) {
+            if kind_expected(&observation.expected) == Kind::Directory {
                 directories.note(number, observation.follow, &identity);
             } else if ages.get(&number).is_some_and(|age| !age.is_of(&identity)) {
                 let path = path.clone().into_owned();
@@ -272,11 +272,14 @@ fn matches(
     let found = sight.look(path, follow);
     let agrees = match (&observation.expected, &found) {
         (Expected::File { executable, .. }, Found::File(file))
-            if file.executable != *executable =>
+            if file.is_executable() != *executable =>
         {
-            return Err(Change::Executable { now: file.executable });
+            return Err(Change::Executable { now: file.is_executable() });
         }
-        (Expected::File { digest, .. }, Found::File(file)) => {
+        (Expected::WithMode { mode, .. }, Found::File(file)) if file.mode != *mode => {
+            return Err(Change::Mode { before: *mode, now: file.mode });
+        }
+        (Expected::File { digest, .. } | Expected::WithMode { digest, .. }, Found::File(file)) => {
             return match contents.digest(namespace, path, file) {
                 Ok(now) if now == *digest => Ok(Some(file.identity)),
                 Ok(_) => Err(Change::Content),
@@ -326,7 +329,7 @@ fn is_listed(
 fn kind_expected(expected: &Expected) -> Kind {
     match expected {
         Expected::Absent => Kind::Nothing,
-        Expected::File { .. } => Kind::File,
+        Expected::File { .. } | Expected::WithMode { .. } => Kind::File,
         Expected::Directory | Expected::Listing(_) | Expected::Crates { .. } => Kind::Directory,
         Expected::Symlink(_) => Kind::Symlink,
         Expected::Special { .. } => Kind::Special,

@@ -97,7 +97,15 @@ impl Dispatcher {
             }
             Call::Probe(at) => self.with_path(call, at, Access::Look, Ledger::probe),
             Call::Execute(at, follow) => self.execute(call, at, follow),
-            Call::Remove(at) => self.with_path(call, at, Access::Open, Ledger::remove),
+            Call::Remove(at) => {
+                let is_lld = opens_what_it_removes(Tracee(call.thread));
+                self.with_path(call, at, Access::Open, |ledger, path| {
+                    if is_lld {
+                        ledger.disregard_opening(path);
+                    }
+                    ledger.remove(path);
+                })
+            }
             Call::Make(at) => self.with_path(call, at, Access::Open, Ledger::make),
             Call::Truncate(at) => self.with_path(call, at, Access::Open, Ledger::truncate),
             Call::ChangeMode(at) => self.with_file(call, at, Ledger::change_mode),
@@ -327,6 +335,16 @@ impl Dispatcher {
             Privacy::Descriptor | Privacy::Through => Err(Reason::PrivatePath),
         }
     }
+}
+
+/// Whether a process is lld, which opens its last output before it removes it, so that the
+/// file goes away only when it closes it, in a thread that nobody waits for (`unlinkAsync`
+/// in `lld/Common/Filesystem.cpp`).
+fn opens_what_it_removes(tracee: Tracee) -> bool {
+    const LLD: [&[u8]; 3] = [b"lld", b"rust-lld", b"ld.lld"];
+    let mut program = Vec::new();
+    let name = tracee.append_program(&mut program).map(|()| program.rsplit(|&b| b == b'/').next());
+    name.is_ok_and(|name| name.is_some_and(|name| LLD.contains(&name)))
 }
 
 fn open_arguments(call: &Notification, flags: OpenFlags) -> Result<Opening, Reason> {

@@ -104,8 +104,17 @@ fn conclude(
     let refusal = settled.as_ref().err().cloned();
     let (unobservable, culprit) = refusal.map_or((None, None), |r| (Some(r.reason), r.path));
     let (Settled { sightings, outputs }, streams) = settled.unwrap_or_default();
-    let Outputs { files: outputs, descriptors } = outputs;
-    let report =
-        Report { ended, streams, sightings, outputs, unobservable, culprit, cost, inherits };
+    let Outputs { files: outputs, descriptors, revised } = outputs;
+    let report = Report {
+        ended,
+        streams,
+        sightings,
+        outputs,
+        revised,
+        unobservable,
+        culprit,
+        cost,
+        inherits,
+    };
     (report, descriptors)
 }

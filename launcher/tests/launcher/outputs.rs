@@ -1,12 +1,13 @@
 //! What a run leaves behind, and what it must leave alone to be kept.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use zccache_core::Reason;
 use zccache_core::entry::Manner;
 use zccache_core::report::Bytes;
 use zccache_core::report::Seen;
+use zccache_core::{Reason, limits};
 
 use crate::bench::Bench;
 use crate::daemon;
@@ -44,11 +45,13 @@ fn outputs_come_with_manner_mode_and_bytes() {
 }
 
 #[test]
-fn clang_renames_and_gcc_writes_in_place() {
-    for (compiler, manner) in [("clang", Manner::Renamed), ("gcc", Manner::InPlace)] {
+fn clang_renames_and_gcc_removes_before_it_writes() {
+    let clang = ("clang", [Manner::Renamed, Manner::Renamed]);
+    let gcc = ("gcc", [Manner::InPlace, Manner::Renamed]);
+    for (compiler, manners) in [clang, gcc] {
         let bench = Bench::new();
         bench.write("a.c", "int a;\n");
-        for _ in 0..2 {
+        for manner in manners {
             let done = bench.observe(&[compiler, "-c", "a.c"]);
             let outputs = &done.kept().outputs;
             assert_eq!(outputs.len(), 1, "{compiler}");
@@ -130,10 +133,16 @@ fn what_cannot_be_repeated_is_not_kept() {
     assert_eq!(verdict(old, "rm old"), Some(Reason::SideEffect));
     assert_eq!(verdict(old, "mv old new"), Some(Reason::SideEffect));
     assert_eq!(verdict(old, "chmod 600 old"), Some(Reason::SideEffect));
-    assert_eq!(verdict(old, "touch -d @1 old"), Some(Reason::ReadAndWritten));
+    assert_eq!(verdict(old, "touch -d @1 old"), Some(Reason::SideEffect));
     assert_eq!(verdict(old, "ln old new"), Some(Reason::SideEffect));
-    assert_eq!(verdict(old, "echo more >> old"), Some(Reason::ReadAndWritten));
-    assert_eq!(verdict(old, "cat old; echo new > old"), Some(Reason::ReadAndWritten));
+    assert_eq!(verdict(old, "cat old; rm old"), Some(Reason::SideEffect));
+    let large = |bench: &Bench| {
+        let file = fs::File::create(bench.path("old")).unwrap();
+        file.set_len(limits::PRIOR_BYTES + 1).unwrap();
+    };
+    assert_eq!(verdict(large, "echo new > old"), None);
+    assert_eq!(verdict(large, "echo more >> old"), Some(Reason::ReadAndWritten));
+    assert_eq!(verdict(large, "head -c1 old; echo new > old"), Some(Reason::ReadAndWritten));
     let nothing = |_: &Bench| {};
     assert_eq!(verdict(nothing, "mkdir d"), Some(Reason::SideEffect));
     assert_eq!(verdict(nothing, "mkdir d; echo x > d/x; rm d/x; rmdir d"), None);
@@ -171,9 +180,43 @@ fn an_archive_needs_that_there_was_none() {
         let done = bench.observe(&[archiver, "qc", "lib.a", "member"]);
         assert_eq!(done.outputs(), [bench.path("lib.a")]);
         assert_eq!(done.seen(bench.path("lib.a")), Some(&Seen::Absent), "{archiver}");
+        let before = fs::read(bench.path("lib.a")).unwrap();
         let again = bench.observe(&[archiver, "qc", "lib.a", "member"]);
-        assert_eq!(again.report().unobservable, Some(Reason::ReadAndWritten), "{archiver}");
+        let revised = &again.kept().revised;
+        assert_eq!(revised.len(), 1, "{archiver}");
+        assert_eq!(revised[0].bytes, Bytes::Carried(before), "{archiver}");
+        assert_eq!(again.seen(bench.path("lib.a")), None, "{archiver}");
     }
+}
+
+#[test]
+fn what_was_in_a_file_is_put_by_before_it_changes() {
+    let long = "x".repeat(70_000);
+    for (script, mode) in [
+        ("cat old; echo new > old", 0o640),
+        ("echo more >> old", 0o640),
+        ("cat old; echo new > t; mv t old", 0o600),
+        ("cat old; rm old; echo new > old", 0o600),
+        ("printf y 1<> old", 0o640),
+    ] {
+        let bench = Bench::new();
+        bench.script("tool", script);
+        bench.write("old", &long);
+        fs::set_permissions(bench.path("old"), fs::Permissions::from_mode(mode)).unwrap();
+        let done = bench.observe(&["./tool"]);
+        let revised = &done.kept().revised;
+        assert_eq!((revised.len(), revised[0].mode), (1, mode), "{script}");
+        assert_eq!(revised[0].bytes, Bytes::Attached, "{script}");
+        let mut file = fs::File::from(done.heard.descriptors.last().unwrap().try_clone().unwrap());
+        let mut content = String::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_string(&mut content).unwrap();
+        assert_eq!(content, long, "{script}");
+    }
+    let bench = Bench::new();
+    bench.script("tool", "test -s old; echo new > old");
+    bench.write("old", &long);
+    assert!(bench.observe(&["./tool"]).kept().revised.is_empty());
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use zccache_core::Reason;
-use zccache_tests::{Compiler, Counters, Trial};
+use zccache_tests::scenario::shell_in_both;
+use zccache_tests::{Compiler, Counters, Tree, Trial};
 
 use crate::trials;
 
@@ -109,8 +110,80 @@ const FORMS: &[Form] = &[
         [Unknown, Bypassed(Reason::UnsupportedOption)],
     ),
     Form("descriptor", "$CC -x c -c /dev/stdin", both(Bypassed(Reason::DescriptorPath))),
-    Form("link", "$CC a.c -shared -fPIC -o a.so", both(Bypassed(Reason::NotACompile))),
+    Form("link", "$CC main.o b.o -o p", BOTH),
+    Form("link over an older program", "$CC main.o b.o -o old", BOTH),
+    Form("compile and link", "$CC -O2 -Wall main.c b.c -o p", BOTH),
+    Form("compile and link, C++", "$CXX -O2 main.cpp -o p", BOTH),
+    Form("shared object", "$CC -shared -fPIC b.c -Wl,-soname,b.so.1 -o b.so", BOTH),
+    Form("partial link", "$CC -r main.o b.o -o r.o", BOTH),
+    Form("static link", "$CC -static main.o b.o -o p", BOTH),
+    Form("static, position-independent", "$CC -static-pie main.o b.o -o p", BOTH),
+    Form("libraries", "$CC main.o -Llib -lb -lm -o p", BOTH),
+    Form("thin archive", "$CC main.o lib/thin.a -o p", BOTH),
+    Form("response file of a link", "$CC @objects -o p", BOTH),
+    Form("linker script", "$CC main.o more.ld -o p", BOTH),
+    Form("version script", "$CC -shared b.o -Wl,--version-script=b.map -o b.so", BOTH),
+    Form("map", "$CC main.o b.o -Wl,-Map=p.map -o p", BOTH),
+    Form("map with temporary files", "$CC main.c b.c -Wl,-Map=p.map -o p", both(AnyOf)),
+    Form("dependencies of a link", "$CC main.o b.o -Wl,--dependency-file=p.d -o p", BOTH),
+    Form("build id", "$CC main.o b.o -Wl,--build-id=sha1 -o p", BOTH),
+    Form("link by gold", "$CC main.o b.o -fuse-ld=gold -o p", BOTH),
+    Form("link by lld", "$CC main.o b.o -fuse-ld=lld -o old", BOTH),
+    Form("link-time optimisation at the link", "$CC -O2 -flto lto/main.o lto/b.o -o p", BOTH),
+    Form("link-time optimisation in parallel", "$CC -O2 -flto=2 lto/main.o lto/b.o -o p", GCC),
+    Form(
+        "link-time optimisation by lld",
+        "$CC -O2 -flto=thin -fuse-ld=lld lto/main.o lto/b.o -o p",
+        CLANG,
+    ),
+    Form("undefined symbol", "$CC main.o -o p", both(NotKept(Reason::CompilerFailed))),
+    Form(
+        "random build id",
+        "$CC main.o b.o -Wl,--build-id=uuid -o p",
+        both(Bypassed(Reason::UnsupportedOption)),
+    ),
     Form("question", "$CC -dumpmachine", both(Bypassed(Reason::NotACompile))),
+];
+
+/// A form of a tool that is no compiler, and its fate.
+struct ToolForm(&'static str, &'static str, Fate);
+
+const TOOL_FORMS: &[ToolForm] = &[
+    ToolForm("link", "ld main.o b.o -e main -o p", Cached),
+    ToolForm("link", "ld.gold main.o b.o -e main -o p", Cached),
+    ToolForm("link", "ld.lld main.o b.o -e main -Map p.map --dependency-file p.d -o p", Cached),
+    ToolForm(
+        "statistics",
+        "ld --stats main.o b.o -e main -o p",
+        Bypassed(Reason::UnsupportedOption),
+    ),
+    ToolForm("new archive", "ar rcs new.a b.o main.o", Cached),
+    ToolForm("new archive", "llvm-ar rcs new.a b.o main.o", Cached),
+    ToolForm("archive of intermediate code", "gcc-ar rcs new.a lto/b.o", Cached),
+    ToolForm("thin archive", "ar rcsT new.a b.o", Cached),
+    ToolForm("members added", "ar rcs lib/libb.a main.o", Cached),
+    ToolForm("members added", "llvm-ar rcs lib/libb.a main.o", Cached),
+    ToolForm("member removed", "ar d lib/libb.a b.o", Cached),
+    ToolForm("members taken out", "ar x lib/libb.a", Cached),
+    ToolForm("contents", "ar tv lib/libb.a", Cached),
+    ToolForm(
+        "ages and owners in an archive",
+        "ar rcSU new.a b.o",
+        Bypassed(Reason::UnsupportedOption),
+    ),
+    ToolForm(
+        "ages and owners from before",
+        "ar rcs stamped.a main.o",
+        NotKept(Reason::StampedOutput),
+    ),
+    ToolForm("index", "ranlib lib/libb.a", Cached),
+    ToolForm("strip in place", "strip b.o", Cached),
+    ToolForm("strip in place", "llvm-strip old", Cached),
+    ToolForm("strip, named output", "strip -g old -o p", Cached),
+    ToolForm("strip, ages kept", "strip -p b.o", NotKept(Reason::SideEffect)),
+    ToolForm("debug information apart", "objcopy --only-keep-debug old old.debug", Cached),
+    ToolForm("object rewritten", "objcopy -j .text b.o t.o", Cached),
+    ToolForm("question", "ld --version", Bypassed(Reason::NotACompile)),
 ];
 
 /// What the forms need, and what is said of them besides the table.
@@ -124,6 +197,7 @@ Conditions beyond the table, each with tests in `tests/tests/forms/`:
 - `__DATE__` and `__TIME__` are cached with `SOURCE_DATE_EPOCH` and compilers that obey it (`clocks.rs`).
 - Failing compiles are cached if the compiler names a place in the source, in English, and no file from before was removed (`failing.rs`).
 - Precompiled headers are used from the cache's own runs only (`precompiled.rs`).
+- What links, archives and rewritten objects depend on, and what of them is never kept, is in [CACHE_KEYS](CACHE_KEYS.md#links-archives-and-rewritten-objects) (`tests/tests/binaries/`).
 - Standard output and error are kept up to 4 MiB, 250 output files.
 ";
 
@@ -143,6 +217,25 @@ fn sources(trial: &Trial) {
     trial.edit(|root| fs::create_dir(root.join("out")).expect("a directory"));
 }
 
+/// What is linked and archived.
+fn binaries(trial: &Trial) {
+    trial.file("main.c", "int g(int *p);\nint main(void) { int x = 1; return g(&x) != 37; }\n");
+    trial.file("main.cpp", "#include <string>\nint main() { return std::string(\"a\").size(); }\n");
+    trial.file("objects", "main.o 'b.o'\n");
+    trial.file("more.ld", "INPUT(b.o)\n");
+    trial.file("b.map", "{ global: g; local: *; };\n");
+    shell_in_both(
+        trial,
+        "mkdir lib lto; $CC -fPIC -c main.c; $CC -fPIC -c b.c; $CC main.o b.o -o old
+         ar rcs lib/libb.a b.o; ar rcsT lib/thin.a b.o; touch -d 2001-02-03 b.o; ar rcSU stamped.a b.o",
+    );
+    // Intermediate code names the directory.
+    for name in ["main", "b"] {
+        let compile = format!("$CC -O2 -flto -frandom-seed={name} -c {name}.c -o lto/{name}.o");
+        let _ = trial.run_line(&compile);
+    }
+}
+
 fn fate_of(form: &Form, compiler: Compiler) -> Fate {
     form.2[compiler as usize]
 }
@@ -158,22 +251,31 @@ fn counted(trial: &Trial, line: &str) -> Counters {
 
 fn every_form_has_its_fate(trial: &Trial) {
     sources(trial);
+    binaries(trial);
     let state = trial.state();
     for form in FORMS {
-        let Form(_, line, _) = form;
-        match fate_of(form, trial.compiler()) {
-            Unknown => continue,
-            Cached => trial.line_misses_then_hits(line),
-            AnyOf => {
-                let first = counted(trial, line);
-                assert_eq!((first.misses, first.abandoned), (1, 0), "{line}: {first:?}");
-                trial.reset(&state);
-                assert_eq!(counted(trial, line).hits, 1, "{line}");
-            }
-            Bypassed(reason) | NotKept(reason) => has_reason(&counted(trial, line), reason, line),
-        }
-        trial.reset(&state);
+        has_fate(trial, &state, form.1, fate_of(form, trial.compiler()));
     }
+    if trial.compiler() == Compiler::Gcc {
+        for ToolForm(_, line, fate) in TOOL_FORMS {
+            has_fate(trial, &state, line, *fate);
+        }
+    }
+}
+
+fn has_fate(trial: &Trial, state: &Tree, line: &str, fate: Fate) {
+    match fate {
+        Unknown => return,
+        Cached => trial.line_misses_then_hits(line),
+        AnyOf => {
+            let first = counted(trial, line);
+            assert_eq!((first.misses, first.abandoned), (1, 0), "{line}: {first:?}");
+            trial.reset(state);
+            assert_eq!(counted(trial, line).hits, 1, "{line}");
+        }
+        Bypassed(reason) | NotKept(reason) => has_reason(&counted(trial, line), reason, line),
+    }
+    trial.reset(state);
 }
 
 fn has_reason(counted: &Counters, reason: Reason, line: &str) {
@@ -202,6 +304,11 @@ fn document() -> String {
         let line = line.replace("$CXX", "c++").replace("$CC", "cc").replace("../", "");
         let row = format!("| {name} | `{line}` | {} | {} |", cell(*gcc), cell(*clang));
         writeln!(text, "{row}").expect("strings take all");
+    }
+    text += "\nLinkers, archivers and what rewrites objects, where a build calls them itself:\n";
+    text += "\n| form | for example | fate |\n|---|---|---|\n";
+    for ToolForm(name, line, fate) in TOOL_FORMS {
+        writeln!(text, "| {name} | `{line}` | {} |", cell(*fate)).expect("strings take all");
     }
     text
 }

@@ -21,6 +21,9 @@ const MOST_OF_TABLE: u64 = 16 << 20;
 /// Length of the header of a member of an archive (`ar(5)`).
 const MEMBER: u64 = 60;
 
+/// How an archive begins that only names its members.
+const THIN_ARCHIVE: &[u8] = b"!<thin>\n";
+
 const OPAQUE: Binary = Binary { hides_text: true, holds_metadata: true };
 
 /// Looks at a file that is no text.
@@ -51,8 +54,8 @@ fn archive(file: &File) -> Option<Binary> {
     while at < end {
         let header = read_at(file, at, MEMBER)?;
         let size = std::str::from_utf8(&header[48..58]).ok()?.trim().parse::<u64>().ok()?;
-        // Tables of symbols and of long names are in the clear.
-        if !matches!(header[..16].trim_ascii(), b"/" | b"//" | b"/SYM64/") {
+        // Tables are in the clear.
+        if !is_table(&header) {
             let member = object(file, at + MEMBER)?;
             found.hides_text |= member.hides_text;
             found.holds_metadata |= member.holds_metadata;
@@ -60,6 +63,36 @@ fn archive(file: &File) -> Option<Binary> {
         at = at.checked_add(MEMBER)?.checked_add(size)?.checked_next_multiple_of(2)?;
     }
     Some(found)
+}
+
+/// Whether a file is an archive in which a time stamp or an owner is told of a member, or
+/// of which that cannot be said.
+pub(super) fn tells_stamps(file: &File) -> bool {
+    let head = read_at(file, 0, ARCHIVE.len() as u64).unwrap_or_default();
+    let is_thin = head == THIN_ARCHIVE;
+    (is_thin || head == ARCHIVE) && some_member_is_stamped(file, is_thin).unwrap_or(true)
+}
+
+fn some_member_is_stamped(file: &File, is_thin: bool) -> Option<bool> {
+    let end = file.metadata().ok()?.len();
+    let mut at = ARCHIVE.len() as u64;
+    while at < end {
+        let header = read_at(file, at, MEMBER)?;
+        // Date, user and group.
+        let stamps = [&header[16..28], &header[28..34], &header[34..40]];
+        if stamps.iter().any(|field| !matches!(field.trim_ascii(), b"" | b"0")) {
+            return Some(true);
+        }
+        let size = std::str::from_utf8(&header[48..58]).ok()?.trim().parse::<u64>().ok()?;
+        let size = if is_thin && !is_table(&header) { 0 } else { size };
+        at = at.checked_add(MEMBER)?.checked_add(size)?.checked_next_multiple_of(2)?;
+    }
+    Some(false)
+}
+
+/// Whether a member is a table of symbols or of long names.
+fn is_table(header: &[u8]) -> bool {
+    matches!(header[..16].trim_ascii(), b"/" | b"//" | b"/SYM64/")
 }
 
 /// The section headers of an object file, and the names of its sections.

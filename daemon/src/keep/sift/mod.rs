@@ -13,6 +13,7 @@ use crate::world::for_each_piece;
 
 /// What was found in an output.
 #[derive(Clone, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings of one reading")]
 pub(super) struct Sifted {
     /// What may be the date or time of its making.
     pub(super) told: Told,
@@ -22,6 +23,8 @@ pub(super) struct Sifted {
     pub(super) is_opaque: bool,
     /// It holds the metadata of a crate, and so its hash.
     pub(super) holds_metadata: bool,
+    /// It is an archive that tells ages or owners of its members.
+    pub(super) tells_stamps: bool,
     /// How it begins; zeroes behind its end.
     pub(super) head: [u8; 4],
 }
@@ -53,5 +56,6 @@ pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> 
         found.is_opaque = binary.hides_text;
         found.holds_metadata = binary.holds_metadata;
     }
+    found.tells_stamps = binary::tells_stamps(&file);
     Ok(found)
 }

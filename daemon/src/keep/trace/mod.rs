@@ -4,11 +4,12 @@
 mod given;
 mod links;
 mod remarks;
+mod revised;
+mod temporary;
 mod twins;
 
 use std::path::Path;
 
-use zccache_compiler::clock::Told;
 use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::rust::Searched;
@@ -28,8 +29,9 @@ use crate::world::{
     Contents, Depth, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees,
     digest_of_listing,
 };
-use given::{for_each_given_text, of_given_text};
+use given::of_given_text;
 pub(crate) use remarks::Remarks;
+use temporary::Temporary;
 use twins::{Text, twins};
 
 /// A trace in the making.
@@ -81,14 +83,9 @@ impl Sealer<'_> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
         let rust = RustRun::of(job, dep_info);
         let mut draft = Draft::of(invocation);
-        let temporary = invocation.variable(b"TMPDIR");
-        let matters = |sighting: &&Sighting| {
-            // Which directory holds temporary files does not reach a result; that
-            // there is one is asked again at each look-up.
-            let is_directory = matches!(sighting.seen, Seen::Directory { listed: false, .. });
-            !(is_directory && Some(sighting.path.as_bytes()) == temporary)
-        };
-        let counted: Vec<&Sighting> = sightings.iter().filter(matters).collect();
+        let temporary = Temporary::of(invocation, sightings);
+        let counted: Vec<&Sighting> =
+            sightings.iter().filter(|sighting| !temporary.is_all_of(sighting)).collect();
         for sighting in &counted {
             let path = Rooted::new(&sighting.path, self.scene.root);
             let judged =
@@ -98,6 +95,7 @@ impl Sealer<'_> {
                 });
             draft.observations.push(judged.map_err(|reason| reason.at(&sighting.path))?);
         }
+        draft.observations.extend(self.revised(job)?);
         if rust.is_none() {
             self.follow_to_system_headers(invocation, &mut draft.observations)?;
         }
@@ -164,7 +162,10 @@ impl Sealer<'_> {
                     let once = traits.once == Once::Asked;
                     draft.texts.push(Text { index, identity: *identity, digest, once });
                 }
-                Expected::File { digest, executable: *executable }
+                match self.mode_passed_on(job, sighting) {
+                    Some(mode) => Expected::WithMode { digest, mode },
+                    None => Expected::File { digest, executable: *executable },
+                }
             }
             Seen::Directory { identity, listed } => {
                 let now = self.directory(sighting, identity, job)?;
@@ -199,30 +200,6 @@ impl Sealer<'_> {
                     _ => true,
                 }
         })
-    }
-
-    /// Strikes out of texts of dates and times those that stand in what the run was given
-    /// to read. The small files come first, and the libraries of the toolchain, which are
-    /// large and hardly ever tell any, last. What cannot be read is left out:
-    /// [`Self::trace`] refuses it.
-    pub(crate) fn strike_out_given(&self, job: &Job, texts: &mut [&mut Told]) {
-        for_each_given_text(&job.invocation, |text| {
-            texts.iter_mut().for_each(|told| told.strike_out(text));
-        });
-        let mut inputs: Vec<&Sighting> =
-            job.report.sightings.iter().filter(|sighting| sighting.file().is_some()).collect();
-        inputs.sort_unstable_by_key(|sighting| sighting.file().map(|identity| identity.size));
-        for sighting in inputs {
-            if texts.iter().all(|told| told.is_empty()) {
-                return;
-            }
-            let (path, namespace) = (sighting.path.as_path(), self.scene.namespace);
-            if let Found::File(found) = namespace.look(path, sighting.follow) {
-                self.contents.for_each_piece_of(namespace, path, &found, |piece| {
-                    texts.iter_mut().for_each(|told| told.strike_out(piece));
-                });
-            }
-        }
     }
 
     /// The directory that was looked at, if it is still the same one.
@@ -268,6 +245,7 @@ impl Sealer<'_> {
         let is_checked = matches!(
             observation.expected,
             Expected::File { .. }
+                | Expected::WithMode { .. }
                 | Expected::Directory
                 | Expected::Listing(_)
                 | Expected::Crates { .. }

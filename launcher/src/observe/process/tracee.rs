@@ -85,6 +85,11 @@ impl Tracee {
         self.append_link(format_args!("fd/{fd}"), buffer)
     }
 
+    /// Appends the path of the program that the thread runs.
+    pub(crate) fn append_program(self, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+        self.append_link(format_args!("exe"), buffer)
+    }
+
     fn append_link(
         self,
         name: std::fmt::Arguments<'_>,

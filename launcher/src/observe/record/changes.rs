@@ -9,7 +9,8 @@ use nix::unistd::{AccessFlags, faccessat};
 use zccache_core::entry::Manner;
 use zccache_core::{Identity, Reason};
 
-use super::ledger::{Ledger, PathRecord, Purpose};
+use super::ledger::{Ledger, PathRecord, Purpose, now};
+use super::prior::Prior;
 
 /// What was at a path before the run first changed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,8 @@ pub(super) struct Change {
     pub marked: bool,
     /// Whether it was given a second name where nothing is noted.
     pub shared: bool,
+    /// What was in it before, if the run had read that or went on with it.
+    pub prior: Option<Prior>,
 }
 
 /// How a file is opened.
@@ -136,18 +139,33 @@ impl Ledger {
         if made && absence != Absence::Indifferent {
             self.look(path, false, Purpose::Status);
         }
+        let existing = untouched && matches!(state, Before::File { .. });
+        let keeps_content = existing && !opening.has(libc::O_TRUNC);
+        if keeps_content {
+            self.record(path).reads += 1;
+        }
         let change = self.change(path, state);
         if made {
             change.absence = absence;
         }
         change.fresh_mode = fresh_mode.or(change.fresh_mode);
-        let existing = untouched && matches!(state, Before::File { .. });
-        change.kept_content |= existing && !opening.has(libc::O_TRUNC);
+        change.kept_content |= keeps_content;
     }
 
     /// Notes that the length of a file is changed.
     pub(crate) fn truncate(&mut self, path: &CStr) {
         self.open(path, Opening { flags: libc::O_WRONLY, mode: 0 });
+    }
+
+    /// Notes that the one time that a file was opened for reading, if it was one, was for
+    /// nothing but closing it later.
+    pub(crate) fn disregard_opening(&mut self, path: &CStr) {
+        if let Some(record) = self.paths.get_mut(path.to_bytes())
+            && record.change.is_none()
+            && record.reads == 1
+        {
+            record.reads = 0;
+        }
     }
 
     /// Notes the removal of a name.
@@ -265,18 +283,36 @@ impl Ledger {
         self.paths.get(path.to_bytes()).is_some_and(|record| record.change.is_some())
     }
 
-    /// The change at `path`, begun now, with `before` there, if there was none.
+    fn record(&mut self, path: &CStr) -> &mut PathRecord {
+        self.paths.entry(path.to_bytes().into()).or_default()
+    }
+
+    /// The change at `path`, begun now, with `before` there, if there was none. What the
+    /// run has read of the file is put by.
     fn change(&mut self, path: &CStr, before: Before) -> &mut Change {
-        let record: &mut PathRecord = self.paths.entry(path.to_bytes().into()).or_default();
-        record.change.get_or_insert(Change {
-            before,
-            manner: Manner::InPlace,
-            replaced: false,
-            fresh_mode: None,
-            kept_content: false,
-            absence: Absence::Indifferent,
-            marked: false,
-            shared: false,
+        let record = self.record(path);
+        let PathRecord { change, followed, unfollowed, reads, .. } = record;
+        change.get_or_insert_with(|| {
+            let look = followed.as_ref().or(unfollowed.as_ref());
+            let prior = match before {
+                Before::File { identity, .. } if *reads > 0 => match look {
+                    Some(look) if look.is_of(&identity) => Prior::of(path, &identity, look.at),
+                    Some(_) => None,
+                    None => Prior::of(path, &identity, now()),
+                },
+                _ => None,
+            };
+            Change {
+                before,
+                manner: Manner::InPlace,
+                replaced: false,
+                fresh_mode: None,
+                kept_content: false,
+                absence: Absence::Indifferent,
+                marked: false,
+                shared: false,
+                prior,
+            }
         })
     }
 }

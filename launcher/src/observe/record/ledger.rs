@@ -48,8 +48,8 @@ pub(super) struct PathRecord {
     pub followed: Option<Look>,
     /// What was there, not followed.
     pub unfollowed: Option<Look>,
-    /// Whether it was opened for reading, or executed, before any change.
-    pub read: bool,
+    /// How often it was opened for reading, or executed, before any change.
+    pub reads: u32,
     /// Whether its status was asked for.
     pub asked: bool,
     /// What the run changed.
@@ -65,6 +65,11 @@ pub(super) struct Look {
 }
 
 impl Look {
+    /// Whether it was a look at the file of this identity.
+    pub(super) fn is_of(&self, file: &Identity) -> bool {
+        matches!(&self.seen, Seen::File { identity, .. } if identity == file)
+    }
+
     /// What keeps a run from being kept that looks again at `path`: it reads what
     /// is no file, or finds there what was not there before. That the first
     /// state is back at the end does not help what has been read meanwhile.
@@ -140,7 +145,7 @@ impl Ledger {
                 }
                 return;
             }
-            record.read |= purpose != Purpose::Status;
+            record.reads += u32::from(purpose != Purpose::Status);
             record.asked |= purpose == Purpose::Status;
             if let Some(look) = record.slot(follow) {
                 let executed = upgrade(&mut look.seen, purpose);
@@ -189,7 +194,7 @@ impl Ledger {
         self.note(path.to_bytes(), follow, Look { seen, at, order: 0 });
         if let Some(record) = self.paths.get_mut(path.to_bytes()) {
             record.asked |= purpose == Purpose::Status;
-            record.read |= purpose != Purpose::Status;
+            record.reads += u32::from(purpose != Purpose::Status);
         }
         if executed {
             self.look_at_interpreter(path);

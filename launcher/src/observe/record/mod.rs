@@ -5,6 +5,7 @@ mod image;
 mod jobserver;
 mod ledger;
 mod links;
+mod prior;
 mod private;
 mod settle;
 mod streams;

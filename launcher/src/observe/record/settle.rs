@@ -11,11 +11,12 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::read;
 use zccache_core::entry::Manner;
 use zccache_core::protocol::explanation::Refusal;
-use zccache_core::report::{Bytes, Seen, Sighting, WrittenFile};
+use zccache_core::report::{Bytes, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, limits};
 
 use super::changes::{Absence, Before, Change, state};
 use super::ledger::{Ledger, Look, PathRecord, now};
+use super::prior::Prior;
 use crate::xattr;
 
 /// What was observed of a run, as the report tells it.
@@ -32,8 +33,11 @@ pub(crate) struct Settled {
 pub(crate) struct Outputs {
     /// The files.
     pub files: Vec<WrittenFile>,
-    /// A descriptor for each file that is attached, in order.
+    /// A descriptor for each file that is attached, in order, and behind them for each that
+    /// was revised.
     pub descriptors: Vec<OwnedFd>,
+    /// What was in the files that the run had read before.
+    pub revised: Vec<Revised>,
 }
 
 impl Ledger {
@@ -55,13 +59,14 @@ impl Ledger {
                 if came_and_went(&path, &change) {
                     record.insist_on_absence();
                 }
-                changes.push((path.clone(), change, record.read));
+                changes.push((path.clone(), change, record.reads > 0));
             }
             looks.extend(record.sightings(path));
         }
         looks.sort_unstable_by_key(|(order, _)| *order);
         changes.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut outputs = Outputs::default();
+        let mut priors = Vec::new();
         for (path, change, read) in changes {
             let taken = judge(&path, &change, read).and_then(|()| {
                 let left = left_behind(&path, &change)?;
@@ -69,7 +74,9 @@ impl Ledger {
                 left.map_or(Ok(()), attach)
             });
             taken.map_err(|reason| reason.at(&path))?;
+            priors.extend(change.prior);
         }
+        outputs.revise(priors)?;
         self.writers.are_alone()?;
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
         Ok(Settled { sightings, outputs })
@@ -80,7 +87,7 @@ impl PathRecord {
     /// A run that makes a file looks at its place first; that nothing was there
     /// matters only if it wanted to read it, or would have kept what was there.
     fn forget_what_was_made(&mut self, needs_absence: bool) {
-        let matters = self.read || needs_absence;
+        let matters = self.reads > 0 || needs_absence;
         for slot in [&mut self.followed, &mut self.unfollowed] {
             slot.take_if(|look| !(matters && look.seen == Seen::Absent));
         }
@@ -126,13 +133,15 @@ fn judge(path: &OsBytes, change: &Change, read: bool) -> Result<(), Reason> {
     match change.before {
         Before::Symlink => Err(Reason::OddOutput),
         Before::Special => Err(Reason::SpecialOutput),
-        Before::File { .. } if read || change.kept_content => {
+        Before::File { .. } if (read || change.kept_content) && change.prior.is_none() => {
             // A file that is gone was not written, whatever else happened to it.
             let gone =
                 CString::new(path.as_bytes()).is_ok_and(|path| state(&path) == Before::Absent);
             Err(if gone { Reason::SideEffect } else { Reason::ReadAndWritten })
         }
         Before::File { plain: false, .. } => Err(Reason::OddOutput),
+        // It will be there again, of the same mode.
+        Before::File { .. } if change.prior.is_some() => Ok(()),
         Before::File { mode, .. } if !change.replaced && change.fresh_mode != Some(mode) => {
             Err(Reason::OddOutput)
         }
@@ -155,6 +164,8 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
         (Before::Absent | Before::File { .. }, Before::File { .. }) if change.marked => {
             Err(Reason::SideEffect)
         }
+        // What removes a file first, as linkers do, puts another in its place.
+        (Before::File { .. }, Before::File { .. }) if change.replaced => Ok(Some(Manner::Renamed)),
         (Before::Absent | Before::File { .. }, Before::File { .. }) => Ok(Some(change.manner)),
         (_, Before::Symlink | Before::Special) => Err(Reason::SpecialOutput),
         _ => Err(Reason::SideEffect),
@@ -162,6 +173,18 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
 }
 
 impl Outputs {
+    /// Adds what was in files that the run had read before it changed them.
+    fn revise(&mut self, priors: Vec<Prior>) -> Result<(), Reason> {
+        if self.files.len() + priors.len() > limits::OUTPUTS {
+            return Err(Reason::TooManyOutputs);
+        }
+        for (revised, content) in priors.into_iter().map(Prior::into_parts) {
+            self.revised.push(revised);
+            self.descriptors.extend(content);
+        }
+        Ok(())
+    }
+
     /// Opens the file and takes its identity from the descriptor.
     fn attach(
         &mut self,

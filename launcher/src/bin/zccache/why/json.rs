@@ -97,6 +97,9 @@ fn change(change: &Change) -> Json {
         Change::Executable { now } => {
             json!({ "change": "executable", "before": !now, "now": now })
         }
+        Change::Mode { before, now } => {
+            json!({ "change": "mode", "before": before, "now": now })
+        }
         Change::Untold(reason) => json!({ "change": "untold", "reason": reason.slug() }),
         Change::Age => json!({ "change": "age" }),
         Change::Elsewhere => json!({ "change": "elsewhere" }),

@@ -135,6 +135,7 @@ impl Reader<'_> {
             Change::Kind { before, now } => format!("was {}, is {} now", kind(*before), kind(*now)),
             Change::Content => "content changed".to_owned(),
             Change::Executable { now: true } => "became executable".to_owned(),
+            Change::Mode { before, now } => format!("had mode {before:o}, now has {now:o}"),
             Change::Executable { now: false } => "is executable no more".to_owned(),
             Change::Untold(reason) => format!("content is not certain: {}", sentence(*reason)),
             Change::Age => "has another time stamp, which a macro may have read".to_owned(),
