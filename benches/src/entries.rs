@@ -81,6 +81,7 @@ pub fn entry(number: u32, inputs: u32) -> Entry {
         },
         made: Stamp { seconds: 1, nanos: 2 },
         cost: 3,
+        confirmed: true,
         checkout: OsBytes::default(),
     }
 }

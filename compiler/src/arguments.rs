@@ -3,7 +3,7 @@
 
 use zccache_core::{OsBytes, Reason};
 
-use crate::binary;
+use crate::tools::binary;
 
 /// Options whose value is the next argument (GCC manual, "Option Index";
 /// clang's command line reference). A missing one makes its value look like a

@@ -45,7 +45,7 @@ pub fn is_diagnosed(family: Family, messages: &[u8]) -> bool {
         Family::C => text.lines().filter_map(|line| error_head(&without_colours(line))).collect(),
         Family::Rust => heads_of_rustc(&text),
         // Who names no place of a source may have found one of its tools wanting.
-        Family::Binary => Vec::new(),
+        Family::Binary | Family::Trusted => Vec::new(),
     };
     heads.contains(&Head::Place) && !heads.contains(&Head::Program)
 }

@@ -5,7 +5,6 @@
 //! the one list that deserves distrust is [`environment`].
 
 pub mod arguments;
-pub mod binary;
 pub mod clock;
 mod cpu;
 pub mod environment;
@@ -17,6 +16,7 @@ pub mod relocation;
 pub mod response;
 pub mod rust;
 pub mod source;
+pub mod tools;
 
 pub use clock::time_words::TimeWords;
 pub use plan::{Anywhere, Plan, plan};

@@ -7,7 +7,8 @@ use crate::environment::display::display;
 use crate::program::Family;
 use crate::relocation::{self, Exposure, add_rooted};
 use crate::response::Files;
-use crate::{arguments, binary, clock, cpu, environment, program, response, rust};
+use crate::tools::binary;
+use crate::{arguments, clock, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
@@ -57,7 +58,7 @@ pub struct Anywhere {
 pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<Plan, Reason> {
     let (compiler, arguments) = invocation.argv.split_first().ok_or(Reason::UnknownTool)?;
     let name = program::base_name(compiler.as_bytes());
-    let family = program::family(name).ok_or(Reason::UnknownTool)?;
+    let family = program::family_of(invocation).ok_or(Reason::UnknownTool)?;
     let (traits, obscure) = match family {
         Family::C | Family::Binary => {
             let expanded = response::expand(arguments, files)?;
@@ -70,6 +71,10 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
             let tells_root =
                 (traits.links || family == Family::Binary) && expanded.iter().any(is_told);
             (traits, tells_root || relocation::are_obscure(&expanded, root))
+        }
+        Family::Trusted => {
+            arguments.iter().try_for_each(|word| arguments::refuse_private(word.as_bytes()))?;
+            (arguments::Traits { loads_code: true, ..Default::default() }, true)
         }
         Family::Rust => (rust::examine(invocation, files)?, rust::has_response_file(arguments)),
     };
@@ -190,7 +195,7 @@ impl Key<'_> {
         hasher.field(tag::ARGUMENT, compiler);
         let arguments = self.arguments().skip(1);
         let exposure = match family {
-            Family::C | Family::Binary => {
+            Family::C | Family::Binary | Family::Trusted => {
                 below?;
                 Exposure::C(relocation::add_arguments(arguments, root, tag::ROOTED, &mut hasher)?)
             }

@@ -3,7 +3,7 @@
 use memchr::memmem;
 use zccache_core::Invocation;
 
-use crate::binary;
+use crate::tools::{binary, trusted};
 
 /// A kind of compilers that take the same arguments and read the same variables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub enum Family {
     C,
     /// Linkers, archivers and what rewrites objects.
     Binary,
+    /// Tools that a project says are deterministic, whatever they are.
+    Trusted,
     /// rustc and the tools that are rustc in all but name.
     Rust,
 }
@@ -32,7 +34,8 @@ pub fn family(file_name: &[u8]) -> Option<Family> {
 #[must_use]
 pub fn family_of(invocation: &Invocation) -> Option<Family> {
     let compiler = invocation.argv.first()?.as_bytes();
-    family(compiler.rsplit(|&byte| byte == b'/').next().unwrap_or_default())
+    let known = family(compiler.rsplit(|&byte| byte == b'/').next().unwrap_or_default());
+    known.or_else(|| trusted::is_trusted(invocation).then_some(Family::Trusted))
 }
 
 /// rustc, and clippy's driver, which is rustc with more lints.

@@ -289,4 +289,7 @@ pub struct Entry {
     pub cost: u64,
     /// The root of the checkout in which it ran; empty if there was none.
     pub checkout: OsBytes,
+    /// Whether it may be served: of a tool of which nothing is known another run has to have
+    /// come to the same before.
+    pub confirmed: bool,
 }

@@ -70,6 +70,11 @@ pub const TABLE: &[Setting] = &[
         help: "The checkout: results that do not name it are shared with others.",
     },
     Setting {
+        variable: "ZCCACHE_TOOLS",
+        default: "",
+        help: "Tools of yours that are deterministic: NAME=cache, separated by commas.",
+    },
+    Setting {
         variable: "ZCCACHE_SESSION",
         default: "",
         help: "Name under which builds are counted together.",

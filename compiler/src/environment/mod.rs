@@ -8,7 +8,8 @@ use zccache_core::invocation::Input;
 use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::program::{Family, family_of};
-use crate::{binary, rust};
+use crate::rust;
+use crate::tools::binary;
 use display::is_of_display;
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
@@ -106,7 +107,7 @@ fn is_of(family: Family, name: &[u8]) -> bool {
 /// what they find is observed, and which may lie in the checkout.
 pub(crate) fn paths(family: Family) -> &'static [&'static str] {
     match family {
-        Family::C | Family::Binary => &[],
+        Family::C | Family::Binary | Family::Trusted => &[],
         Family::Rust => rust::PATHS,
     }
 }

@@ -137,6 +137,7 @@ fn entry() -> Entry {
         },
         made: Stamp { seconds: 1, nanos: 2 },
         cost: 3,
+        confirmed: true,
         checkout: "/w".into(),
     }
 }

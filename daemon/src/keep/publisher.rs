@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use zccache_compiler::Plan;
 use zccache_compiler::failure::{is_diagnosed, speaks_english};
-use zccache_compiler::program::family_of;
+use zccache_compiler::program::{Family, family_of};
 use zccache_core::entry::Stream;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Ended, Report};
@@ -132,6 +132,11 @@ fn admit(job: &Job) -> Result<(), Refusal> {
     if let Some(reason) = report.unobservable {
         return Err(Refusal { reason, path: report.culprit.clone() });
     }
+    // Who adds to a log with each compile never finds it again as it was.
+    let revises = matches!(family_of(&job.invocation), Some(Family::Binary | Family::Trusted));
+    if let Some(file) = report.revised.first().filter(|_| !revises) {
+        return Err(Reason::ReadAndWritten.at(&file.path));
+    }
     match report.ended {
         Ended::Signal(_) => Err(Reason::KilledBySignal.into()),
         // That it ended otherwise before, from the same inputs, is a difference.
@@ -179,11 +184,11 @@ impl Worker {
         let awaited = job.publication.is_awaited();
         match seal(&job, &self.store, &self.contents) {
             Err(refusal) => job.publication.abandon(refusal),
-            Ok(Sealed { key, entry, blobs }) => {
+            Ok(Sealed { key, mut entry, blobs }) => {
                 if !job.contest.keep((key, entry.made)) {
                     return job.publication.abandon(Reason::OutputChanged);
                 }
-                let Some(publication) = self.confront(job, &entry) else { return };
+                let Some(publication) = self.confront(job, &mut entry) else { return };
                 let done = move |outcome: Result<(), zccache_store::StoreError>| match outcome {
                     Ok(()) => publication.visible(),
                     Err(error) => {
@@ -220,7 +225,7 @@ impl Worker {
     /// Compares a result with the one that would have been served, if there was
     /// one, and removes that if it is wrong. The publication goes on where there
     /// was none, or where the inputs have changed since.
-    fn confront(&self, job: Job, now: &Entry) -> Option<Publication> {
+    fn confront(&self, job: Job, now: &mut Entry) -> Option<Publication> {
         let Job { suspect, publication, root, invocation, plan, report, .. } = job;
         let Some(Suspect { key, entry }) = suspect else { return Some(publication) };
         if !same_world(&entry.trace, &now.trace, &root) {
@@ -237,6 +242,10 @@ impl Worker {
         }
         let deviation = compare(&entry.result, &now.result, &root);
         if deviation.is_none() {
+            if confirms(&entry, now) && !is_on(invocation.variable(b"ZCCACHE_READONLY")) {
+                now.confirmed = true;
+                return Some(publication);
+            }
             self.store.used(&key, &entry);
             publication.confirm();
             return None;
@@ -248,6 +257,12 @@ impl Worker {
         publication.differ(deviation);
         None
     }
+}
+
+/// Whether a run confirms an earlier one that came to the same: in another second, so that
+/// neither has the time in it.
+fn confirms(before: &Entry, now: &Entry) -> bool {
+    !before.confirmed && now.made.seconds > before.made.seconds + 1
 }
 
 /// Builds come first. Linux keeps a niceness for each thread (`sched(7)`).

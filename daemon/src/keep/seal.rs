@@ -1,17 +1,20 @@
 //! From a run to its entry: the outputs as the compiler left them, the inputs as
 //! it found them, and how far the result reaches.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::{Clock, Told};
 use zccache_compiler::relocation::depfile;
 use zccache_compiler::source;
+use zccache_compiler::tools::trusted;
+use zccache_core::entry::Stream;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Ended, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Identity, InvocationKey, OsBytes, Output, Reason, Root,
-    Rooted, limits,
+    Rooted, Stamp, limits,
 };
 use zccache_store::{Staged, Store, StoreError};
 
@@ -19,9 +22,9 @@ use super::outputs::{OutputFiles, read_all, size};
 use super::publisher::Job;
 use super::reach::Reach;
 use super::sift::sift;
-use super::timing::{clock, told_by_streams};
+use super::timing::{clock, said, told_by_streams};
 use super::trace::Sealer;
-use crate::world::{Contents, WHOLE_SECONDS, is_of_whole_seconds, now};
+use crate::world::{Contents, WHOLE_SECONDS, for_each_piece, is_of_whole_seconds, now};
 
 /// A run ready to be published.
 pub(super) struct Sealed {
@@ -39,6 +42,7 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     let made = now().map_err(|_| Reason::OutputChanged)?;
     let fixed = sealer.has_fixed_clock(&job.invocation, &job.report.sightings);
     let clock = clock(&job.invocation, &job.report, made, fixed);
+    refuse_dates(job, made)?;
     let mut harvest = Harvest::new(job, store, clock.as_ref());
     let outputs = harvest.outputs(&sealer)?;
     if let Some(teller) = harvest.teller(&sealer) {
@@ -60,12 +64,39 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     let key = reach.key(&trace, &job.invocation, remarks, names_root);
     let result = CompileResult { status, streams, outputs };
     let checkout = OsBytes::from(job.root.as_bytes());
-    let entry = Entry { trace, result, made, cost: job.report.cost, checkout };
+    let confirmed = !trusted::is_trusted(&job.invocation);
+    let entry = Entry { trace, result, made, cost: job.report.cost, checkout, confirmed };
     // With a suspect, that it fails now may be a difference.
     if job.suspect.is_none() && is_unexplained(&entry) {
         return Err(Reason::CompilerFailed.into());
     }
     Ok(Sealed { key, entry, blobs })
+}
+
+/// Refuses what a tool of which nothing is known wrote with the date of its run in it: two
+/// runs of one day would agree.
+///
+/// # Errors
+/// That there is a date in an output or a message, or that an output cannot be read.
+fn refuse_dates(job: &Job, made: Stamp) -> Result<(), Refusal> {
+    let first = job.report.sightings.iter().map(|sighting| sighting.at.seconds).min();
+    let Some(from) = first.filter(|_| trusted::is_trusted(&job.invocation)) else { return Ok(()) };
+    let tells_date = |piece: &[u8]| trusted::tells_date(piece, (from, made.seconds));
+    let streams = [Stream::Stdout, Stream::Stderr];
+    if streams.iter().any(|stream| tells_date(&said(&job.report.streams, *stream))) {
+        return Err(Reason::TimeMacro.into());
+    }
+    let mut files = OutputFiles::of(job);
+    for written in &job.report.outputs {
+        let file = File::from(files.next(written)?);
+        let mut is_told = false;
+        for_each_piece(&file, trusted::SEAM, |piece, _| is_told |= tells_date(piece))
+            .map_err(|_| Reason::OutputChanged.at(&written.path))?;
+        if is_told {
+            return Err(Reason::TimeMacro.at(&written.path));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a run failed in which a program took part that reads we do not know

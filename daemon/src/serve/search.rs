@@ -106,7 +106,7 @@ impl Daemon {
 
     fn serve(&self, case: &Case, candidate: &Candidate) -> Search {
         let Candidate { key, entry } = candidate;
-        if is_drawn(&case.invocation) {
+        if !entry.confirmed || is_drawn(&case.invocation) {
             return Search::Verify(candidate.clone());
         }
         let Some((hit, descriptors)) = self.deliver(case, &entry.result) else {

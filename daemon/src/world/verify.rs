@@ -148,11 +148,12 @@ impl Verifier {
                 })?;
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             let Some(identity) = seen else { continue };
-            if kind_expected(&observation.expected) == Kind::Directory {
-                directories.note(number, observation.follow, &identity);
-            } else if ages.get(&number).is_some_and(|age| !age.is_of(&identity)) {
+            if ages.get(&number).is_some_and(|age| !age.is_of(&identity)) {
                 let path = path.clone().into_owned();
                 return Err(Divergence { position: index, path, change: Change::Age });
+            }
+            if kind_expected(&observation.expected) == Kind::Directory {
+                directories.note(number, observation.follow, &identity);
             } else if twins.contains(&number) {
                 identities.insert(number, identity);
             }

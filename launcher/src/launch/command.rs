@@ -14,6 +14,8 @@ const OWN_NAME: &[u8] = b"zccache-launch";
 pub(super) struct Command {
     /// The compiler as the user named it, and its arguments.
     pub arguments: Vec<CString>,
+    /// What is said of tools in front of it: `NAME=cache`, each with a comma behind it.
+    pub tools: Vec<u8>,
 }
 
 /// What the user asked for.
@@ -47,25 +49,34 @@ impl Command {
         if typed.first().is_none_or(|name| base_name(name) == OWN_NAME) {
             typed.drain(..typed.len().min(1));
         }
-        while typed.first().is_some_and(calls_ourselves) {
-            typed.remove(0);
+        let mut tools = Vec::new();
+        loop {
+            if typed.first().is_some_and(calls_ourselves) {
+                typed.remove(0);
+            } else if typed.len() > 1 && typed[0].as_bytes() == b"--tool" {
+                tools.extend_from_slice(typed[1].as_bytes());
+                tools.push(b',');
+                typed.drain(..2);
+            } else {
+                break;
+            }
         }
         let Some(name) = typed.first() else { return Typed::Nothing };
         if name.to_bytes().starts_with(b"-") {
             return Typed::option(name.to_bytes());
         }
-        Typed::Command(Self::new(typed))
+        Typed::Command(Self::new(typed, tools))
     }
 
     /// A path that leads to a launcher, such as that of a masquerading link, means
     /// the compiler of its name along `PATH`.
-    fn new(mut arguments: Vec<CString>) -> Self {
+    fn new(mut arguments: Vec<CString>, tools: Vec<u8>) -> Self {
         let name = &arguments[0];
         if name.to_bytes().contains(&b'/') && is_launcher(name) {
             let base = base_name(name).to_vec();
             arguments[0] = CString::new(base).unwrap_or_default();
         }
-        Self { arguments }
+        Self { arguments, tools }
     }
 
     /// The compiler to run. Looking for it takes a few system calls for each

@@ -22,8 +22,9 @@ use crate::program::Program;
 use command::{Command, Typed};
 use surroundings::Streams;
 
-const USAGE: &str = "usage: zccache-launch COMPILER [ARGUMENT]...\n\
-    Serves the compile from the cache, or runs it and keeps the result.\n";
+const USAGE: &str = "usage: zccache-launch [--tool NAME=cache]... COMPILER [ARGUMENT]...\n\
+    Serves the compile from the cache, or runs it and keeps the result.\n\
+    --tool NAME=cache says that NAME, a tool of yours, is deterministic.\n";
 
 /// Runs the command of this process and returns its exit status. Where the
 /// compiler can take over, this does not return.
@@ -82,7 +83,7 @@ fn say_bypassed(reason: Reason) -> Result<(), Unserved> {
 
 fn serve(command: &Command) -> Result<i32, Unserved> {
     let streams = Streams::of_process();
-    let invocation = surroundings::invocation(&command.arguments, streams).ok_or(UNSERVED)?;
+    let invocation = surroundings::invocation(command, streams).ok_or(UNSERVED)?;
     if surroundings::is_covered(invocation.cwd.as_path()) {
         let _ = say_bypassed(Reason::CoveredDirectory);
         return Err(UNSERVED);
@@ -119,7 +120,7 @@ fn converse(
     connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
     let mut served = deliver(&mut connection)?;
     if let Served::NotYet = served {
-        let mut again = surroundings::invocation(&command.arguments, streams).ok_or(UNSERVED)?;
+        let mut again = surroundings::invocation(command, streams).ok_or(UNSERVED)?;
         again.input = input::read_ahead().ok_or(UNSERVED)?;
         knows_input = true;
         connection.send(&Request::Lookup(Box::new(again)), &[])?;

@@ -1,15 +1,15 @@
 //! What a process is given besides its arguments.
 
-use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::stat::{Mode, stat};
-use zccache_core::Invocation;
 use zccache_core::invocation::{Place, Terminal};
+use zccache_core::{Invocation, OsBytes};
 
+use super::command::Command;
 use super::input;
 use crate::environment;
 use crate::observe::Jobserver;
@@ -34,12 +34,13 @@ pub(super) fn streams_are_open() -> bool {
 
 /// The invocation that this process stands for; none if its directory or root
 /// cannot be told.
-pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invocation> {
+pub(super) fn invocation(command: &Command, streams: Streams) -> Option<Invocation> {
     let cwd = nix::unistd::getcwd().ok().filter(|path| path.is_absolute())?;
+    let given = environment::entries().map(|entry| entry.to_bytes().into());
     Some(Invocation {
-        argv: arguments.iter().map(|argument| argument.to_bytes().into()).collect(),
+        argv: command.arguments.iter().map(|argument| argument.to_bytes().into()).collect(),
         cwd: cwd.into(),
-        environment: environment::entries().map(|entry| entry.to_bytes().into()).collect(),
+        environment: trusted(&command.tools).into_iter().chain(given).collect(),
         umask: umask(),
         place: place()?,
         terminals: streams.0,
@@ -48,6 +49,13 @@ pub(super) fn invocation(arguments: &[CString], streams: Streams) -> Option<Invo
         jobserver_is_broken: Jobserver::of_process().is_broken(),
         capabilities: capabilities(),
     })
+}
+
+/// What was said of tools in front of the command, as if the environment, of which the
+/// daemon takes the first entry of a name, said it too. The command does not see it.
+fn trusted(tools: &[u8]) -> Option<OsBytes> {
+    let others = environment::variable(c"ZCCACHE_TOOLS").unwrap_or_default();
+    (!tools.is_empty()).then(|| [b"ZCCACHE_TOOLS=", tools, others].concat().into())
 }
 
 /// Whether something has been mounted over the working directory, whose path this is, as

@@ -136,6 +136,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
         },
         made: Stamp { seconds: 1, nanos: 2 },
         cost: 3,
+        confirmed: true,
         checkout: zccache_core::OsBytes::default(),
     }
 }

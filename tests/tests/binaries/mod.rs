@@ -1,5 +1,6 @@
-//! What links, archives and rewrites objects: inputs that no command names, files that
+//! What is no compiler: links, archives, tools of a project; inputs that no command names, files that
 //! are worked on in their place.
 
 mod archives;
 mod links;
+mod trusted;

@@ -146,7 +146,8 @@ impl Build for Fmt {
             .arg(format!("-DCMAKE_C_COMPILER={}", compiler.c()))
             .arg(format!("-DCMAKE_CXX_COMPILER={}", compiler.cxx()))
             .arg(format!("-DCMAKE_C_COMPILER_LAUNCHER={}", launcher.trim()))
-            .arg(format!("-DCMAKE_CXX_COMPILER_LAUNCHER={}", launcher.trim()));
+            .arg(format!("-DCMAKE_CXX_COMPILER_LAUNCHER={}", launcher.trim()))
+            .arg(format!("-DCMAKE_CXX_LINKER_LAUNCHER={}", launcher.trim()));
         let ninja = Command::from("ninja -j2 -d keepdepfile");
         vec![configure.arg(&self.sources), ninja]
     }
@@ -234,7 +235,8 @@ impl Build for Curl {
         let mut configure = Command::from("cmake -G Ninja -S . -B made -DCMAKE_BUILD_TYPE=Debug")
             .arg("-DHTTP_ONLY=ON")
             .arg(format!("-DCMAKE_C_COMPILER={}", compiler.c()))
-            .arg(format!("-DCMAKE_C_COMPILER_LAUNCHER={}", launcher.trim()));
+            .arg(format!("-DCMAKE_C_COMPILER_LAUNCHER={}", launcher.trim()))
+            .arg(format!("-DCMAKE_C_LINKER_LAUNCHER={}", launcher.trim()));
         for option in off {
             configure = configure.arg(format!("-D{option}=OFF"));
         }

@@ -1,6 +1,7 @@
 //! From sightings to a trace: what was seen, with the content of each file,
 //! provided that nothing has changed since.
 
+mod ages;
 mod given;
 mod links;
 mod remarks;
@@ -121,12 +122,12 @@ impl Sealer<'_> {
         let display = is_laid_out.then(|| display(invocation));
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
-        let ages = rust.map(|run| run.ages(&counted, &self.scene, self.contents));
+        let ages = self.ages(job, rust.as_ref(), &counted)?;
         let trace = Trace {
             observations: draft.observations,
             twins,
             same_directories,
-            ages: ages.transpose()?.unwrap_or_default(),
+            ages,
             environment,
             display,
         };

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use zccache_compiler::binary::passes_modes_on;
+use zccache_compiler::tools::binary::passes_modes_on;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Revised, Seen, Sighting};
 use zccache_core::{Expected, Observation, Reason, Rooted};

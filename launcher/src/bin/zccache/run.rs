@@ -204,6 +204,16 @@ pub(crate) fn try_out() -> Result<(), Obstacle> {
     }
 }
 
+/// Variables by which CMake and cargo are told to call compilers and linkers through a
+/// launcher (CMake's manual, `CMAKE_<LANG>_LINKER_LAUNCHER`, since 3.21).
+const LAUNCHED_BY: [&str; 5] = [
+    "CMAKE_C_COMPILER_LAUNCHER",
+    "CMAKE_CXX_COMPILER_LAUNCHER",
+    "CMAKE_C_LINKER_LAUNCHER",
+    "CMAKE_CXX_LINKER_LAUNCHER",
+    "RUSTC_WRAPPER",
+];
+
 fn start(command: &[OsString], session: &str) -> Result<Child, CommandError> {
     let launcher = beside_us("zccache-launch").map_err(CommandError::System)?;
     let (program, arguments) = command.split_first().ok_or(CommandError::Confused)?;
@@ -214,7 +224,7 @@ fn start(command: &[OsString], session: &str) -> Result<Child, CommandError> {
     for (name, usual) in [("CC", "cc"), ("CXX", "c++")] {
         child.env(name, launched(&launcher, name, usual));
     }
-    for name in ["CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "RUSTC_WRAPPER"] {
+    for name in LAUNCHED_BY {
         if std::env::var_os(name).is_none_or(|value| value.is_empty()) {
             child.env(name, &launcher);
         }

@@ -5,6 +5,7 @@ use zccache_core::{Invocation, OsBytes, Reason};
 
 use crate::arguments::{Traits, begins, is_one_of, refuse_private};
 use crate::program::{base_name, names_one_of};
+use crate::tools::trusted::is_trusted;
 
 /// What such a tool does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,11 +31,11 @@ pub fn tool(file_name: &[u8]) -> Option<Tool> {
     tools.into_iter().find_map(|(names, tool)| names_one_of(file_name, names).then_some(tool))
 }
 
-/// Whether the tool of an invocation gives what it makes the mode of what it reads.
+/// Whether the tool of an invocation gives what it makes the mode of what it reads, or may.
 #[must_use]
 pub fn passes_modes_on(invocation: &Invocation) -> bool {
     let name = invocation.argv.first().map_or(&b""[..], |name| base_name(name.as_bytes()));
-    tool(name) == Some(Tool::Rewriter)
+    tool(name) == Some(Tool::Rewriter) || is_trusted(invocation)
 }
 
 /// Variables that linkers and archivers read, besides those of compilers: the manuals of

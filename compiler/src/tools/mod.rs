@@ -1,0 +1,4 @@
+//! Tools that are no compilers.
+
+pub mod binary;
+pub mod trusted;
