@@ -264,6 +264,7 @@ fn entry_of(result: u8) -> Entry {
         },
         made: Stamp { seconds: 1, nanos: 2 },
         cost: 3,
+        confirmed: true,
         checkout: OsBytes::default(),
     }
 }

@@ -102,11 +102,9 @@ fn prepare(root: &Path, gate: &Gate) -> io::Result<()> {
     gate(Step::Create)?;
     make_private(root)?;
     gate(Step::Read)?;
-    if !is_this_format(root)? {
-        if is_store(root) {
-            tracing::warn!(store = %root.display(), "the store has a foreign marker: set aside");
-            set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN], gate)?;
-        }
+    if !is_this_format(root)? && is_store(root) {
+        tracing::warn!(store = %root.display(), "the store has a foreign marker: set aside");
+        set_aside(root, &[FORMAT, INDEX, BLOBS, STAGING, UNCLEAN], gate)?;
     }
     make(root, gate)?;
     empty(&root.join(STAGING), gate)
