@@ -190,7 +190,7 @@ fn an_older_version_is_turned_away_and_nobody_else() {
         let commands = project(trial, 2);
         build(trial, &commands);
         let daemons = trial.sandbox().daemons();
-        for bytes in [&b"zccp\x01\0\0\0\x01\0\0\0\0"[..], b"GET / HTTP/1.1\r\n\r\n"] {
+        for bytes in [&b"zccp\x01\0\0\0\x01\0\0\0\0"[..], b"PUT / HTTP/1.1\r\n\r\n"] {
             say(trial, bytes);
         }
         hits(trial, &commands);
