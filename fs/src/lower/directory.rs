@@ -11,7 +11,7 @@ use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fstat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::xattr::get_xattr;
+use super::xattr::directory_has;
 use crate::errno::errno_of;
 
 /// Device and inode of something in the lower tree. It stays unique for as long
@@ -72,7 +72,7 @@ impl Directory {
 
     /// Whether files made in it are given an access control list (`acl(5)`).
     pub(crate) fn has_default_access_list(&self) -> bool {
-        get_xattr(&self.fd, OsStr::new("system.posix_acl_default"), 0).is_ok()
+        directory_has(&self.fd, c"system.posix_acl_default")
     }
 
     /// Opens a directory in this one.

@@ -11,53 +11,46 @@ use super::place::descriptor_path;
 /// The value of an attribute, at most `room` bytes; with no room, only its
 /// length counts and as many zeroes are returned.
 pub(crate) fn get_xattr(fd: &OwnedFd, name: &OsStr, room: usize) -> nix::Result<Vec<u8>> {
-    let name = text(name)?;
+    let (path, name) = (path_of(fd)?, text(name)?);
     let mut value = vec![0; room];
-    let length = match get_directly(fd, &name, &mut value) {
-        // Some containers refuse what they do not know in this way.
-        Err(Errno::ENOSYS | Errno::EPERM) => get_by_path(fd, &name, &mut value),
-        length => length,
-    }?;
-    value.resize(length, 0);
+    // SAFETY: both strings end with NUL, and `value` has `room` writable bytes.
+    let length =
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), room) };
+    value.resize(length_of(length)?, 0);
     Ok(value)
 }
 
-/// `getxattrat(2)`, since Linux 6.13: takes an `O_PATH` descriptor, in half the time of
-/// the way by its link.
-fn get_directly(fd: &OwnedFd, name: &CStr, value: &mut [u8]) -> nix::Result<usize> {
-    const GETXATTRAT: libc::c_long = 464;
-    /// `struct xattr_args` of `linux/xattr.h`.
-    #[repr(C, align(8))]
-    struct Arguments {
-        value: u64,
-        size: u32,
-        flags: u32,
+/// Whether a directory has an attribute.
+pub(crate) fn directory_has(directory: &OwnedFd, name: &CStr) -> bool {
+    match length_in(directory, name) {
+        // Some containers refuse what they do not know in the second way.
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            get_xattr(directory, OsStr::from_bytes(name.to_bytes()), 0).is_ok()
+        }
+        length => length.is_ok(),
     }
-    let size = u32::try_from(value.len()).map_err(|_| Errno::E2BIG)?;
-    let mut arguments = Arguments { value: value.as_mut_ptr().addr() as u64, size, flags: 0 };
+}
+
+/// `getxattrat(2)`, since Linux 6.13, which takes a directory that is open as `O_PATH`:
+/// in half the time of the way by its link.
+fn length_in(directory: &OwnedFd, name: &CStr) -> nix::Result<usize> {
+    const GETXATTRAT: libc::c_long = 464;
+    /// `struct xattr_args` of `linux/xattr.h`: address and length of the room, flags.
+    const NO_ROOM: [u64; 2] = [0, 0];
     // SAFETY: the strings end with NUL; the structure has the size that is told, and
-    // names `size` writable bytes.
+    // names no memory.
     let length = unsafe {
         libc::syscall(
             GETXATTRAT,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
+            directory.as_raw_fd(),
+            c".".as_ptr(),
+            0,
             name.as_ptr(),
-            &raw mut arguments,
-            size_of::<Arguments>(),
+            NO_ROOM.as_ptr(),
+            size_of_val(&NO_ROOM),
         )
     };
     length_of(length as isize)
-}
-
-fn get_by_path(fd: &OwnedFd, name: &CStr, value: &mut [u8]) -> nix::Result<usize> {
-    let path = path_of(fd)?;
-    // SAFETY: both strings end with NUL, and `value` has as many bytes as it says.
-    let length = unsafe {
-        libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
-    };
-    length_of(length)
 }
 
 /// The names of all attributes, each ended by NUL, under the same rule.
