@@ -64,6 +64,27 @@ fn has_no_work(trial: &Trial) {
     assert!(said.out().contains("no work to do"), "{said:?}");
 }
 
+/// Who waits for the death of which view is faster is chance.
+#[test]
+fn of_views_within_each_other_the_outer_comes_back() {
+    in_a_view(|trial| {
+        let (sandbox, inner) = (trial.sandbox(), trial.tree().join("inner"));
+        trial.file("inner/a.c", "int a;\n");
+        for _ in 0..3 {
+            sandbox.mount(&inner);
+            trial.run_line("gcc -c inner/a.c -o inner/a.o").not_bypassed();
+            sandbox.settle();
+            sandbox.kill_daemon_under(trial.tree());
+            eventually("the inner one is gone", || !is_view(&inner));
+            assert_eq!(fs::read(inner.join("a.c")).expect("it is there"), b"int a;\n");
+            sandbox.mount(&inner);
+            trial.run_line("gcc -c inner/a.c -o inner/a.o").hit();
+            sandbox.umount(&inner);
+            trial.assert_same_trees("unmounting the inner view");
+        }
+    });
+}
+
 #[test]
 fn a_build_goes_on_where_it_was_when_the_daemon_was_killed() {
     in_a_view(|trial| {

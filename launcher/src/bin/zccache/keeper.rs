@@ -12,7 +12,7 @@ use nix::unistd::{ForkResult, fork, setsid};
 use zccache_core::limits;
 
 use crate::client::CommandError;
-use crate::mount::{Mounted, again, detach, is_view};
+use crate::mount::{Mounted, again, detach, is_in_view, is_view};
 
 /// Leaves a process behind that waits for the end of the view.
 pub(crate) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
@@ -28,12 +28,15 @@ pub(crate) fn leave_behind(mounted: Mounted) -> Result<(), CommandError> {
 }
 
 /// Buries the view when its daemon has died, and has another daemon show it
-/// again, with what its journal remembers. One that keeps dying is left alone.
+/// again, with what its journal remembers. One that keeps dying is left alone,
+/// and so is a view that lies in another: shown again before that, the other
+/// would lie over it and reach it from below.
 fn keep(mut mounted: Mounted) -> Result<(), CommandError> {
     detach_from_terminal().map_err(CommandError::System)?;
+    let lies_in_view = is_in_view(&mounted.directory);
     let mut deaths = VecDeque::new();
     loop {
-        if end(&mut mounted).map_err(CommandError::System)? != End::Death {
+        if end(&mut mounted).map_err(CommandError::System)? != End::Death || lies_in_view {
             return Ok(());
         }
         deaths.push_back(Instant::now());

@@ -138,7 +138,9 @@ pub(crate) fn mount(
         Ok(_) => CommandError::Confused,
         Err(error) => error,
     };
-    // Nobody serves the mount: it must not stay.
+    // Nobody serves the mount: it must not stay. Who looks at it meanwhile, which may be
+    // the daemon for a view above, gets an error and does not wait.
+    drop(fuse);
     detach(&directory, MntFlags::MNT_DETACH).map_err(|error| failed(error.into()))?;
     Err(refused)
 }
@@ -289,6 +291,12 @@ pub(crate) fn bury_all() {
 pub(crate) fn is_view(directory: &Path) -> bool {
     let shown = mounts().into_iter().rfind(|(point, _)| point.as_path() == directory);
     shown.is_some_and(|(_, ours)| ours)
+}
+
+/// Whether a directory lies in a view of this store, besides the one that it may show.
+pub(crate) fn is_in_view(directory: &Path) -> bool {
+    let is_above = |point: &Path| point != directory && directory.starts_with(point);
+    mounts().iter().any(|(point, ours)| *ours && is_above(point.as_path()))
 }
 
 /// What was mounted over a directory above a view, after it: the kernel does not
