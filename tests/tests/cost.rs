@@ -10,14 +10,15 @@ use crate::places;
 
 /// What the launcher asks the kernel for one hit, after the start of the process: each
 /// call, and how often at most.
-const LOOK_UP: [(&str, usize); 16] = [
+const LOOK_UP: [(&str, usize); 17] = [
     // The three streams are open; they are terminals or not; what standard input is.
     ("fcntl", 4),
     ("ioctl", 2),
     // The terminal behind them.
     ("openat", 1),
-    // Directory, namespace, root, standard input; the directory once more by its path,
-    // and whether the daemon was found silent.
+    // Directory, namespace, root, standard input; the directory once more by its path;
+    // whether the store can be written, and whether the daemon was found silent.
+    ("access", 1),
     ("getcwd", 1),
     ("newfstatat", 6),
     ("umask", 2),

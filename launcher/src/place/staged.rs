@@ -22,7 +22,6 @@ pub(super) struct Staged {
     target: PathBuf,
     /// Whether something was at the target.
     replaces: bool,
-    manner: Manner,
 }
 
 /// A file in its place.
@@ -65,15 +64,14 @@ impl Staged {
         if let Some(existing) = &existing {
             check_replaceable(target, existing, &fstat(&written)?, file)?;
         }
-        let (replaces, manner) = (existing.is_some(), file.manner);
-        Ok(Self { temporary, target: target.to_owned(), replaces, manner })
+        Ok(Self { temporary, target: target.to_owned(), replaces: existing.is_some() })
     }
 
     /// Renames the file to its place.
     pub(super) fn commit(self) -> Result<Placed, Undeliverable> {
         let placed = Placed { target: self.target, replaces: self.replaces };
         let Temporary(temporary) = &self.temporary;
-        if self.replaces && self.manner == Manner::InPlace && swap(temporary, &placed.target) {
+        if self.replaces && swap(temporary, &placed.target) {
             return Ok(placed);
         }
         renameat(AT_FDCWD, temporary, AT_FDCWD, &placed.target)?;
@@ -85,7 +83,7 @@ impl Staged {
 
 /// Exchanges two files, where the file system can. For a rename over a file ext4 writes
 /// the new one out at once (`auto_da_alloc`, `ext4(5)`), and the build would wait for the
-/// disk, as it does not when a compiler opens its output.
+/// disk, as it does not when a compiler opens or removes its output.
 fn swap(one: &Path, other: &Path) -> bool {
     renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).is_ok()
 }
