@@ -52,7 +52,7 @@ scenarios! {
         any: STDIN='list' ar -M
     "#
     ages_and_owners_are_never_remembered r#"
-        echo 'int a;' | $CC -x c -c - -o a.o; touch -d 2001-02-03 a.o; cp a.o b.o; ar rcsU past.a a.o; cp past.a more.a
+        echo 'int a;' | $CC -x c -c - -o a.o; touch -d 2001-02-03 a.o; cp a.o b.o; ar rcSU past.a a.o; cp past.a more.a
         bypassed unsupported_option: ar rcSU l.a a.o
         abandoned stamped_output: ar rcs past.a b.o
         abandoned stamped_output: ranlib more.a
