@@ -130,7 +130,7 @@ const QUESTIONS: &[&str] = &[
 
 /// Beginnings of options that load code of others into the compiler: it may
 /// read any variable of the environment.
-const LOADS_CODE: &[&str] =
+pub(crate) const LOADS_CODE: &[&str] =
     &["-fplugin", "-fpass-plugin", "-load", "-wrapper", "-B", "-specs", "--specs"];
 
 /// What the arguments of a compile say about its key.
@@ -218,7 +218,7 @@ fn asks_for_debug_of_assembly(argument: &[u8]) -> bool {
     passed.split(|&byte| byte == b',').any(|option| begins(option, &["-g", "--g"]))
 }
 
-fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
+pub(crate) fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
     if is_one_of(argument, NOT_REPEATABLE)
         || asks_for_debug_of_assembly(argument)
         || begins(argument, NOT_REPEATABLE_PREFIXES)

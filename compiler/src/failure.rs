@@ -42,7 +42,9 @@ pub fn is_diagnosed(family: Family, messages: &[u8]) -> bool {
         return false;
     }
     let heads: Vec<Head> = match family {
-        Family::C => text.lines().filter_map(|line| error_head(&without_colours(line))).collect(),
+        Family::C | Family::Checker => {
+            text.lines().filter_map(|line| error_head(&without_colours(line))).collect()
+        }
         Family::Rust => heads_of_rustc(&text),
         // Who names no place of a source may have found one of its tools wanting.
         Family::Binary | Family::Trusted => Vec::new(),

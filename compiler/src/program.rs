@@ -3,7 +3,7 @@
 use memchr::memmem;
 use zccache_core::Invocation;
 
-use crate::tools::{binary, trusted};
+use crate::tools::{binary, checker, trusted};
 
 /// A kind of compilers that take the same arguments and read the same variables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub enum Family {
     C,
     /// Linkers, archivers and what rewrites objects.
     Binary,
+    /// Tools that check sources.
+    Checker,
     /// Tools that a project says are deterministic, whatever they are.
     Trusted,
     /// rustc and the tools that are rustc in all but name.
@@ -26,6 +28,9 @@ pub fn family(file_name: &[u8]) -> Option<Family> {
     }
     if is_driver(file_name) {
         return Some(Family::C);
+    }
+    if checker::is_checker(file_name) {
+        return Some(Family::Checker);
     }
     binary::tool(file_name).map(|_| Family::Binary)
 }

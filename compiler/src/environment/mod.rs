@@ -9,7 +9,7 @@ use zccache_core::{Digest, Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::program::{Family, family_of};
 use crate::rust;
-use crate::tools::binary;
+use crate::tools::{binary, checker};
 use display::is_of_display;
 
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
@@ -99,6 +99,7 @@ pub(crate) fn add_of_compilers(
 fn is_of(family: Family, name: &[u8]) -> bool {
     let listed = is_listed(name, OF_COMPILERS, OF_COMPILERS_PREFIXES)
         || is_listed(name, binary::VARIABLES, binary::VARIABLE_PREFIXES)
+        || (family == Family::Checker && is_listed(name, checker::VARIABLES, &[]))
         || (family == Family::Rust && rust::reads_variable(name));
     listed && !is_listed(name, paths(family), &[])
 }
@@ -107,7 +108,7 @@ fn is_of(family: Family, name: &[u8]) -> bool {
 /// what they find is observed, and which may lie in the checkout.
 pub(crate) fn paths(family: Family) -> &'static [&'static str] {
     match family {
-        Family::C | Family::Binary | Family::Trusted => &[],
+        Family::C | Family::Binary | Family::Checker | Family::Trusted => &[],
         Family::Rust => rust::PATHS,
     }
 }

@@ -1,4 +1,5 @@
 //! Tools that are no compilers.
 
 pub mod binary;
+pub mod checker;
 pub mod trusted;

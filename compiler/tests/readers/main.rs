@@ -169,7 +169,7 @@ fn sources_and_messages() {
         assert!(words.is_empty() || content.contains(&0), "what a text tells, it strikes out");
         let _ = (source::may_use_own_path(content), source::may_use_unmapped_path(content));
         let _ = (source::is_precompiled(content), source::holds_stamps(content, &[]));
-        for family in [Family::Binary, Family::C, Family::Rust] {
+        for family in [Family::Binary, Family::C, Family::Checker, Family::Rust] {
             let _ = failure::is_diagnosed(family, content);
         }
     });

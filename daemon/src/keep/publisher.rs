@@ -133,7 +133,10 @@ fn admit(job: &Job) -> Result<(), Refusal> {
         return Err(Refusal { reason, path: report.culprit.clone() });
     }
     // Who adds to a log with each compile never finds it again as it was.
-    let revises = matches!(family_of(&job.invocation), Some(Family::Binary | Family::Trusted));
+    let revises = matches!(
+        family_of(&job.invocation),
+        Some(Family::Binary | Family::Checker | Family::Trusted)
+    );
     if let Some(file) = report.revised.first().filter(|_| !revises) {
         return Err(Reason::ReadAndWritten.at(&file.path));
     }
@@ -153,8 +156,11 @@ fn may_be_kept(status: u8, invocation: &Invocation, report: &Report) -> bool {
     match status {
         0 => true,
         1 => family_of(invocation).is_some_and(|family| {
-            speaks_english(family, invocation)
-                && is_diagnosed(family, &said(&report.streams, Stream::Stderr))
+            let mut said_of_it = said(&report.streams, Stream::Stderr);
+            if family == Family::Checker {
+                said_of_it.extend(said(&report.streams, Stream::Stdout));
+            }
+            speaks_english(family, invocation) && is_diagnosed(family, &said_of_it)
         }),
         _ => false,
     }

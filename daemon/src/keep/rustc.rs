@@ -18,7 +18,7 @@ use crate::world::{Contents, CratesUsed, Found, Namespace, Scene, Words, digest_
 pub(crate) fn own_paths(invocation: &Invocation) -> Own {
     match family_of(invocation) {
         Some(Family::Rust) => rust::own_paths(invocation),
-        Some(Family::C | Family::Binary | Family::Trusted) | None => Own::default(),
+        Some(_) | None => Own::default(),
     }
 }
 

@@ -2,5 +2,6 @@
 //! are worked on in their place.
 
 mod archives;
+mod checkers;
 mod links;
 mod trusted;
