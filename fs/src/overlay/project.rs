@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,12 @@ use nix::sys::stat::FileStat;
 use zccache_core::{Identity, Stamp};
 
 use super::core::Overlay;
+use super::state::attributes::NodeId;
 use super::state::kernel::Invalidation;
+use super::state::nodes::Turn;
 use super::state::projected::Projected;
 use super::state::tree::Tree;
-use super::survey::Located;
+use super::survey::split;
 use crate::content::Projection;
 use crate::lower::{Directory, LowerId, Name, StagedMetadata};
 
@@ -70,6 +73,13 @@ struct Placed<'a> {
     gid: u32,
 }
 
+/// A directory that gets projected files.
+struct Home {
+    directory: Arc<Directory>,
+    /// The group that it gives to new files (`S_ISGID` in `inode(7)`), if it does.
+    group: Option<u32>,
+}
+
 impl Placed<'_> {
     fn refused(&self, errno: Errno) -> ProjectError {
         ProjectError::from_errno(&self.projection.path, errno)
@@ -101,31 +111,46 @@ impl Overlay {
         let mut stale: Vec<_> =
             moved.into_iter().filter_map(|placed| self.stale_name(&placed.name)).collect();
         let result = result.map(|replaced| stale.extend(replaced));
-        stale.extend(self.stale_listings(&placed));
+        let shown = self.shown(&placed);
+        stale.extend(shown.iter().map(|(node, _)| Invalidation::Listing(*node)));
         self.invalidate(&stale);
+        // Noted no sooner: another projection relies on it.
+        let mut nodes = self.nodes();
+        shown.into_iter().for_each(|(node, turn)| nodes.has_forgotten(node, turn));
         result
     }
 
     fn place<'a>(&self, set: &'a [Projection]) -> Result<Vec<Placed<'a>>, ProjectError> {
         let mut taken = HashSet::new();
-        let mut open: HashMap<LowerId, Arc<Directory>> = HashMap::new();
+        let mut homes: HashMap<&Path, Home> = HashMap::new();
         let mut placed = Vec::with_capacity(set.len());
         for projection in set {
             let path = &projection.path;
-            let mut name = match self.locate(path) {
-                Ok(Located::Name(name)) => name,
-                Ok(Located::Root) => return Err(ProjectError::NotPlain(path.clone())),
-                Err(errno) => return Err(ProjectError::from_errno(path, errno)),
+            let refused = |errno| ProjectError::from_errno(path, errno);
+            let (parent, name) = split(path).map_err(refused)?;
+            let Home { directory, group } = match homes.entry(parent) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.home(parent, path)?),
             };
-            let directory = name.directory.id();
-            name.directory = Arc::clone(open.entry(directory).or_insert(name.directory));
-            if !taken.insert((directory, name.name.clone())) {
+            if !taken.insert((directory.id(), name)) {
                 return Err(ProjectError::Twice(path.clone()));
             }
-            let gid = group_of_new_file(&name.directory, projection)?;
+            let (name, gid) = (Name::new(directory, name), group.unwrap_or(projection.gid));
             placed.push(Placed { projection, name, gid });
         }
         Ok(placed)
+    }
+
+    /// The directory at `parent`, where the file at `path` goes to.
+    fn home(&self, parent: &Path, path: &Path) -> Result<Home, ProjectError> {
+        let refused = |errno| ProjectError::from_errno(path, errno);
+        let directory = self.open_known(&self.tree(), parent).map_err(refused)?;
+        if directory.has_default_access_list() {
+            return Err(ProjectError::HasAccessList(path.to_owned()));
+        }
+        let stat = directory.stat().map_err(refused)?;
+        let group = (stat.st_mode & libc::S_ISGID != 0).then_some(stat.st_gid);
+        Ok(Home { directory, group })
     }
 
     /// Makes all names lead to their new files; returns which nodes the kernel
@@ -178,19 +203,12 @@ impl Overlay {
         Ok(())
     }
 
-    fn stale_listings(&self, placed: &[Placed<'_>]) -> Vec<Invalidation> {
-        directories(placed).filter_map(|directory| self.stale_listing(directory)).collect()
+    /// The directories of which the kernel may remember what has changed. To be asked
+    /// after the change; others are right without being told.
+    fn shown(&self, placed: &[Placed<'_>]) -> Vec<(NodeId, Turn)> {
+        let nodes = self.nodes();
+        directories(placed).filter_map(|directory| nodes.shown(directory.id())).collect()
     }
-}
-
-/// The group of a file made in a directory, which may give it its own (`S_ISGID` in
-/// `inode(7)`).
-fn group_of_new_file(directory: &Directory, file: &Projection) -> Result<u32, ProjectError> {
-    if directory.has_default_access_list() {
-        return Err(ProjectError::HasAccessList(file.path.clone()));
-    }
-    let stat = directory.stat().map_err(|errno| ProjectError::from_errno(&file.path, errno))?;
-    Ok(if stat.st_mode & libc::S_ISGID == 0 { file.gid } else { stat.st_gid })
 }
 
 /// The lower file that a projected one replaces, if anything.

@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
@@ -148,7 +148,7 @@ impl Overlay {
     }
 
     /// Opens a directory, or finds it open.
-    fn open_known(&self, tree: &Tree, path: &Path) -> nix::Result<Arc<Directory>> {
+    pub(super) fn open_known(&self, tree: &Tree, path: &Path) -> nix::Result<Arc<Directory>> {
         if path.as_os_str().is_empty() {
             return Ok(Arc::clone(&self.root));
         }
@@ -169,6 +169,15 @@ pub(super) enum Located {
 
 /// A relative path without `.` and `..`.
 fn plain(path: &Path) -> nix::Result<PathBuf> {
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-    if plain { Ok(path.components().collect()) } else { Err(Errno::EINVAL) }
+    if is_plain(path) { Ok(path.components().collect()) } else { Err(Errno::EINVAL) }
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The directory and last component of a relative path without `.` and `..`.
+pub(super) fn split(path: &Path) -> nix::Result<(&Path, &OsStr)> {
+    let parts = path.parent().zip(path.file_name()).filter(|_| is_plain(path));
+    parts.ok_or(Errno::EINVAL)
 }

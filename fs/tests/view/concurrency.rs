@@ -4,11 +4,12 @@ use std::thread;
 
 use zccache_fs::Settle;
 
-use crate::support::Mount;
+use crate::support::{Mount, names};
 
 in_both_modes! {
     projecting_while_others_create_and_remove
     projecting_over_what_others_write
+    what_two_project_at_once_is_listed_at_once
     settling_while_others_append
     removing_directories_while_projecting_into_them
     looking_while_everything_moves
@@ -65,6 +66,24 @@ fn projecting_over_what_others_write(mount: &Mount) {
     mount.project("file", "projected");
     assert_eq!(fs::read(mount.path("file")).unwrap(), b"projected");
     mount.blobs.check();
+}
+
+/// Either projection may have the kernel forget the listing for both; neither returns
+/// before it has.
+fn what_two_project_at_once_is_listed_at_once(mount: &Mount) {
+    thread::scope(|scope| {
+        for one in ["a", "b"] {
+            scope.spawn(move || {
+                for number in 0..150 {
+                    let name = format!("{one}{number}");
+                    mount.project(&name, "same");
+                    assert!(names(&mount.path("")).contains(&name), "{name}");
+                    let time = |name: &str| fs::metadata(mount.path(name)).unwrap().modified();
+                    assert!(time("").unwrap() >= time(&name).unwrap(), "{name}");
+                }
+            });
+        }
+    });
 }
 
 fn settling_while_others_append(mount: &Mount) {

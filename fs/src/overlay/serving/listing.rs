@@ -80,6 +80,7 @@ impl Overlay {
     ) -> nix::Result<()> {
         let open = self.handles.directory(handle)?;
         let tree = self.tree();
+        self.nodes().show(NodeId(open.inode));
         if from == 0 && self.nodes().told(NodeId(open.inode)).is_none() {
             self.nodes().tell(NodeId(open.inode), &open.directory.stat()?);
         }

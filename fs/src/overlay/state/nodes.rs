@@ -25,6 +25,7 @@ pub(crate) struct Nodes {
     /// Numbers of what lies on other file systems, or has a number that is taken.
     foreign: HashMap<LowerId, NodeId>,
     next_foreign: u64,
+    last_shown: Turn,
 }
 
 /// A node that the kernel knows.
@@ -40,7 +41,14 @@ pub(crate) struct Node {
     /// What the kernel was last told of a lower object, for as long as only others
     /// than this view can have changed it since.
     told: Option<Identity>,
+    /// When the kernel was last told of a directory what it may remember: what it is
+    /// like, or its names. Nothing once it has forgotten that.
+    shown: Option<Turn>,
 }
+
+/// The order in which the kernel is told of directories.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Turn(u64);
 
 /// What a node is.
 #[derive(Debug)]
@@ -79,7 +87,7 @@ pub(crate) struct LowerFile {
 
 impl Node {
     fn new(object: Object) -> Self {
-        Self { lookups: 0, object, open: OpenFiles::default(), writers: 0, told: None }
+        Self { lookups: 0, object, open: OpenFiles::default(), writers: 0, told: None, shown: None }
     }
 }
 
@@ -122,6 +130,7 @@ impl Nodes {
             known: HashMap::from([(NodeId::ROOT, node)]),
             foreign: HashMap::from([(root.id(), NodeId::ROOT)]),
             next_foreign: NodeId::FOREIGN,
+            last_shown: Turn::default(),
         }
     }
 
@@ -275,10 +284,35 @@ impl Nodes {
     /// The kernel is told what a lower object is like. What it was told before stays
     /// the measure of what others change: only who asks for it takes notice.
     pub(crate) fn tell(&mut self, node: NodeId, stat: &FileStat) {
+        self.show(node);
         if let Some(node) = self.known.get_mut(&node)
             && node.writers == 0
         {
             node.told.get_or_insert_with(|| stat.into());
+        }
+    }
+
+    /// The kernel is told what it may remember of a directory. Whoever changes the
+    /// directory afterwards finds this noted, so to be called while the tree stays as it is.
+    pub(crate) fn show(&mut self, node: NodeId) {
+        if let Some(Node { object: Object::Directory(..), shown, .. }) = self.known.get_mut(&node) {
+            self.last_shown.0 += 1;
+            *shown = Some(self.last_shown);
+        }
+    }
+
+    /// The node of a directory of which the kernel may remember something, and since when.
+    pub(crate) fn shown(&self, directory: LowerId) -> Option<(NodeId, Turn)> {
+        let node = self.known_id(directory)?;
+        Some((node, self.known.get(&node)?.shown?))
+    }
+
+    /// The kernel has forgotten what it was told of a directory up to a turn.
+    pub(crate) fn has_forgotten(&mut self, node: NodeId, turn: Turn) {
+        if let Some(node) = self.known.get_mut(&node)
+            && node.shown == Some(turn)
+        {
+            node.shown = None;
         }
     }
 
