@@ -1,21 +1,25 @@
 //! What a view costs and saves against the directory below it, in one run,
-//! alternating. `cargo bench -p zccache-benches --bench view`, as root.
+//! alternating. `cargo bench -p zccache-benches --bench view`, as root; a name
+//! (`-- projecting`) selects what is measured.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 use zccache_benches::samples::in_turn;
 use zccache_benches::{Report, Samples};
 use zccache_core::Digest;
-use zccache_fs::{
-    Change, Content, Journal, ProjectedBytes, Projection, Settle, Shown, View, ViewOptions,
-};
+use zccache_daemon::ViewJournal;
+use zccache_fs::{Content, ProjectedBytes, Projection, Settle, View, ViewOptions};
+use zccache_tests::project::Project;
 
 /// 500 objects of some 190 KB, as those of the prototype, and their names.
 const OBJECTS: &str = "
@@ -26,19 +30,27 @@ const OBJECTS: &str = "
         echo $n.o >> objects
     done";
 
+type Measure = fn(&Bench, &mut Report);
+
 fn main() {
+    // Cargo passes `--bench`; a name in the arguments selects what is measured.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let parts: [(&str, Measure); 7] = [
+        ("listing", Bench::listing_of_what_is_built),
+        ("reading", Bench::reading),
+        ("mapping", Bench::mapping),
+        ("linking", Bench::linking),
+        ("building", Bench::building),
+        ("remembering", Bench::remembering),
+        ("projecting", Bench::projecting),
+    ];
     let home = tempfile::tempdir().expect("a directory");
     let bench = Bench::new(home.path());
     let mut report = Report::default();
-    bench.listing_of_what_is_built(&mut report);
-    bench.reading(&mut report);
-    bench.mapping(&mut report);
-    for linker in ["lld", "bfd"] {
-        bench.linking(&mut report, linker);
-    }
-    bench.remembering(&mut report);
-    for (kibibytes, count, bound) in [(100, 1_000, 8.0), (10_240, 20, 500.0)] {
-        bench.projecting(&mut report, kibibytes, count, bound);
+    for (name, measure) in parts {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            measure(&bench, &mut report);
+        }
     }
     print!("{report}");
 }
@@ -64,24 +76,6 @@ impl Content for Blobs {
     }
 }
 
-/// Writes every change to a file, as the daemon's does.
-struct Notes(Mutex<File>);
-
-impl Journal for Notes {
-    fn replay(&self) -> Vec<Shown> {
-        Vec::new()
-    }
-
-    fn note(&self, changes: &[Change]) -> bool {
-        let text: String = changes.iter().map(|change| format!("{change:?}\n")).collect();
-        let mut file = self.0.lock().expect("no panic holds it");
-        file.write_all(text.as_bytes()).expect("a file can be written");
-        false
-    }
-
-    fn begin_anew(&self, _: &[Shown]) {}
-}
-
 impl Bench {
     fn new(home: &Path) -> Self {
         let [shown, plain, blobs] = ["shown", "plain", "blobs"].map(|name| home.join(name));
@@ -99,13 +93,13 @@ impl Bench {
             Some(options.as_str()),
         );
         mount.expect("root may mount");
-        let notes = Notes(Mutex::new(File::create(home.join("notes")).expect("a file")));
+        let journal = ViewJournal::open(&home.join("journal"), &shown.as_path().into());
         let view = View::serve(
             lower.expect("a directory").into(),
             fuse.into(),
             ViewOptions::default(),
             Arc::new(Blobs(blobs.clone())),
-            Arc::new(notes),
+            Arc::new(journal.expect("a file")),
         );
         Self { view: view.expect("a view"), shown, plain, blobs }
     }
@@ -114,11 +108,6 @@ impl Bench {
     fn listing_of_what_is_built(&self, report: &mut Report) {
         let rules = (0..2_000).map(|n| format!("build {n}.o: touch in\n")).collect::<String>();
         let text = format!("rule touch\n  command = touch $out\n{rules}");
-        let ninja = |directory: &Path, arguments: &str| {
-            let mut ninja = Command::new("ninja");
-            ninja.args(arguments.split(' ')).current_dir(directory).stdout(Stdio::null());
-            assert!(ninja.status().expect("ninja runs").success());
-        };
         for directory in [&self.plain, &self.shown] {
             fs::write(directory.join("in"), "").expect("a file");
             fs::write(directory.join("build.ninja"), &text).expect("a file");
@@ -170,12 +159,11 @@ impl Bench {
 
     /// A link of projected objects against one of copies, while both processors have
     /// other work.
-    fn linking(&self, report: &mut Report, linker: &str) {
-        let shell = |directory: &Path, script: &str| {
-            let mut shell = Command::new("sh");
-            shell.args(["-ec", script]).current_dir(directory);
-            assert!(shell.status().expect("a shell runs").success(), "{script}");
-        };
+    fn linking(&self, report: &mut Report) {
+        ["lld", "bfd"].into_iter().for_each(|linker| self.linking_by(report, linker));
+    }
+
+    fn linking_by(&self, report: &mut Report, linker: &str) {
         shell(&self.plain, OBJECTS);
         let set: Vec<_> = (0..500).map(|n| self.projection(&format!("{n}.o"))).collect();
         self.view.project(&set).expect("they are projected");
@@ -198,6 +186,29 @@ impl Bench {
         assert_eq!(plain, shown);
         report.ratio(&format!("linking 500 projected objects, {linker}"), &samples, Some(1.12));
         assert!(self.view.settle(Settle::Discard).failed.is_empty());
+    }
+
+    /// The library of fmt by the bare compiler, sources and outputs in the same place.
+    fn building(&self, report: &mut Report) {
+        let Some(fmt) = Project::find("fmt") else { return };
+        let objects = ["format", "os"].map(|file| {
+            let object =
+                |level| format!("build {file}{level}.o: cc src/{file}.cc\n  level = {level}\n");
+            [0, 1, 2, 3].map(object).concat()
+        });
+        let rule = "rule cc\n  command = g++ -std=c++17 -O$level -Iinclude -MD -c $in -o $out\n";
+        let text = format!("{rule}  depfile = $out.d\n  deps = gcc\n{}", objects.concat());
+        for directory in [&self.plain, &self.shown] {
+            let sources = fmt.sources().display();
+            shell(directory, &format!("rm -f .ninja*; cp -r {sources}/include {sources}/src ."));
+            fs::write(directory.join("build.ninja"), &text).expect("a file");
+        }
+        let build = |directory: &Path, samples: &mut Samples| {
+            ninja(directory, "-t clean");
+            samples.time(|| ninja(directory, "-j2"));
+        };
+        let samples = in_turn(8, |_, s| build(&self.plain, s), |_, s| build(&self.shown, s));
+        report.ratio("cold build of fmt without a cache, view / plain", &samples, Some(1.03));
     }
 
     /// A projection of a file that lies in the plain directory.
@@ -232,41 +243,106 @@ impl Bench {
         assert!(self.view.settle(Settle::Discard).failed.is_empty());
     }
 
-    /// Showing files against copying and hard-linking them.
-    fn projecting(&self, report: &mut Report, kibibytes: usize, count: u32, times: f64) {
+    /// Showing files against copying and hard-linking them, in sets as results have
+    /// them. Their names are looked for in vain first, as build tools do.
+    fn projecting(&self, report: &mut Report) {
+        for (kibibytes, count, set, times) in [
+            (100, 1_000, 1, 8.0),
+            (100, 1_000, 10, 8.0),
+            (100, 1_000, 1_000, 8.0),
+            (10_240, 20, 20, 500.0),
+        ] {
+            let files = Files::new(self, kibibytes, count);
+            let hows: [(&str, Place, Option<f64>); 3] = [
+                ("copying", Files::copy, Some(1.0 / times)),
+                ("link(2) alone", Files::link, None),
+                ("hard-linking", Files::link_as_new, Some(1.0)),
+            ];
+            for (how, place, bound) in hows {
+                let samples = in_turn(8, |_, s| files.placed(place, s), |_, s| files.shown(set, s));
+                let name = format!("projecting {count} of {kibibytes} KiB by {set} / {how}");
+                report.ratio(&name, &samples, bound);
+            }
+        }
+    }
+}
+
+fn shell(directory: &Path, script: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", script]).current_dir(directory);
+    assert!(shell.status().expect("a shell runs").success(), "{script}");
+}
+
+fn ninja(directory: &Path, arguments: &str) {
+    let mut ninja = Command::new("ninja");
+    ninja.args(arguments.split(' ')).current_dir(directory).stdout(Stdio::null());
+    assert!(ninja.status().expect("ninja runs").success());
+}
+
+type Place = fn(&Path, &Path);
+
+/// Files to be placed or projected.
+struct Files<'a> {
+    bench: &'a Bench,
+    blob: PathBuf,
+    set: Vec<Projection>,
+}
+
+impl<'a> Files<'a> {
+    fn new(bench: &'a Bench, kibibytes: usize, count: u32) -> Self {
         let bytes = vec![u8::try_from(kibibytes % 251).expect("small"); kibibytes << 10];
         let digest = Digest::of(&bytes);
-        let blob = self.blobs.join(digest.to_string());
+        let blob = bench.blobs.join(digest.to_string());
         fs::write(&blob, &bytes).expect("a file");
         let source = ProjectedBytes::Blob { digest, length: bytes.len() as u64 };
-        let project = |samples: &mut Samples| {
-            samples.time(|| {
-                for number in 0..count {
-                    let (path, source) = (format!("{number}.out").into(), source.clone());
-                    let file = Projection { path, source, mode: 0o644, uid: 0, gid: 0 };
-                    self.view.project(&[file]).expect("it is projected");
-                }
-            });
-            assert!(self.view.settle(Settle::Discard).failed.is_empty());
+        let projection = |number| {
+            let (path, source) = (format!("{number}.out").into(), source.clone());
+            Projection { path, source, mode: 0o644, uid: 0, gid: 0 }
         };
-        let place = |link: bool, samples: &mut Samples| {
-            let path = |number: u32| self.plain.join(format!("{number}.out"));
-            samples.time(|| {
-                for number in 0..count {
-                    match link {
-                        true => fs::hard_link(&blob, path(number)),
-                        false => fs::copy(&blob, path(number)).map(drop),
-                    }
-                    .expect("it can be placed");
-                }
-            });
-            (0..count).for_each(|number| fs::remove_file(path(number)).expect("it is there"));
-        };
-        for (how, link, bound) in [("copying", false, 1.0 / times), ("hard-linking", true, 1.0)] {
-            let samples = in_turn(6, |_, s| place(link, s), |_, s| project(s));
-            let name = format!("projecting {count} files of {kibibytes} KiB / {how}");
-            report.ratio(&name, &samples, Some(bound));
-        }
+        Self { bench, blob, set: (0..count).map(projection).collect() }
+    }
+
+    fn names_in(&self, directory: &Path) -> Vec<PathBuf> {
+        let names: Vec<_> = self.set.iter().map(|file| directory.join(&file.path)).collect();
+        assert!(!names.iter().any(|name| name.exists()));
+        names
+    }
+
+    fn shown(&self, set: usize, samples: &mut Samples) {
+        let names = self.names_in(&self.bench.shown);
+        samples.time(|| {
+            for set in self.set.chunks(set) {
+                self.bench.view.project(set).expect("they are projected");
+            }
+        });
+        assert!(names.iter().all(|name| name.exists()));
+        assert!(self.bench.view.settle(Settle::Discard).failed.is_empty());
+    }
+
+    fn placed(&self, place: Place, samples: &mut Samples) {
+        let names = self.names_in(&self.bench.plain);
+        samples.time(|| names.iter().for_each(|name| place(&self.blob, name)));
+        names.iter().for_each(|name| fs::remove_file(name).expect("it is there"));
+    }
+
+    fn copy(blob: &Path, name: &Path) {
+        fs::copy(blob, name).expect("it can be copied");
+    }
+
+    /// Nothing but the link: the file has the times of the blob.
+    fn link(blob: &Path, name: &Path) {
+        fs::hard_link(blob, name).expect("it can be linked");
+    }
+
+    /// What a projection gives: another file in the place of what is there, in one
+    /// step, with the mode and the times of a new one.
+    fn link_as_new(blob: &Path, name: &Path) {
+        let new = name.with_extension("new");
+        fs::hard_link(blob, &new).expect("it can be linked");
+        let now = TimeSpec::UTIME_NOW;
+        utimensat(AT_FDCWD, &new, &now, &now, UtimensatFlags::NoFollowSymlink).expect("it is ours");
+        fs::set_permissions(&new, PermissionsExt::from_mode(0o644)).expect("it is ours");
+        fs::rename(&new, name).expect("it can be renamed");
     }
 }
 

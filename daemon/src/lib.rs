@@ -17,3 +17,4 @@ mod world;
 
 pub use options::{Options, OptionsError};
 pub use serve::{DaemonError, log_file, run, run_on};
+pub use views::ViewJournal;

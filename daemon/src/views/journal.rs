@@ -20,7 +20,7 @@ const FRAME: usize = 12;
 
 /// A journal. When it cannot be written it is removed: what it would not say of
 /// a later change must not be believed.
-pub(crate) struct ViewJournal {
+pub struct ViewJournal {
     path: PathBuf,
     /// The directory that the view shows.
     directory: OsBytes,
@@ -68,7 +68,7 @@ impl ViewJournal {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn open(path: &Path, directory: &OsBytes) -> io::Result<Self> {
+    pub fn open(path: &Path, directory: &OsBytes) -> io::Result<Self> {
         let read = read(path).filter(|(of, _)| of == directory);
         let remembered = read.map(|(_, remembered)| remembered).unwrap_or_default();
         let (length, file) = rewrite(path, directory, &remembered)?;

@@ -17,7 +17,7 @@ use zccache_core::{Digest, OsBytes, limits};
 use zccache_fs::{Content, Journal, NoJournal, Settle, View, ViewOptions};
 use zccache_store::{Pin, Store};
 
-use journal::ViewJournal;
+pub use journal::ViewJournal;
 #[cfg(feature = "fuzzing")]
 pub(crate) use journal::any as any_journal;
 
