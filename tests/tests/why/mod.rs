@@ -210,7 +210,9 @@ fn a_bypass(trial: &Trial) {
     trial.run(trial.line(line).env("ZCCACHE_READONLY", "1")).bypassed(Reason::ReadOnly);
     let told = why(trial, "a.o");
     told.says("include/x.h: content changed").says("The store is used read-only (309 read_only).");
-    told.says("What helps: unset ZCCACHE_READONLY to have results kept.");
+    told.says(
+        "What helps: unset ZCCACHE_READONLY, or make the store writable, to have results kept.",
+    );
     told.tells("/reason/slug", "read_only").tells("/cause/change", "content");
 }
 
