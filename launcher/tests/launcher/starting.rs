@@ -27,8 +27,8 @@ int main(int count, char **arguments) {
     DIR *list = opendir("/proc/self/fd");
     while (readdir(list)) descriptors++;
     closedir(list);
-    if (count != 4 || strcmp(arguments[1], "--store")) return 1;
-    if (strcmp(arguments[3], "--ready-pipe")) return 1;
+    if (count != 6 || strcmp(arguments[1], "--store")) return 1;
+    if (strcmp(arguments[3], "--home") || strcmp(arguments[5], "--ready-pipe")) return 1;
     if (getenv("REFUSE")) return 1;
     snprintf(address.sun_path, sizeof address.sun_path, "%s/daemon.sock", arguments[2]);
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
