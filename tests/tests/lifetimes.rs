@@ -63,6 +63,11 @@ fn a_daemon_told_to_end_writes_what_it_has_heard() {
 fn a_daemon_told_to_end_gives_up_on_a_disk_that_hangs() {
     let mut trial = Trial::new(Place::Plain, Compiler::Gcc);
     let commands = project(&trial, 6);
+    // So large that they are blobs, which is what hangs.
+    for n in 0..6 {
+        trial.file(format!("s{n}.c"), format!("char large{n}[20000] = {{1}};\n"));
+    }
+    trial.age();
     let _ = trial.sandbox().zccache(&["stop"]).succeeded();
     let programs = trial.sandbox().programs().clone();
     let stuck = Path::new(env!("CARGO_BIN_EXE_stuck-daemon"));
