@@ -6,7 +6,6 @@ use criterion::{BatchSize, Criterion, Throughput};
 use zccache_benches::entries;
 use zccache_compiler::plan;
 use zccache_compiler::response::Files;
-use zccache_core::invocation::{Input, Place};
 use zccache_core::protocol::frame::{self, HEADER};
 use zccache_core::protocol::{Reply, Request, Verdict};
 use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, Stamp, codec};
@@ -30,18 +29,9 @@ fn invocation() -> Invocation {
     let variable = |number| format!("VARIABLE_{number}=some value of some length").as_str().into();
     let mut environment: Vec<OsBytes> = (0..40).map(variable).collect();
     environment.push("PATH=/usr/local/bin:/usr/bin:/bin".into());
-    Invocation {
-        argv: command.split_whitespace().map(OsBytes::from).collect(),
-        cwd: "/home/me/project/build".into(),
-        environment,
-        umask: 0o022,
-        place: Place { namespace: 1, root_device: 1, root_inode: 1 },
-        terminals: [None, None],
-        input: Input::Null,
-        console: None,
-        jobserver_is_broken: false,
-        capabilities: u64::MAX,
-    }
+    let argv = command.split_whitespace().map(OsBytes::from).collect();
+    let cwd = "/home/me/project/build".into();
+    Invocation { cwd, ..Invocation::plain(argv, environment) }
 }
 
 fn key(criterion: &mut Criterion) {

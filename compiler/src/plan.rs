@@ -145,7 +145,7 @@ impl Key<'_> {
             tag::LINKING,
             &[u8::from(has_jobserver), u8::from(invocation.jobserver_is_broken)],
         );
-        for name in [b"TMPDIR".as_slice(), b"TMP", b"TEMP"] {
+        for name in environment::TEMPORARY_DIRECTORY {
             hasher.field(tag::LINKING, invocation.variable(name).unwrap_or_default());
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use zccache_core::entry::{Environment, Stream, Variable};
-use zccache_core::invocation::{Input, Place, Terminal};
+use zccache_core::invocation::{Input, Terminal};
 use zccache_core::{Digest, Invocation, InvocationKey, OsBytes, Reason, Root};
 
 use crate::TimeWords;
@@ -37,18 +37,8 @@ fn files(list: &[(&str, &str)]) -> Texts {
 }
 
 fn invocation(command: &str) -> Invocation {
-    Invocation {
-        argv: command.split(' ').map(OsBytes::from).collect(),
-        cwd: "/b".into(),
-        environment: vec!["PATH=/usr/bin".into()],
-        umask: 0o022,
-        place: Place { namespace: 1, root_device: 1, root_inode: 1 },
-        terminals: [None, None],
-        input: Input::Null,
-        console: None,
-        jobserver_is_broken: false,
-        capabilities: u64::MAX,
-    }
+    let argv = command.split(' ').map(OsBytes::from).collect();
+    Invocation::plain(argv, vec!["PATH=/usr/bin".into()])
 }
 
 fn check(command: &str) -> Result<InvocationKey, Reason> {

@@ -31,6 +31,24 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// An invocation in the directory `/b` that nothing is special about: the usual mask, no
+    /// terminal, no input, nothing that its process may not do. For tests and measurements.
+    #[must_use]
+    pub fn plain(argv: Vec<OsBytes>, environment: Vec<OsBytes>) -> Self {
+        Self {
+            argv,
+            cwd: "/b".into(),
+            environment,
+            umask: 0o022,
+            place: Place { namespace: 1, root_device: 1, root_inode: 1 },
+            terminals: [None, None],
+            input: Input::Null,
+            console: None,
+            jobserver_is_broken: false,
+            capabilities: u64::MAX,
+        }
+    }
+
     /// The value of an environment variable; the last one wins nothing: as in
     /// `getenv(3)`, the first is taken.
     #[must_use]

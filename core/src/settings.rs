@@ -187,6 +187,12 @@ impl Default for StoreLimits {
 }
 
 impl StoreLimits {
+    /// Bytes that a file system of so many is to have left.
+    #[must_use]
+    pub fn reserve(&self, total: u64) -> u64 {
+        self.min_free.unwrap_or_else(|| default_reserve(total))
+    }
+
     /// What the variables say, each empty or unset for its default.
     ///
     /// # Errors

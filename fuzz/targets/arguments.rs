@@ -6,7 +6,6 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use zccache_compiler::response::Files;
 use zccache_compiler::{clock, failure, outputs, plan, program, rust};
-use zccache_core::invocation::{Input, Place};
 use zccache_core::{Invocation, OsBytes, Root};
 
 struct NoFiles;
@@ -40,16 +39,6 @@ fn invocation(bytes: &[u8]) -> Invocation {
     let lines = bytes.split(|byte| *byte == b'\n').map(OsBytes::from);
     let (environment, argv) = lines.partition(|line| line.as_bytes().starts_with(b"="));
     let variables: Vec<OsBytes> = environment;
-    Invocation {
-        argv,
-        cwd: "/b".into(),
-        environment: variables.iter().map(|line| OsBytes::from(&line.as_bytes()[1..])).collect(),
-        umask: 0o022,
-        place: Place { namespace: 1, root_device: 1, root_inode: 1 },
-        terminals: [None, None],
-        input: Input::Null,
-        console: None,
-        jobserver_is_broken: false,
-        capabilities: u64::MAX,
-    }
+    let environment = variables.iter().map(|line| OsBytes::from(&line.as_bytes()[1..]));
+    Invocation::plain(argv, environment.collect())
 }

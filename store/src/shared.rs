@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use zccache_core::protocol::stats::Counters;
-use zccache_core::{Entry, InvocationKey, settings};
+use zccache_core::{Entry, InvocationKey};
 
 use crate::blobs::Blobs;
 use crate::cache::{Cache, lock};
@@ -87,13 +87,12 @@ impl Shared {
     /// How much room is missing until the file system has as much as is `wanted`,
     /// given what it is to have at least; none where it does not say what it has.
     pub(crate) fn shortage(&self, wanted: impl Fn(u64) -> u64) -> u64 {
-        let set = self.options.limits.min_free;
-        if set == Some(0) {
+        let limits = &self.options.limits;
+        if limits.min_free == Some(0) {
             return 0;
         }
         let Some(room) = self.disk.room() else { return 0 };
-        let reserve = set.unwrap_or_else(|| settings::default_reserve(room.total));
-        wanted(reserve).saturating_sub(room.available)
+        wanted(limits.reserve(room.total)).saturating_sub(room.available)
     }
 
     /// What the store holds.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use zccache_tests::{Command, Trial};
+use zccache_tests::Trial;
 
 use crate::places;
 
@@ -58,14 +58,8 @@ type Counts = BTreeMap<String, usize>;
 fn calls(trial: &Trial, line: &str) -> Counts {
     let log = trial.sandbox().path("strace");
     let launched = trial.sandbox().launched(trial.line(line));
-    let traced: Command = launched.behind(&["strace", "-o", log.to_str().expect("a plain path")]);
-    assert_eq!(
-        traced
-            .finish(&mut traced.process(trial.tree(), trial.sandbox().environment()))
-            .status
-            .code(),
-        Some(0)
-    );
+    let traced = launched.behind(&["strace", "-o", log.to_str().expect("a plain path")]);
+    let _ = trial.sandbox().bare(trial.tree(), traced).succeeded();
     let text = fs::read_to_string(log).expect("strace has written it");
     let mut counts = Counts::new();
     let names = text.lines().filter_map(|line| Some(line.split_once('(')?.0));

@@ -12,6 +12,10 @@ use crate::rust;
 use crate::tools::{binary, checker};
 use display::is_of_display;
 
+/// Variables that name the directory for temporary files, in the order in which GCC asks
+/// (`choose_tmpdir` of libiberty).
+pub const TEMPORARY_DIRECTORY: [&[u8]; 3] = [b"TMPDIR", b"TMP", b"TEMP"];
+
 /// Variables that gcc, clang, the GNU assembler, the dynamic loader and the C
 /// library read and that can change a result or a message: GCC manual,
 /// "Environment Variables Affecting GCC" and "Diagnostic Message Formatting";

@@ -13,7 +13,6 @@ use zccache_compiler::program::Family;
 use zccache_compiler::relocation::{depfile, elf};
 use zccache_compiler::response::{Files, expand};
 use zccache_compiler::{TimeWords, failure, outputs, plan, rust, source};
-use zccache_core::invocation::{Input, Place};
 use zccache_core::{Invocation, OsBytes, Root};
 
 use mutant::mutant;
@@ -85,18 +84,8 @@ impl Files for Response {
 }
 
 fn invocation(argv: Vec<OsBytes>) -> Invocation {
-    Invocation {
-        argv,
-        cwd: "/b".into(),
-        environment: vec!["PATH=/usr/bin".into(), "CARGO_PKG_NAME=x".into(), "=".into()],
-        umask: 0o022,
-        place: Place { namespace: 1, root_device: 1, root_inode: 1 },
-        terminals: [None, None],
-        input: Input::Null,
-        console: None,
-        jobserver_is_broken: false,
-        capabilities: u64::MAX,
-    }
+    let environment = ["PATH=/usr/bin", "CARGO_PKG_NAME=x", "="].map(OsBytes::from);
+    Invocation::plain(argv, environment.into())
 }
 
 fn each_mutant(seed: u64, samples: &[&[u8]], mut read: impl FnMut(&[u8])) {

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zccache_core::entry::{Environment, Manner};
-use zccache_core::invocation::{Input, Place, Terminal};
+use zccache_core::invocation::Terminal;
 use zccache_core::protocol::explanation::{Explanation, Told};
 use zccache_core::protocol::frame::{HEADER, Header};
 use zccache_core::protocol::stats::Counters;
@@ -57,18 +57,10 @@ fn identity() -> Identity {
 }
 
 fn invocation() -> Invocation {
-    Invocation {
-        argv: ["gcc", "-c", "a.c", "-o", "a.o"].map(OsBytes::from).into(),
-        cwd: "/build".into(),
-        environment: vec!["PATH=/usr/bin".into(), "LC_ALL=C".into()],
-        umask: 0o022,
-        place: Place { namespace: 1, root_device: 2, root_inode: 3 },
-        terminals: [Some(Terminal { columns: 80 }), None],
-        input: Input::Null,
-        console: None,
-        jobserver_is_broken: false,
-        capabilities: u64::MAX,
-    }
+    let argv = ["gcc", "-c", "a.c", "-o", "a.o"].map(OsBytes::from).into();
+    let environment = vec!["PATH=/usr/bin".into(), "LC_ALL=C".into()];
+    let terminals = [Some(Terminal { columns: 80 }), None];
+    Invocation { terminals, ..Invocation::plain(argv, environment) }
 }
 
 fn report() -> Report {

@@ -194,23 +194,12 @@ impl Recent {
 mod tests {
     use super::*;
     use crate::chronicle::explain;
-    use zccache_core::invocation::{Input, Place};
     use zccache_core::protocol::explanation::{Cause, Earlier, Fate, InvocationChange};
     use zccache_core::{Digest, Reason};
 
     fn invocation(command: &str) -> Invocation {
-        Invocation {
-            argv: command.split(' ').map(OsBytes::from).collect(),
-            cwd: "/b".into(),
-            environment: vec!["PATH=/usr/bin".into(), "TOKEN=secret".into()],
-            umask: 0o022,
-            place: Place { namespace: 1, root_device: 1, root_inode: 1 },
-            terminals: [None, None],
-            input: Input::Null,
-            console: None,
-            jobserver_is_broken: false,
-            capabilities: u64::MAX,
-        }
+        let argv = command.split(' ').map(OsBytes::from).collect();
+        Invocation::plain(argv, vec!["PATH=/usr/bin".into(), "TOKEN=secret".into()])
     }
 
     fn decide(chronicle: &Chronicle, command: &str, file: &str) -> Arc<Account> {

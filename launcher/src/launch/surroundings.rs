@@ -87,7 +87,7 @@ pub fn place() -> Option<Place> {
 /// equal to the daemon.
 #[must_use]
 pub fn capabilities() -> u64 {
-    if nix::unistd::geteuid().is_root() { effective().unwrap_or(0) } else { u64::MAX }
+    if nix::unistd::geteuid().is_root() { effective_capabilities().unwrap_or(0) } else { u64::MAX }
 }
 
 /// Whether this process may only write files up to some length (`setrlimit(2)`): what
@@ -96,8 +96,10 @@ pub(super) fn limits_files() -> bool {
     getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| soft != RLIM_INFINITY)
 }
 
-/// As `capget(2)` tells them, in two halves.
-fn effective() -> Option<u64> {
+/// The effective capabilities of this process, whoever it is of; `capget(2)` tells them in
+/// two halves.
+#[must_use]
+pub fn effective_capabilities() -> Option<u64> {
     const VERSION_3: u32 = 0x2008_0522;
     let mut header = [VERSION_3, 0];
     let mut sets = [[0u32; 3]; 2];

@@ -34,7 +34,6 @@ pub(crate) struct Disk {
     /// What stores of all formats share.
     top: PathBuf,
     root: PathBuf,
-    gate: Arc<Gate>,
     seam: Seam,
     staged: AtomicU64,
     /// Absent only on a read-only store that was never written.
@@ -45,8 +44,8 @@ impl Disk {
     /// Checks, locks and prepares the directory of a store.
     pub(crate) fn open(directory: &Path, read_only: bool, seam: Seam) -> Result<Self, StoreError> {
         let (top, lock) = directory::open(directory, read_only, &*seam.gate)?;
-        let (root, gate) = (top.join(FORMAT_DIRECTORY), Arc::clone(&seam.gate));
-        Ok(Self { top, root, gate, seam, staged: AtomicU64::new(0), _lock: lock })
+        let root = top.join(FORMAT_DIRECTORY);
+        Ok(Self { top, root, seam, staged: AtomicU64::new(0), _lock: lock })
     }
 
     /// Seconds since the beginning of 1970.
@@ -62,7 +61,7 @@ impl Disk {
     /// Removes the stores of other formats that were not written since a time in
     /// seconds; with none, all.
     pub(crate) fn remove_others(&self, unless_since: Option<u64>) -> io::Result<()> {
-        others::remove(&self.top, unless_since, &*self.gate)
+        others::remove(&self.top, unless_since, &*self.seam.gate)
     }
 
     /// The directory of the store, in this format.
@@ -72,7 +71,7 @@ impl Disk {
 
     /// Opens a blob for reading. A symbolic link is not a blob.
     pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<File> {
-        (self.gate)(Step::Read)?;
+        (self.seam.gate)(Step::Read)?;
         let mut options = OpenOptions::new();
         let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = file.open(self.blob(digest))?;
@@ -82,7 +81,7 @@ impl Disk {
 
     /// Creates an empty file that becomes a blob, readable by its owner only.
     pub(crate) fn create_staged(&self) -> io::Result<(PathBuf, File)> {
-        (self.gate)(Step::Create)?;
+        (self.seam.gate)(Step::Create)?;
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(directory::STAGING).join(number.to_string());
         let mut options = OpenOptions::new();
@@ -99,7 +98,7 @@ impl Disk {
 
     /// Fills a staged file with the content of `source`.
     pub(crate) fn fill(&self, source: &File, staged: &File, length: u64) -> io::Result<()> {
-        (self.gate)(Step::Copy)?;
+        (self.seam.gate)(Step::Copy)?;
         copy(source, staged, length)
     }
 
@@ -110,7 +109,7 @@ impl Disk {
             return Ok(());
         }
         tracing::warn!(store = %self.root.display(), "something has removed parts of the store");
-        directory::make(&self.root, &*self.gate)
+        directory::make(&self.root, &*self.seam.gate)
     }
 
     /// Which file now is the index.
@@ -121,7 +120,7 @@ impl Disk {
 
     /// Makes the bytes of a file durable.
     pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
-        (self.gate)(Step::SyncBlob)?;
+        (self.seam.gate)(Step::SyncBlob)?;
         file.sync_data()
     }
 
@@ -131,28 +130,28 @@ impl Disk {
         if let Some(shard) = blob.parent()
             && !shard.is_dir()
         {
-            (self.gate)(Step::Create)?;
+            (self.seam.gate)(Step::Create)?;
             make_private(shard)?;
-            sync_directory(&*self.gate, Step::SyncShards, &self.root.join(directory::BLOBS))?;
+            sync_directory(&*self.seam.gate, Step::SyncShards, &self.root.join(directory::BLOBS))?;
         }
-        (self.gate)(Step::Rename)?;
+        (self.seam.gate)(Step::Rename)?;
         fs::rename(staged, blob)
     }
 
     /// Makes the names of a shard durable.
     pub(crate) fn sync_shard(&self, shard: u8) -> io::Result<()> {
-        sync_directory(&*self.gate, Step::SyncShard, &self.shard(shard))
+        sync_directory(&*self.seam.gate, Step::SyncShard, &self.shard(shard))
     }
 
     /// Removes a blob. True if there was one.
     pub(crate) fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
-        (self.gate)(Step::Remove)?;
+        (self.seam.gate)(Step::Remove)?;
         existed(fs::remove_file(self.blob(digest)))
     }
 
     /// Removes a staged file that is not wanted.
     pub(crate) fn remove_staged(&self, path: &Path) {
-        let removed = (self.gate)(Step::Remove).and_then(|()| existed(fs::remove_file(path)));
+        let removed = (self.seam.gate)(Step::Remove).and_then(|()| existed(fs::remove_file(path)));
         if let Err(error) = removed {
             tracing::warn!(path = %path.display(), %error, "cannot remove a staged file");
         }
@@ -171,11 +170,11 @@ impl Disk {
 
     /// Opens the file of the index; none if it does not exist and may not be created.
     pub(crate) fn open_index(&self, read_only: bool) -> io::Result<Option<IndexFile>> {
-        (self.gate)(if read_only { Step::Read } else { Step::Create })?;
+        (self.seam.gate)(if read_only { Step::Read } else { Step::Create })?;
         let mut options = OpenOptions::new();
         options.read(true).write(!read_only).create(!read_only).mode(PRIVATE_FILE);
         match options.open(self.root.join(directory::INDEX)) {
-            Ok(file) => Ok(Some(IndexFile::new(file, Arc::clone(&self.gate)))),
+            Ok(file) => Ok(Some(IndexFile::new(file, Arc::clone(&self.seam.gate)))),
             Err(error) if read_only && error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -183,17 +182,17 @@ impl Disk {
 
     /// Makes the name of the index durable.
     pub(crate) fn sync_root(&self) -> io::Result<()> {
-        sync_directory(&*self.gate, Step::SyncRoot, &self.root)
+        sync_directory(&*self.seam.gate, Step::SyncRoot, &self.root)
     }
 
     /// Keeps a damaged index for inspection, in place of what was kept before.
     pub(crate) fn set_aside_index(&self) -> io::Result<()> {
-        directory::set_aside(&self.root, &[directory::INDEX], &*self.gate)
+        directory::set_aside(&self.root, &[directory::INDEX], &*self.seam.gate)
     }
 
     /// Notes that blobs may come to be that no row names.
     pub(crate) fn mark_unclean(&self) -> io::Result<()> {
-        (self.gate)(Step::Create)?;
+        (self.seam.gate)(Step::Create)?;
         let path = self.root.join(directory::UNCLEAN);
         OpenOptions::new().create(true).append(true).mode(PRIVATE_FILE).open(path)?;
         self.sync_root()
@@ -206,7 +205,7 @@ impl Disk {
 
     /// Takes the note back.
     pub(crate) fn mark_clean(&self) -> io::Result<()> {
-        (self.gate)(Step::Remove)?;
+        (self.seam.gate)(Step::Remove)?;
         existed(fs::remove_file(self.root.join(directory::UNCLEAN))).map(|_| ())
     }
 

@@ -1,11 +1,9 @@
 //! The directory for temporary files, which reaches no result.
 
+use zccache_compiler::environment::TEMPORARY_DIRECTORY;
 use zccache_compiler::program::base_name;
 use zccache_core::Invocation;
 use zccache_core::report::{Seen, Sighting};
-
-/// Variables that name it, in the order in which GCC asks (`choose_tmpdir` of libiberty).
-const NAMED_BY: [&[u8]; 3] = [b"TMPDIR", b"TMP", b"TEMP"];
 
 /// What a run saw of the directory for temporary files.
 pub(super) struct Temporary<'a> {
@@ -23,8 +21,8 @@ impl<'a> Temporary<'a> {
                 && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
         };
         Self {
-            named: invocation.variable(NAMED_BY[0]),
-            directory: NAMED_BY
+            named: invocation.variable(TEMPORARY_DIRECTORY[0]),
+            directory: TEMPORARY_DIRECTORY
                 .iter()
                 .find_map(|name| invocation.variable(name))
                 .unwrap_or(b"/tmp"),

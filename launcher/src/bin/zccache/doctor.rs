@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use zccache_core::settings::{self, StoreLimits};
+use zccache_core::settings::StoreLimits;
 
 use crate::client::{Client, CommandError};
 use crate::{mount, run};
 use zccache_launcher::daemon_link::Home;
+use zccache_launcher::launch::surroundings;
 use zccache_launcher::observe;
 
 /// How much a finding matters.
@@ -120,8 +121,7 @@ fn lacks_reserve(directory: &Path) -> bool {
     let limits = StoreLimits::read(|name| std::env::var(name).ok()).unwrap_or_default();
     nix::sys::statvfs::statvfs(directory).is_ok_and(|disk| {
         let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
-        let standard = settings::default_reserve(bytes(disk.blocks()));
-        bytes(disk.blocks_available()) < limits.min_free.unwrap_or(standard)
+        bytes(disk.blocks_available()) < limits.reserve(bytes(disk.blocks()))
     })
 }
 
@@ -175,9 +175,7 @@ fn private_mounting() -> Finding {
 /// (`capabilities(7)`, `user_namespaces(7)`).
 fn has_all_power() -> bool {
     const SYS_ADMIN: u32 = 21;
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mask = surroundings::effective_capabilities().unwrap_or(0);
     let ids = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_first = ids.split_whitespace().eq(["0", "0", "4294967295"]);
     mask & 1 << SYS_ADMIN != 0 && is_first
