@@ -72,8 +72,10 @@ impl Witness {
     }
 
     fn see(&self, step: Step) {
-        let now = Tree::of(&self.root);
+        // First the lock: no other thread may synchronise what is being looked at,
+        // or the moment would hold bytes older than those that are certain.
         let mut certain = self.certain.lock().unwrap();
+        let now = Tree::of(&self.root);
         let kept = *self.kept.lock().unwrap();
         let moment = Moment { now: now.clone(), certain: certain.clone(), step, kept };
         self.moments.lock().unwrap().push(moment);
