@@ -75,6 +75,12 @@ pub const TABLE: &[Setting] = &[
         help: "Tools of yours that are deterministic: NAME=cache, separated by commas.",
     },
     Setting {
+        variable: "ZCCACHE_WATCH",
+        default: "1",
+        help: "If 0, every input of a result is looked at each time; else those are not of which \
+               the kernel would have announced a change. at-once has no input looked at twice.",
+    },
+    Setting {
         variable: "ZCCACHE_SESSION",
         default: "",
         help: "Name under which builds are counted together.",
@@ -101,6 +107,9 @@ pub enum SettingsError {
     /// A time cannot be read.
     #[error("{0} is '{1}'; write a number of seconds, or one with m, h, d or w")]
     Time(&'static str, String),
+    /// `ZCCACHE_WATCH` is something else.
+    #[error("ZCCACHE_WATCH is '{0}'; write 0, 1 or at-once")]
+    Watch(String),
 }
 
 /// Where the store is: `ZCCACHE_DIR`, else `zccache` in the user's cache
@@ -167,6 +176,33 @@ pub fn verified_part(value: Option<&[u8]>) -> f64 {
     let Some(value) = value.filter(|value| is_on(Some(value))) else { return 0.0 };
     let number = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<f64>().ok());
     number.filter(|number| number.is_finite()).map_or(1.0, |number| number.clamp(0.0, 1.0))
+}
+
+/// When inputs are watched, so that they need not be looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Watching {
+    /// Never.
+    Off,
+    /// A while after a look, beside what is to be done.
+    #[default]
+    Later,
+    /// Before anything else is done.
+    AtOnce,
+}
+
+impl Watching {
+    /// What `ZCCACHE_WATCH` says, empty or unset for the default.
+    ///
+    /// # Errors
+    /// [`SettingsError::Watch`] for what it cannot say.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        match variable("ZCCACHE_WATCH").as_deref().map(str::trim) {
+            None | Some("" | "1") => Ok(Self::Later),
+            Some("0") => Ok(Self::Off),
+            Some("at-once") => Ok(Self::AtOnce),
+            Some(other) => Err(SettingsError::Watch(other.to_owned())),
+        }
+    }
 }
 
 /// Limits of a store.

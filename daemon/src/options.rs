@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zccache_core::limits;
-use zccache_core::settings::{self, SettingsError, StoreLimits};
+use zccache_core::settings::{self, SettingsError, StoreLimits, Watching};
 
 /// The store to serve, and how.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Options {
     pub limits: StoreLimits,
     /// How long to stay though nobody wants anything.
     pub idle_exit: Duration,
+    /// When inputs are watched, so that they need not be looked at.
+    pub watching: Watching,
     /// How long to write what waits for the disk once told to end.
     pub drain_within: Duration,
     /// Whether descriptor 3 is a pipe on which to say that we listen.
@@ -70,11 +72,13 @@ impl Options {
             }
             _ => limits::IDLE_EXIT,
         };
+        let watching = Watching::read(|name| std::env::var(name).ok())?;
         Ok(Self {
             store,
             home,
             limits: store_limits,
             idle_exit,
+            watching,
             drain_within: limits::DRAIN_WITHIN,
             says_ready,
         })

@@ -45,13 +45,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     pub(crate) fn new(options: &Options, store: Arc<Store>) -> io::Result<Self> {
         let (directory, home) = (options.store.clone(), options.home.clone());
-        let atlas = Arc::new(Atlas::new()?);
+        let atlas = Arc::new(Atlas::new(options.watching)?);
         let contents = Arc::new(Contents::new(Arc::clone(&store)));
         Ok(Self {
             chronicle: Chronicle::open(home.join("verdicts")),
             atlas: Arc::clone(&atlas),
             contents: Arc::clone(&contents),
-            verifier: Verifier::new(),
+            verifier: Verifier::default(),
             flights: Flights::default(),
             rivals: Arc::default(),
             publisher: Publisher::start(Arc::clone(&store), contents)?,

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use zccache_compiler::environment::Reading;
 use zccache_compiler::environment::display::display;
@@ -77,7 +78,12 @@ impl Daemon {
         })
     }
 
-    fn holds(&self, case: &Case, entry: &Entry, whole: &mut Option<zccache_core::Digest>) -> Held {
+    fn holds(
+        &self,
+        case: &Case,
+        entry: &Arc<Entry>,
+        whole: &mut Option<zccache_core::Digest>,
+    ) -> Held {
         let invocation = &case.invocation;
         let whole = || *whole.get_or_insert_with(|| environment::whole(invocation));
         let new = match environment::reading(&entry.trace.environment, invocation, whole) {
@@ -92,7 +98,7 @@ impl Daemon {
             return Held::UpTo(divergence);
         }
         let scene = Scene { root: &case.root, namespace: &case.namespace };
-        match self.verifier.verify(&entry.trace, scene, &self.contents) {
+        match self.verifier.verify(entry, scene, &self.contents) {
             Ok(()) if may_know(&entry.trace, &new, scene, &self.contents) => {
                 Held::NotTheEnvironment
             }

@@ -9,9 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zccache_core::invocation::Place;
+use zccache_core::settings::Watching;
 use zccache_fs::View;
 
 use super::Namespace;
+use super::watch::{Watch, learn_from};
 
 /// All followed namespaces, and the views they may show.
 pub(crate) struct Atlas {
@@ -26,7 +28,7 @@ struct State {
 
 impl Atlas {
     /// Knows the daemon's own namespace.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(watching: Watching) -> io::Result<Self> {
         let root = std::fs::metadata("/")?;
         let own = Place {
             namespace: std::fs::metadata("/proc/self/ns/mnt")?.ino(),
@@ -34,7 +36,18 @@ impl Atlas {
             root_inode: root.ino(),
         };
         let namespace = Namespace::new(None, File::open("/proc/self/mountinfo")?.into())?;
-        let namespaces = HashMap::from([(own, Arc::new(namespace))]);
+        let namespace = match Watch::new(watching) {
+            None => Arc::new(namespace),
+            Some((watch, None)) => Arc::new(namespace.with_watch(watch)),
+            Some((watch, Some(questions))) => {
+                let namespace = Arc::new(namespace.with_watch(watch));
+                let asked = Arc::downgrade(&namespace);
+                let thread = std::thread::Builder::new().name("watch".to_owned());
+                thread.spawn(move || learn_from(&questions, &asked))?;
+                namespace
+            }
+        };
+        let namespaces = HashMap::from([(own, namespace)]);
         Ok(Self { own, state: RwLock::new(State { namespaces, served: Vec::new() }) })
     }
 

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
 use zccache_compiler::source::Once;
@@ -17,6 +16,7 @@ use zccache_store::Store;
 
 use super::grain::{Grains, stamps_mapped_stores};
 use super::pieces::for_each_piece;
+use super::watch::Writers;
 use super::words::{Search, Words};
 use super::{Found, FoundFile, Namespace};
 
@@ -240,7 +240,9 @@ impl Contents {
             if Identity::from(&stat) == *identity { Ok(()) } else { Err(Reason::InputChanged) }
         };
         unchanged(&file)?;
-        if is_open_for_writing(&file) {
+        // A writer whose first store has stamped the file already could change it once
+        // more unseen. Files of other users are taken as quiet.
+        if Writers::of(&file) == Writers::Some {
             return Err(Reason::InputOpenForWriting);
         }
         let (digest, traits) = hash(&file).map_err(|_| Reason::InputUnreadable)?;
@@ -266,24 +268,6 @@ impl Contents {
 /// Now, on the clock that file stamps follow.
 pub(crate) fn now() -> nix::Result<Stamp> {
     clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map(Stamp::from)
-}
-
-/// Whether anybody may write to the file now, also through a mapping: a read
-/// lease is refused then (`F_SETLEASE` in `fcntl(2)`). A writer whose first
-/// store has stamped the file already could change it once more unseen.
-/// Files of other users refuse leases altogether and are taken as quiet.
-fn is_open_for_writing(file: &File) -> bool {
-    let lease = |kind: libc::c_int| {
-        // nix has no wrapper for leases.
-        // SAFETY: F_SETLEASE takes an integer; the descriptor is open.
-        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) })
-    };
-    let refused = lease(libc::F_RDLCK) == Err(Errno::EAGAIN);
-    if !refused {
-        // Nothing to be done about a failure: closing the file ends the lease.
-        let _ended = lease(libc::F_UNLCK);
-    }
-    refused
 }
 
 /// Reads to the end. Text is searched across the seams of the buffer.

@@ -10,6 +10,7 @@ mod pieces;
 mod sight;
 mod verify;
 mod walk;
+mod watch;
 mod words;
 
 pub(crate) use atlas::Atlas;

@@ -16,6 +16,7 @@ use zccache_fs::{Listed, View};
 
 use super::mounts::{MountTable, Mounts};
 use super::sight::Sight;
+use super::watch::Watch;
 
 /// What is at a path now.
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ pub(crate) struct Namespace {
     table: Mutex<MountTable>,
     served: Mutex<Vec<(u64, Arc<View>)>>,
     shown: RwLock<Arc<Shown>>,
+    watch: Option<Watch>,
 }
 
 /// The mounts of a namespace and those views that are among them.
@@ -84,9 +86,21 @@ impl Namespace {
             table: Mutex::new(MountTable::new(mountinfo)?),
             served: Mutex::default(),
             shown: RwLock::default(),
+            watch: None,
         };
         namespace.show();
         Ok(namespace)
+    }
+
+    /// The same, with a memory of what cannot have changed. Only the daemon's own has
+    /// one: of others the kernel does not say what is below which path.
+    pub(super) fn with_watch(self, watch: Watch) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// What is remembered of paths, where that is done.
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
     }
 
     /// Takes notice of changed mounts; to be called before each request.
@@ -110,9 +124,12 @@ impl Namespace {
         views.retain(|(device, _)| mounts.have(*device));
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(Shown { mounts, views });
+        if let Some(watch) = &self.watch {
+            watch.forget();
+        }
     }
 
-    fn shown(&self) -> Arc<Shown> {
+    pub(super) fn shown(&self) -> Arc<Shown> {
         Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -146,17 +163,20 @@ impl Namespace {
         let cwd = invocation.cwd.as_path();
         let outputs = output_directory(invocation).map(|path| cwd.join(path.as_path()));
         let outputs = outputs.as_deref().unwrap_or(cwd);
-        let around = |directory: &'_ Path, name: &str| {
+        let mut sight = self.sight();
+        let mut around = |directory: &'_ Path, name: &str| {
             let holds = |directory: &&Path| {
-                !matches!(self.look(&directory.join(name), true), Found::Absent)
+                !matches!(sight.recollect(&directory.join(name), true), Found::Absent)
             };
             directory.ancestors().find(holds).map(Path::to_owned)
         };
         let mut root = around(outputs, ".git");
         if outputs != cwd {
+            root = root.or_else(|| around(cwd, ".git"));
             let of_cargo = || Some(around(outputs, "CACHEDIR.TAG")?.parent()?.to_owned());
-            root = root.or_else(|| around(cwd, ".git")).or_else(of_cargo);
+            root = root.or_else(of_cargo);
         }
+        sight.learn();
         Root::new(root.as_deref().unwrap_or(cwd))
     }
 

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use zccache_core::Digest;
 use zccache_fs::{Look, View};
 
 use super::namespace::{Found, FoundFile, Located, Namespace, Shown, missing};
 use super::walk::{Here, walk};
+use super::watch::{Answer, Question, Recalled, Watch, What};
 
 /// A look around that takes a moment: what it has learnt of the way to one path it
 /// does not ask again on the way to the next.
@@ -22,15 +24,98 @@ pub(crate) struct Sight<'n> {
     directories: HashMap<PathBuf, nix::Result<Here>>,
     /// The directories and links that were seen, by their paths without links.
     steps: HashMap<PathBuf, Found>,
+    /// The generation of what is remembered, once that was made current.
+    generation: Option<u64>,
+    /// What is to be remembered.
+    questions: Vec<Question>,
+    /// Whether everything was remembered so far.
+    from_memory: bool,
 }
 
 impl<'n> Sight<'n> {
     pub(super) fn new(namespace: &'n Namespace, shown: Arc<Shown>) -> Self {
-        Self { namespace, shown, directories: HashMap::new(), steps: HashMap::new() }
+        Self {
+            namespace,
+            shown,
+            directories: HashMap::new(),
+            steps: HashMap::new(),
+            generation: None,
+            questions: Vec::new(),
+            from_memory: true,
+        }
+    }
+
+    /// The generation of what is remembered, which holds all that was announced before
+    /// this look around began; none where nothing is remembered.
+    pub(super) fn generation(&mut self) -> Option<u64> {
+        let watch = self.namespace.watch()?;
+        if self.generation.is_none() {
+            watch.refresh();
+            self.generation = Some(watch.generation());
+        }
+        self.generation
+    }
+
+    /// What is at an absolute path, if that is remembered. Of a directory that is which
+    /// one it is, not its times.
+    pub(super) fn recall(&mut self, path: &Path, follow: bool) -> Option<Found> {
+        match self.remembered(path, What::of_look(follow))? {
+            Answer::Found(found) => Some(found),
+            Answer::Names(_) => None,
+        }
+    }
+
+    /// The digest of the names in a directory, if that is remembered.
+    pub(super) fn recall_names(&mut self, path: &Path) -> Option<Digest> {
+        match self.remembered(path, What::Names)? {
+            Answer::Names(names) => Some(names),
+            Answer::Found(_) => None,
+        }
+    }
+
+    fn remembered(&mut self, path: &Path, what: What) -> Option<Answer> {
+        self.generation()?;
+        match self.namespace.watch()?.recall(path, what) {
+            Recalled::Known(answer) => return Some(answer),
+            Recalled::New => self.questions.push(Question::new(path, what)),
+            Recalled::Changing => {}
+        }
+        self.from_memory = false;
+        None
+    }
+
+    /// What is at an absolute path: see [`Self::recall`].
+    pub(crate) fn recollect(&mut self, path: &Path, follow: bool) -> Found {
+        self.recall(path, follow).unwrap_or_else(|| self.look(path, follow))
+    }
+
+    /// Takes notice that something is looked at elsewhere.
+    pub(super) fn notes_a_look(&mut self) {
+        self.from_memory = false;
+    }
+
+    /// Whether everything is to be remembered at once, whatever comes of the look.
+    pub(super) fn learns_at_once(&self) -> bool {
+        self.namespace.watch().is_some_and(Watch::learns_at_once)
+    }
+
+    /// The generation of memory that alone has answered everything.
+    pub(super) fn only_remembered(&self) -> Option<u64> {
+        self.generation.filter(|_| self.from_memory)
+    }
+
+    /// Has remembered what was not.
+    pub(super) fn learn(&mut self) {
+        if let Some(watch) = self.namespace.watch()
+            && !self.questions.is_empty()
+        {
+            watch.learn(self.namespace, std::mem::take(&mut self.questions));
+        }
     }
 
     /// What is at an absolute path now.
     pub(crate) fn look(&mut self, path: &Path, follow: bool) -> Found {
+        self.from_memory = false;
         if self.shown.is_plain() {
             return self.namespace.ask_kernel(path, follow);
         }
@@ -44,6 +129,7 @@ impl<'n> Sight<'n> {
 
     /// What is at an absolute path, a link at its end followed; none if in a view.
     pub(crate) fn look_outside_views(&mut self, path: &Path) -> Option<Found> {
+        self.from_memory = false;
         if self.shown.is_plain() {
             return Some(self.namespace.ask_kernel(path, true));
         }

@@ -1,0 +1,264 @@
+//! Learning what is at paths in a way that tells when it changes: first what would
+//! announce a change is watched, then it is looked at.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::inotify::{AddWatchFlags, WatchDescriptor};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
+};
+use rustc_hash::FxHashMap;
+use zccache_core::Identity;
+
+use super::super::namespace::{Shown, missing};
+use super::super::walk::{Here, walk};
+use super::super::{Found, Namespace, digest_of_listing};
+use super::state::{Fact, Known, Memory};
+use super::writers::Writers;
+use super::{Answer, Question, Watch, What, limits};
+
+/// What happens to the names of a directory and to the directory itself.
+const DIRECTORY: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_ATTRIB)
+    .union(AddWatchFlags::IN_DELETE_SELF)
+    .union(AddWatchFlags::IN_MOVE_SELF)
+    .union(AddWatchFlags::IN_ONLYDIR);
+
+/// What may change a file. Its removal changes its number of links, an attribute.
+const FILE: AddWatchFlags = AddWatchFlags::IN_MODIFY
+    .union(AddWatchFlags::IN_ATTRIB)
+    .union(AddWatchFlags::IN_CLOSE_WRITE)
+    .union(AddWatchFlags::IN_DELETE_SELF);
+
+/// File systems on which all that happens to an inode is announced on it. Of a network
+/// others change what we see; below an overlay the inode that is mapped is another.
+const WATCHABLE: [FsType; 4] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC];
+
+impl Watch {
+    /// Finds out what is at paths, and remembers what can be watched.
+    pub(super) fn study(&self, namespace: &Namespace, questions: Vec<Question>) {
+        let mut lesson = Lesson {
+            watch: self,
+            namespace,
+            shown: namespace.shown(),
+            epoch: self.watches().epoch,
+            directories: FxHashMap::default(),
+            steps: FxHashMap::default(),
+        };
+        for question in questions {
+            if !self.has_room() {
+                return;
+            }
+            let Some(times) = self.state().times(&question) else { continue };
+            let memory = lesson.look(&question, times);
+            self.keep(lesson.epoch, question, memory, times);
+        }
+    }
+
+    /// Makes room if it has been wanting for long.
+    fn has_room(&self) -> bool {
+        if !self.state().is_full() {
+            return true;
+        }
+        let mut watches = self.watches();
+        if watches.since.elapsed() > limits::FULL_FOR {
+            self.begin_anew(&mut watches);
+        }
+        false
+    }
+
+    /// Remembers what was seen. What has been announced since is taken notice of before
+    /// anybody is told.
+    fn keep(&self, epoch: u64, question: Question, memory: Option<Memory>, times: u8) {
+        let watches = self.watches();
+        if watches.epoch == epoch {
+            let mut state = self.state_to_change();
+            let memory = memory.filter(|memory| state.hold(&memory.facts));
+            let (since, times) = (Instant::now(), times.saturating_add(1));
+            state.remember(question, Known { memory, since, times });
+        }
+    }
+}
+
+/// One look at many paths, which share the way to them.
+struct Lesson<'w> {
+    watch: &'w Watch,
+    namespace: &'w Namespace,
+    shown: Arc<Shown>,
+    epoch: u64,
+    /// The watch of each directory that can be watched.
+    directories: FxHashMap<PathBuf, Option<WatchDescriptor>>,
+    /// The directories and links passed.
+    steps: FxHashMap<PathBuf, (Found, Fact)>,
+}
+
+impl Lesson<'_> {
+    /// What is at a path, and what has to hold for that.
+    fn look(&mut self, question: &Question, times: u8) -> Option<Memory> {
+        let path = Path::new(std::ffi::OsStr::from_bytes(&question.path));
+        // What these lead to is a directory (`path_resolution(7)`), else an error.
+        let ends_open = question.path.ends_with(b"/") || question.path.ends_with(b"/.");
+        let (mut facts, mut all) = (Vec::new(), true);
+        let follow = question.what != What::Itself || ends_open;
+        let walked = walk(&Here::default(), path, follow, |step| {
+            let seen = self.step(step);
+            all = all && seen.is_some();
+            let (found, fact) = seen.unwrap_or((Found::Absent, Fact::MAX));
+            facts.push(fact);
+            found
+        });
+        if !all {
+            return None;
+        }
+        let found = match walked {
+            Ok((here, Found::Directory(_))) if question.what == What::Names => {
+                facts.push(self.all_names(&here.path)?);
+                let names = self.namespace.list(&here.path).ok()?;
+                let answer = Answer::Names(digest_of_listing(&names));
+                return Some(Memory { answer, facts: facts.into() });
+            }
+            _ if question.what == What::Names => return None,
+            Ok((_, Found::File(_) | Found::Special { .. })) if ends_open => Found::Absent,
+            Ok((here, Found::File(file))) => {
+                facts.push(self.arm(&here.path, &file.identity, times)?);
+                Found::File(file)
+            }
+            Ok((_, found)) => found,
+            Err(errno) => missing(errno),
+        };
+        let is_lasting = matches!(
+            found,
+            Found::Absent | Found::File(_) | Found::Directory(_) | Found::Symlink(_)
+        );
+        is_lasting.then(|| Memory { answer: Answer::Found(found), facts: facts.into() })
+    }
+
+    /// What is at a path without links, outside views. From before this look on, a
+    /// change of what its name leads to is announced.
+    fn step(&mut self, path: &Path) -> Option<(Found, Fact)> {
+        if let Some(known) = self.steps.get(path) {
+            return Some(known.clone());
+        }
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        if self.shown.view_of(path).is_some() {
+            return None;
+        }
+        let directory = self.directory(parent)?;
+        let fact = self.name(directory, name.as_bytes())?;
+        let found = self.namespace.ask_kernel(path, false);
+        if matches!(found, Found::Directory(_) | Found::Symlink(_)) {
+            self.steps.insert(path.to_owned(), (found.clone(), fact));
+        }
+        Some((found, fact))
+    }
+
+    fn name(&self, directory: WatchDescriptor, name: &[u8]) -> Option<Fact> {
+        let watches = self.watch.watches();
+        let is_current = watches.epoch == self.epoch;
+        is_current.then(|| self.watch.state_to_change().name(directory, name))
+    }
+
+    fn all_names(&mut self, path: &Path) -> Option<Fact> {
+        let directory = self.directory(path)?;
+        let watches = self.watch.watches();
+        let is_current = watches.epoch == self.epoch;
+        is_current.then(|| self.watch.state_to_change().all_names(directory))
+    }
+
+    fn directory(&mut self, path: &Path) -> Option<WatchDescriptor> {
+        if let Some(known) = self.directories.get(path) {
+            return *known;
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let directory = open(path, flags, Mode::empty()).ok();
+        let watch = directory.filter(has_exact_names).and_then(|directory| {
+            let watches = self.watch.watches();
+            let is_current = watches.epoch == self.epoch;
+            is_current.then(|| watches.inotify.add_watch(&link_to(&directory), DIRECTORY).ok())?
+        });
+        self.directories.insert(path.to_owned(), watch);
+        watch
+    }
+
+    /// Watches a file that has this identity and is not being written.
+    fn arm(&self, path: &Path, identity: &Identity, times: u8) -> Option<Fact> {
+        // Opening it once more would end its watch.
+        if let Some(armed) = self.watch.state().armed(identity) {
+            return Some(armed);
+        }
+        let flags = OFlag::O_RDONLY
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC;
+        let file = open(path, flags, Mode::empty()).ok().filter(is_watchable)?;
+        let link = link_to(&file);
+        let file = File::from(file);
+        let (mask, kept) = match Writers::of(&file) {
+            Writers::Some | Writers::Untold => return None,
+            // Taken as quiet, as where it was read.
+            Writers::OfAnother => (FILE, None),
+            Writers::None if times >= limits::OPENED_OFTEN && self.may_keep(identity) => {
+                (FILE | AddWatchFlags::IN_OPEN, Some(file.try_clone().ok()?))
+            }
+            Writers::None => (FILE | AddWatchFlags::IN_OPEN | AddWatchFlags::IN_ONESHOT, None),
+        };
+        let watches = self.watch.watches();
+        if watches.epoch != self.epoch {
+            return None;
+        }
+        let known = watches.inotify.add_watch(&link, mask).ok()?;
+        let fact = self.watch.state_to_change().arm(known, identity, kept);
+        drop(watches);
+        let as_seen =
+            |file: &File| fstat(file).is_ok_and(|stat| Identity::from(&stat) == *identity);
+        if matches!(Writers::of(&file), Writers::Some | Writers::Untold) || !as_seen(&file) {
+            let _watches = self.watch.watches();
+            self.watch.state_to_change().disarm(known);
+            return None;
+        }
+        Some(fact)
+    }
+
+    /// Whether a file may be kept open: one more, on the file system that nobody
+    /// unmounts.
+    fn may_keep(&self, identity: &Identity) -> bool {
+        let is_of_root =
+            || nix::sys::stat::stat("/").is_ok_and(|root| root.st_dev == identity.device);
+        self.watch.state().may_keep() && is_of_root()
+    }
+}
+
+fn link_to(file: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+fn is_watchable(file: &OwnedFd) -> bool {
+    fstatfs(file.as_fd()).is_ok_and(|system| WATCHABLE.contains(&system.filesystem_type()))
+}
+
+nix::ioctl_read!(
+    /// `FS_IOC_GETFLAGS` of `linux/fs.h`: the attributes of an inode, which the kernel
+    /// writes as an `int`.
+    get_flags, b'f', 1, libc::c_long
+);
+
+/// Whether all that happens to a name of a directory is announced by that name, apart
+/// from upper and lower case of ASCII: none that folds other letters, none encrypted.
+fn has_exact_names(directory: &OwnedFd) -> bool {
+    const FOLDS_CASE: libc::c_long = 0x4000_0000;
+    const ENCRYPTED: libc::c_long = 0x800;
+    let mut flags = 0;
+    // SAFETY: the descriptor is open; the kernel writes an int, and a long has room.
+    let known = unsafe { get_flags(directory.as_raw_fd(), &raw mut flags) };
+    is_watchable(directory) && (known.is_err() || flags & (FOLDS_CASE | ENCRYPTED) == 0)
+}

@@ -1,0 +1,240 @@
+//! What is remembered, and which changes put an end to it.
+
+use std::fs::File;
+use std::time::Instant;
+
+use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
+use rustc_hash::FxHashMap;
+use zccache_core::Identity;
+
+use super::writers::Writers;
+use super::{Answer, Question, What, limits};
+
+/// The number of something that is so until the kernel announces that it changes.
+pub(super) type Fact = u32;
+
+/// What the watches are for.
+#[derive(Default)]
+pub(super) struct State {
+    /// Of each fact, whether it still holds.
+    holds: Vec<bool>,
+    /// How many facts have ceased to hold.
+    pub(super) generation: u64,
+    directories: FxHashMap<WatchDescriptor, Names>,
+    names: usize,
+    files: FxHashMap<WatchDescriptor, Armed>,
+    /// Their watches, by device and inode.
+    inodes: FxHashMap<(u64, u64), WatchDescriptor>,
+    held: usize,
+    /// Files that were opened since they were last looked at.
+    opened: Vec<WatchDescriptor>,
+    /// By path, for each [`What`].
+    known: [FxHashMap<Box<[u8]>, Known>; 3],
+}
+
+/// What a name leads to in a directory, by the name in lower case: of a directory that
+/// makes no difference between the two, both count as the same name.
+#[derive(Default)]
+struct Names {
+    each: FxHashMap<Box<[u8]>, Fact>,
+    /// That there are no others and none fewer.
+    all: Option<Fact>,
+}
+
+/// A file that is as it was until an event.
+struct Armed {
+    inode: (u64, u64),
+    fact: Fact,
+    /// Kept open where many open it, so that it can be asked each time whether one of
+    /// them writes. Others are given up when they are opened.
+    kept: Option<File>,
+}
+
+/// What was at a path.
+pub(super) struct Known {
+    /// None if that could not be watched.
+    pub(super) memory: Option<Memory>,
+    pub(super) since: Instant,
+    /// How often it was looked into.
+    pub(super) times: u8,
+}
+
+/// What is at a path while all these facts hold.
+pub(super) struct Memory {
+    pub(super) answer: Answer,
+    pub(super) facts: Box<[Fact]>,
+}
+
+/// What somebody who asks is told.
+pub(crate) enum Recalled {
+    /// This.
+    Known(Answer),
+    /// It has to be looked at, and it is worth while to remember it.
+    New,
+    /// It has to be looked at.
+    Changing,
+}
+
+/// Events of the directory itself after which its names may lead elsewhere.
+const OF_ITSELF: AddWatchFlags = AddWatchFlags::IN_ATTRIB
+    .union(AddWatchFlags::IN_DELETE_SELF)
+    .union(AddWatchFlags::IN_MOVE_SELF)
+    .union(AddWatchFlags::IN_UNMOUNT)
+    .union(AddWatchFlags::IN_IGNORED);
+
+impl State {
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        *self = Self { generation: self.generation + 1, ..Self::default() };
+    }
+
+    pub(super) fn recall(&self, path: &[u8], what: What) -> Recalled {
+        let Some(known) = self.known[what as usize].get(path) else { return Recalled::New };
+        match &known.memory {
+            Some(memory) if self.hold(&memory.facts) => Recalled::Known(memory.answer.clone()),
+            _ if known.since.elapsed() < limits::AGAIN => Recalled::Changing,
+            _ => Recalled::New,
+        }
+    }
+
+    /// How often a question was looked into; none if it need not be again.
+    pub(super) fn times(&self, question: &Question) -> Option<u8> {
+        match self.recall(&question.path, question.what) {
+            Recalled::New => {
+                let known = self.known[question.what as usize].get(&question.path);
+                Some(known.map_or(0, |known| known.times))
+            }
+            Recalled::Known(_) | Recalled::Changing => None,
+        }
+    }
+
+    pub(super) fn remember(&mut self, question: Question, known: Known) {
+        self.known[question.what as usize].insert(question.path, known);
+    }
+
+    pub(super) fn hold(&self, facts: &[Fact]) -> bool {
+        facts.iter().all(|fact| self.holds.get(*fact as usize) == Some(&true))
+    }
+
+    /// Whether there is no room for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.known.iter().map(FxHashMap::len).sum::<usize>() >= limits::PATHS
+            || self.files.len() >= limits::FILES
+            || self.directories.len() >= limits::DIRECTORIES
+            || self.names >= limits::PATHS
+            || self.holds.len() >= limits::FACTS
+    }
+
+    fn new_fact(&mut self) -> Fact {
+        self.holds.push(true);
+        Fact::try_from(self.holds.len() - 1).unwrap_or(Fact::MAX)
+    }
+
+    /// What is at a name of a watched directory.
+    pub(super) fn name(&mut self, directory: WatchDescriptor, name: &[u8]) -> Fact {
+        let name = name.to_ascii_lowercase().into_boxed_slice();
+        if let Some(&fact) = self.directories.entry(directory).or_default().each.get(&name) {
+            return fact;
+        }
+        let fact = self.new_fact();
+        self.names += 1;
+        self.directories.entry(directory).or_default().each.insert(name, fact);
+        fact
+    }
+
+    /// Which names are in a watched directory.
+    pub(super) fn all_names(&mut self, directory: WatchDescriptor) -> Fact {
+        if let Some(fact) = self.directories.entry(directory).or_default().all {
+            return fact;
+        }
+        let fact = self.new_fact();
+        self.directories.entry(directory).or_default().all = Some(fact);
+        fact
+    }
+
+    /// Whether a file is armed already: one may be at many paths.
+    pub(super) fn armed(&self, file: &Identity) -> Option<Fact> {
+        let watch = self.inodes.get(&(file.device, file.inode))?;
+        self.files.get(watch).map(|armed| armed.fact)
+    }
+
+    pub(super) fn arm(
+        &mut self,
+        watch: WatchDescriptor,
+        file: &Identity,
+        kept: Option<File>,
+    ) -> Fact {
+        self.disarm(watch);
+        let (fact, inode) = (self.new_fact(), (file.device, file.inode));
+        self.held += usize::from(kept.is_some());
+        self.inodes.insert(inode, watch);
+        self.files.insert(watch, Armed { inode, fact, kept });
+        fact
+    }
+
+    /// Whether one more file may be kept open.
+    pub(super) fn may_keep(&self) -> bool {
+        self.held < limits::KEPT_OPEN
+    }
+
+    pub(super) fn end(&mut self, fact: Fact) {
+        if let Some(holds) = self.holds.get_mut(fact as usize)
+            && *holds
+        {
+            *holds = false;
+            self.generation += 1;
+        }
+    }
+
+    pub(super) fn disarm(&mut self, watch: WatchDescriptor) {
+        if let Some(armed) = self.files.remove(&watch) {
+            self.held -= usize::from(armed.kept.is_some());
+            self.inodes.remove(&armed.inode);
+            self.end(armed.fact);
+        }
+    }
+
+    /// Takes notice of an event.
+    pub(super) fn take(&mut self, event: &InotifyEvent) {
+        if let Some(armed) = self.files.get(&event.wd) {
+            if event.mask == AddWatchFlags::IN_OPEN && armed.kept.is_some() {
+                self.opened.push(event.wd);
+            } else {
+                self.disarm(event.wd);
+            }
+            return;
+        }
+        let Some(names) = self.directories.get_mut(&event.wd) else { return };
+        match &event.name {
+            Some(_) if event.mask.contains(AddWatchFlags::IN_ATTRIB) => {}
+            Some(name) => {
+                let name = name.as_encoded_bytes().to_ascii_lowercase();
+                let fact = names.each.remove(name.as_slice());
+                self.names -= usize::from(fact.is_some());
+                let ended = [fact, names.all.take()];
+                ended.into_iter().flatten().for_each(|fact| self.end(fact));
+            }
+            None if event.mask.intersects(OF_ITSELF) => {
+                let names = self.directories.remove(&event.wd).unwrap_or_default();
+                self.names -= names.each.len();
+                names.each.into_values().chain(names.all).for_each(|fact| self.end(fact));
+            }
+            None => {}
+        }
+    }
+
+    /// Gives up those files opened lately that are being written. Whether there were
+    /// any that are not: what their writers did until now is yet to be announced.
+    pub(super) fn settle_opened(&mut self) -> bool {
+        let mut opened = std::mem::take(&mut self.opened);
+        opened.sort_unstable();
+        opened.dedup();
+        for watch in &opened {
+            let kept = self.files.get(watch).and_then(|armed| armed.kept.as_ref());
+            if kept.is_some_and(|file| Writers::of(file) != Writers::None) {
+                self.disarm(*watch);
+            }
+        }
+        !opened.is_empty()
+    }
+}
