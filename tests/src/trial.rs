@@ -59,6 +59,14 @@ impl Compiler {
     }
 }
 
+/// When inputs are watched in a trial: at once with one compiler and never with the other,
+/// so that every case has the same verdicts with a memory of inputs and without one; the
+/// other way round if `ZCCACHE_WATCH_THE_OTHER` is set.
+fn watching(compiler: Compiler) -> &'static str {
+    let other = std::env::var_os("ZCCACHE_WATCH_THE_OTHER").is_some();
+    if (compiler == Compiler::Gcc) == other { "0" } else { "at-once" }
+}
+
 /// A tree of files in two copies that see the same edits: in one, commands run
 /// bare, in the other through zccache. Bare commands see their copy at the path
 /// of the other, by a bind mount in a namespace of their own.
@@ -79,7 +87,8 @@ impl Trial {
     /// When the sandbox cannot be made.
     #[must_use]
     pub fn new(place: Place, compiler: Compiler) -> Self {
-        let sandbox = Sandbox::new();
+        let mut sandbox = Sandbox::new();
+        sandbox.set("ZCCACHE_WATCH", watching(compiler));
         let (tree, twin) = (sandbox.path("work"), sandbox.path("twin"));
         fs::create_dir(&twin).expect("a directory");
         let _ = sandbox.zccache(&["start"]).succeeded();
