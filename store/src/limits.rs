@@ -13,6 +13,9 @@ pub(crate) const ENTRY_CACHE_BYTES: usize = 12 << 20;
 /// bytes becomes a structure of 72, and its path an allocation of its own.
 pub(crate) const ENTRY_WEIGHT: usize = 3;
 
+/// The least that a key weighs: of it there may be no entries.
+pub(crate) const KEY_WEIGHT: usize = 200;
+
 /// File digests kept in memory. One is an identity (56 bytes) and a digest
 /// (32); with the table around them some 8 MiB.
 pub(crate) const HASHES_IN_MEMORY: usize = 64 << 10;

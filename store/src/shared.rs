@@ -188,19 +188,21 @@ impl Shared {
             return listed;
         }
         let generation = self.generation.load(Ordering::SeqCst);
-        let rows = self.read_entries(*key).unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot look up entries");
-            Vec::new()
-        });
-        let weight = rows.iter().map(|(_, _, bytes)| bytes * limits::ENTRY_WEIGHT).sum();
+        let rows = match self.read_entries(*key) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look up entries");
+                return Listed { entries: Arc::default(), ids: Arc::default() };
+            }
+        };
+        let weight: usize = rows.iter().map(|(_, _, bytes)| bytes * limits::ENTRY_WEIGHT).sum();
         let listed = Listed {
             ids: rows.iter().map(|(id, ..)| *id).collect(),
             entries: rows.into_iter().map(|(_, entry, _)| entry).collect(),
         };
-        if !listed.entries.is_empty() {
-            let still = || self.generation.load(Ordering::SeqCst) == generation;
-            self.entries.insert_if(*key, listed.clone(), weight, still);
-        }
+        // That there are none is worth as much: each hit asks for two keys.
+        let still = || self.generation.load(Ordering::SeqCst) == generation;
+        self.entries.insert_if(*key, listed.clone(), weight.max(limits::KEY_WEIGHT), still);
         listed
     }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 use zccache_daemon::{DaemonError, Options, run};
 
 fn main() -> ExitCode {
@@ -15,7 +16,12 @@ fn main() -> ExitCode {
     };
     let filter = EnvFilter::try_from_env("ZCCACHE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let log = zccache_daemon::log_file(&options);
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(log).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(log)
+        .init();
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(DaemonError::AlreadyRunning) => ExitCode::from(3),

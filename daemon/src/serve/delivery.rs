@@ -18,6 +18,7 @@ use crate::world::Located;
 impl Daemon {
     /// Shows the outputs in their view, or hands them over to be put in place: also
     /// where a view cannot show them as the compiler would have made them.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(super) fn deliver(
         &self,
         case: &Case,

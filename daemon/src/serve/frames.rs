@@ -90,6 +90,7 @@ impl Frames {
     }
 
     /// Sends a message and descriptors.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(crate) async fn send_with<T: Serialize>(
         &self,
         message: &T,

@@ -89,6 +89,7 @@ pub(crate) enum Answer {
 
 impl Daemon {
     /// Answers a look-up.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(crate) async fn look_up(
         &self,
         frames: &Frames,
@@ -116,6 +117,7 @@ impl Daemon {
         }
     }
 
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     fn assess(&self, invocation: &Invocation) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
         if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
             return Err(Reason::Disabled);
@@ -126,7 +128,8 @@ impl Daemon {
         let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
         let files = SceneFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
         let root = namespace.root_of(invocation);
-        let plan = plan(invocation, &files, &root)?;
+        let planning = tracing::trace_span!(target: "time", "plan");
+        let plan = planning.in_scope(|| plan(invocation, &files, &root))?;
         Ok((namespace, root, plan))
     }
 
@@ -178,6 +181,7 @@ impl Daemon {
     }
 
     /// The entries that may answer, those of this checkout first.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     fn candidates(&self, plan: &Plan) -> Vec<Candidate> {
         let keys = [Some(plan.here), plan.anywhere.map(|anywhere| anywhere.key)];
         let listed = |key: InvocationKey| {

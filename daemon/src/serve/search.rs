@@ -131,6 +131,7 @@ impl Daemon {
     }
 
     /// Remembers a hit.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(super) fn remember_hit(&self, case: &Case, candidate: &Candidate) {
         let told = Told::Hit(candidate.origin(&case.root));
         let made = candidate.entry.result.outputs.iter();

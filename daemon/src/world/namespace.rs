@@ -156,6 +156,7 @@ impl Namespace {
     /// cargo compiles what is published elsewhere where its sources are, for the
     /// checkout that the outputs are in: of rustc the directory of its outputs is asked
     /// first, and the one around cargo's own (<https://bford.info/cachedir/>) counts.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(crate) fn root_of(&self, invocation: &Invocation) -> Root {
         if let Some(configured) = invocation.variable(settings::ROOT) {
             return Root::new(OsBytes::from(configured).as_path());

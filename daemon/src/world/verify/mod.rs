@@ -51,6 +51,7 @@ impl Verifier {
     ///
     /// # Errors
     /// The first observation that differs.
+    #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(crate) fn verify(
         &self,
         entry: &Arc<Entry>,
