@@ -37,11 +37,19 @@ pub struct Usage {
 /// # Panics
 /// When a command cannot be run or fails.
 pub fn measure(commands: &mut [Command], times: u32, root: &Path) -> Usage {
+    measure_each(times, root, || (0..times).for_each(|_| run(commands)))
+}
+
+/// What each of so many things takes that `work` does.
+///
+/// # Panics
+/// See [`measure`].
+pub fn measure_each(times: u32, root: &Path, work: impl FnOnce()) -> Usage {
     // No run pays for what the one before has left to write.
     sync();
     let before = Spent::until_now(root);
     let start = Instant::now();
-    (0..times).for_each(|_| run(commands));
+    work();
     let wall = start.elapsed().as_secs_f64();
     rest(root);
     let spent = Spent::until_now(root) - before;
@@ -50,7 +58,11 @@ pub fn measure(commands: &mut [Command], times: u32, root: &Path) -> Usage {
     Usage { wall: wall / times, cpu: spent.cpu / times, written: spent.written / times, memory }
 }
 
-fn run(commands: &mut [Command]) {
+/// Runs commands at the same time until the last has ended.
+///
+/// # Panics
+/// When a command cannot be run or fails.
+pub fn run(commands: &mut [Command]) {
     let start = |command: &mut Command| command.spawn().expect("it can be started");
     let children: Vec<_> = commands.iter_mut().map(start).collect();
     for (mut child, command) in children.into_iter().zip(commands) {
