@@ -284,3 +284,29 @@ fn is_numbered(line: &str) -> bool {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
     rest.len() < line.len() && rest.starts_with('.')
 }
+
+/// Every setting, from the table of which the help is made.
+fn configuration() -> String {
+    let mut text = String::from(
+        "# Settings\n\nMade from the table in `core/src/settings.rs`; do not edit. Settings are variables of the environment; \
+         `zccache config` shows their values, `--json` for programs.\nThose of the store and the daemon count when a daemon starts: \
+         `zccache restart` after changing one. The others count for each compile.\n\n\
+         | variable | default | what it does |\n|---|---|---|\n",
+    );
+    for setting in zccache_core::settings::TABLE {
+        let default = if setting.default.is_empty() { "unset" } else { setting.default };
+        text += &format!("| `{}` | {default} | {} |\n", setting.variable, setting.help);
+    }
+    text
+}
+
+/// With `ZCCACHE_BLESS` set, the document is written instead.
+#[test]
+fn the_settings_are_the_documented_ones() {
+    let path = root().join("docs/CONFIGURATION.md");
+    if std::env::var_os("ZCCACHE_BLESS").is_some() {
+        fs::write(&path, configuration()).expect("the documentation can be written");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, configuration(), "run this test with ZCCACHE_BLESS=1");
+}
