@@ -17,4 +17,4 @@ pub use content::{Content, ProjectedBytes, Projection};
 pub use journal::{Change, Journal, NoJournal, Shown};
 pub use lower::Listed;
 pub use overlay::{Look, ProjectError, Settle, Settled, Unsettled};
-pub use view::{View, ViewOptions};
+pub use view::{View, ViewDirectory, ViewOptions};

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -79,6 +80,15 @@ impl View {
         self.overlay.look(path, follow)
     }
 
+    /// Opens a directory at a path relative to the root, to look at many names in it.
+    ///
+    /// # Errors
+    /// As [`View::look`]; `ENOENT`, `ENOTDIR`, `ELOOP` for what is no directory.
+    pub fn directory(&self, path: &Path) -> io::Result<ViewDirectory> {
+        let directory = self.overlay.directory_at(path)?;
+        Ok(ViewDirectory { overlay: Arc::clone(&self.overlay), directory })
+    }
+
     /// The names in a directory, lower and projected, in no order, without it and the
     /// one above.
     ///
@@ -154,5 +164,22 @@ impl View {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.overlay.has_ended()
+    }
+}
+
+/// A directory of a view, opened to look at names in it.
+#[derive(Clone, Debug)]
+pub struct ViewDirectory {
+    overlay: Arc<Overlay>,
+    directory: Arc<Directory>,
+}
+
+impl ViewDirectory {
+    /// What is at a name, one component and neither `.` nor `..`; a link is not followed.
+    ///
+    /// # Errors
+    /// What the lower file system says.
+    pub fn look(&self, name: &OsStr) -> io::Result<Look> {
+        self.overlay.look_in(&self.directory, name)
     }
 }

@@ -1,6 +1,5 @@
 //! Which views a mount namespace shows, and where.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustc_hash::FxHashMap;
 use zccache_core::OsBytes;
 
 /// A mount of a namespace.
@@ -28,8 +28,8 @@ pub(crate) struct Mount {
 /// All mounts of a namespace.
 #[derive(Default, Debug)]
 pub(crate) struct Mounts {
-    by_id: HashMap<u32, Mount>,
-    by_point: HashMap<PathBuf, Vec<u32>>,
+    by_id: FxHashMap<u32, Mount>,
+    by_point: FxHashMap<PathBuf, Vec<u32>>,
 }
 
 impl Mounts {
@@ -45,6 +45,11 @@ impl Mounts {
     /// Whether anything of that device is mounted.
     pub(crate) fn have(&self, device: u64) -> bool {
         self.by_id.values().any(|mount| mount.device == device)
+    }
+
+    /// Whether anything is mounted at exactly this path.
+    pub(crate) fn have_point(&self, path: &Path) -> bool {
+        self.by_point.contains_key(path)
     }
 
     /// The mount that a path without links leads to. From the root on, a path

@@ -287,6 +287,11 @@ impl Shown {
         self.views.is_empty()
     }
 
+    /// Whether a path without links may lead elsewhere than the directory it is in.
+    pub(super) fn is_mount_point(&self, path: &Path) -> bool {
+        self.mounts.have_point(path)
+    }
+
     /// The view that a path without links leads into, and the path below its root.
     pub(super) fn view_of(&self, path: &Path) -> Option<(Arc<View>, PathBuf)> {
         let mount = self.mounts.covering(path)?;

@@ -2,14 +2,15 @@
 //! view where a path leads into one. The daemon never asks the kernel about what is
 //! in a view of its own: it would have to answer itself.
 
-use std::collections::HashMap;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use rustc_hash::FxHashMap;
 use zccache_core::Digest;
-use zccache_fs::{Look, View};
+use zccache_fs::{Look, ViewDirectory};
 
 use super::namespace::{Found, FoundFile, Located, Namespace, Shown, missing};
 use super::walk::{Here, walk};
@@ -21,9 +22,11 @@ pub(crate) struct Sight<'n> {
     namespace: &'n Namespace,
     shown: Arc<Shown>,
     /// Where directories are, as they are spelled.
-    directories: HashMap<PathBuf, nix::Result<Here>>,
+    directories: FxHashMap<PathBuf, nix::Result<Here>>,
     /// The directories and links that were seen, by their paths without links.
-    steps: HashMap<PathBuf, Found>,
+    steps: FxHashMap<PathBuf, Found>,
+    /// Whom to ask about names in directories, by their paths without links.
+    places: FxHashMap<PathBuf, Asked>,
     /// The generation of what is remembered, once that was made current.
     generation: Option<u64>,
     /// What is to be remembered.
@@ -37,8 +40,9 @@ impl<'n> Sight<'n> {
         Self {
             namespace,
             shown,
-            directories: HashMap::new(),
-            steps: HashMap::new(),
+            directories: FxHashMap::default(),
+            steps: FxHashMap::default(),
+            places: FxHashMap::default(),
             generation: None,
             questions: Vec::new(),
             from_memory: true,
@@ -168,7 +172,7 @@ impl<'n> Sight<'n> {
 
     /// Where a path leads, without links, and what is there.
     fn find(&mut self, path: &Path, follow: bool) -> nix::Result<(PathBuf, Found)> {
-        let (Some(parent), Some(_)) = (path.parent(), path.file_name()) else {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return self
                 .walk(&Here::default(), path, follow)
                 .map(|(here, found)| (here.path, found));
@@ -187,38 +191,77 @@ impl<'n> Sight<'n> {
                 directory
             }
         };
-        let name = path.file_name().map(Path::new).unwrap_or(path);
-        self.walk(&directory?, name, follow).map(|(here, found)| (here.path, found))
+        let directory = directory?;
+        let real = directory.path.join(name);
+        match self.step(&real) {
+            Found::Symlink(_) if follow => {
+                let walked = self.walk(&directory, Path::new(name), true);
+                walked.map(|(here, found)| (here.path, found))
+            }
+            found => Ok((real, found)),
+        }
     }
 
     fn walk(&mut self, from: &Here, path: &Path, follow: bool) -> nix::Result<(Here, Found)> {
-        let Self { namespace, shown, steps, .. } = self;
-        walk(from, path, follow, |step| {
-            if let Some(known) = steps.get(step) {
-                return known.clone();
+        walk(from, path, follow, |step| self.step(step))
+    }
+
+    /// What is at a path on which there are no links, itself not followed, asked once of a
+    /// directory or link.
+    fn step(&mut self, path: &Path) -> Found {
+        if let Some(known) = self.steps.get(path) {
+            return known.clone();
+        }
+        let found = self.look_at(path);
+        if matches!(found, Found::Directory(_) | Found::Symlink(_)) {
+            self.steps.insert(path.to_owned(), found.clone());
+        }
+        found
+    }
+
+    /// As [`Self::step`], asked now.
+    fn look_at(&mut self, path: &Path) -> Found {
+        let Self { namespace, shown, places, .. } = self;
+        let in_directory = path.parent().zip(path.file_name());
+        if let Some((parent, name)) = in_directory.filter(|_| !shown.is_mount_point(path)) {
+            if !places.contains_key(parent) {
+                places.insert(parent.to_owned(), Asked::about(parent, shown));
             }
-            let found = look(namespace, shown, step);
-            if matches!(found, Found::Directory(_) | Found::Symlink(_)) {
-                steps.insert(step.to_owned(), found.clone());
+            match places.get(parent) {
+                Some(Asked::View(directory)) => return found_in_view(directory.look(name)),
+                Some(Asked::Kernel) => return namespace.ask_kernel(path, false),
+                _ => {}
             }
-            found
-        })
+        }
+        match shown.view_of(path) {
+            Some((view, below)) => found_in_view(view.look(&below, false)),
+            None => namespace.ask_kernel(path, false),
+        }
     }
 }
 
-/// What is at a path on which there are no links, itself not followed.
-fn look(namespace: &Namespace, shown: &Shown, path: &Path) -> Found {
-    match shown.view_of(path) {
-        Some((view, below)) => look_in_view(&view, &below),
-        None => namespace.ask_kernel(path, false),
+/// Whom to ask about the names in a directory that are no mount points.
+enum Asked {
+    Kernel,
+    View(ViewDirectory),
+    /// About each anew: in its view it cannot be opened.
+    Each,
+}
+
+impl Asked {
+    fn about(directory: &Path, shown: &Shown) -> Self {
+        match shown.view_of(directory) {
+            None => Self::Kernel,
+            Some((view, below)) => view.directory(&below).map_or(Self::Each, Self::View),
+        }
     }
 }
 
-fn look_in_view(view: &View, below: &Path) -> Found {
+fn found_in_view(look: io::Result<Look>) -> Found {
     let file = |identity, mode: u32, digest| {
         Found::File(FoundFile { identity, mode: mode & 0o7777, digest })
     };
-    match view.look(below, false) {
+    match look {
         Ok(Look::Absent) => Found::Absent,
         Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, Some(digest)),
         Ok(Look::Lower { identity, mode }) => file(identity, mode, None),

@@ -89,6 +89,16 @@ impl Overlay {
         })
     }
 
+    /// Opens a directory, to look at names in it.
+    pub(crate) fn directory_at(&self, path: &Path) -> nix::Result<Arc<Directory>> {
+        self.open_known(&self.tree(), &plain(path)?)
+    }
+
+    /// What is at a name of a directory.
+    pub(crate) fn look_in(&self, directory: &Arc<Directory>, name: &OsStr) -> io::Result<Look> {
+        self.look_at(&Name::new(directory, name), false)
+    }
+
     /// The names in a directory, lower and projected.
     pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         let directory = self.root.descendant(&plain(path)?)?;
