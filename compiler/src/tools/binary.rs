@@ -62,9 +62,9 @@ const NOT_REPEATABLE_PREFIXES: &[&str] = &[
     "time-",
 ];
 
-/// Options that ask a tool about itself.
+/// Options that ask a tool about itself, or have it run another (mold).
 const QUESTIONS: &[&str] =
-    &["--help", "--target-help", "--version", "-V", "-help", "-v", "-version"];
+    &["--help", "--run", "--target-help", "--version", "-V", "-help", "-run", "-v", "-version"];
 
 /// Looks at one option of a linker, and says whether it loads code of others.
 ///

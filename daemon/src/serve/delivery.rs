@@ -92,7 +92,10 @@ impl Daemon {
 fn may_replace(view: &View, path: &Path, output: &Output, owner: (u32, u32)) -> Option<()> {
     let plain = match view.look(path, false).ok()? {
         Look::Absent => true,
-        Look::Projected { mode, .. } => writable(mode) && mode & 0o7777 == output.mode,
+        Look::Projected { mode, links, .. } => {
+            let alone = links == 1 && mode & 0o7777 == output.mode;
+            writable(mode) && (alone || output.manner == Manner::Renamed)
+        }
         Look::Lower { mode, .. } => {
             let file = view.open_lower(path).ok()?;
             let stat = nix::sys::stat::fstat(&file).ok()?;

@@ -263,7 +263,7 @@ fn found_in_view(look: io::Result<Look>) -> Found {
     };
     match look {
         Ok(Look::Absent) => Found::Absent,
-        Ok(Look::Projected { identity, mode, digest }) => file(identity, mode, Some(digest)),
+        Ok(Look::Projected { identity, mode, digest, .. }) => file(identity, mode, Some(digest)),
         Ok(Look::Lower { identity, mode }) => file(identity, mode, None),
         Ok(Look::Directory { identity }) => Found::Directory(identity),
         Ok(Look::Symlink(target)) => Found::Symlink(target.into()),

@@ -30,6 +30,8 @@ pub enum Look {
         digest: Digest,
         /// Type and permissions.
         mode: u32,
+        /// Its names.
+        links: u32,
     },
     /// A regular lower file.
     Lower {
@@ -76,6 +78,7 @@ impl Overlay {
                 identity: attributes.identity(name.directory.id().device),
                 digest: file.bytes().digest(),
                 mode: attributes.mode,
+                links: attributes.links,
             });
         }
         let Some(stat) = name.directory.find(&name.name)? else { return Ok(Look::Absent) };

@@ -42,7 +42,7 @@ fn a_look_tells_what_stat_tells(mount: &Mount) {
     let Look::Lower { identity, mode } = look(mount, "dir/lower") else { panic!("not lower") };
     assert_eq!(identity, stat(mount, "dir/lower"));
     assert_eq!(mode & libc::S_IFMT, libc::S_IFREG);
-    let Look::Projected { identity, digest, mode } = look(mount, "dir/projected") else {
+    let Look::Projected { identity, digest, mode, .. } = look(mount, "dir/projected") else {
         panic!("not projected")
     };
     assert_eq!(identity, stat(mount, "dir/projected"));

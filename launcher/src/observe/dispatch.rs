@@ -98,7 +98,7 @@ impl Dispatcher {
             Call::Probe(at) => self.with_path(call, at, Access::Look, Ledger::probe),
             Call::Execute(at, follow) => self.execute(call, at, follow),
             Call::Remove(at) => {
-                let is_lld = opens_what_it_removes(Tracee(call.thread));
+                let is_lld = is_program(Tracee(call.thread), LLD);
                 self.with_path(call, at, Access::Open, |ledger, path| {
                     if is_lld {
                         ledger.disregard_opening(path);
@@ -203,7 +203,10 @@ impl Dispatcher {
         flags: Option<u8>,
     ) -> Result<(), Reason> {
         let flags = flags.map_or(0, |argument| low(argument_of(call, argument)).cast_unsigned());
-        self.with_two_paths(call, from, to, |ledger, from, to| ledger.rename(from, to, flags))
+        let is_mold = is_program(Tracee(call.thread), MOLD);
+        self.with_two_paths(call, from, to, |ledger, from, to| {
+            ledger.rename(from, to, flags, is_mold);
+        })
     }
 
     /// Only an absent socket, such as that of a name service cache that does not
@@ -337,14 +340,19 @@ impl Dispatcher {
     }
 }
 
-/// Whether a process is lld, which opens its last output before it removes it, so that the
-/// file goes away only when it closes it, in a thread that nobody waits for (`unlinkAsync`
-/// in `lld/Common/Filesystem.cpp`).
-fn opens_what_it_removes(tracee: Tracee) -> bool {
-    const LLD: [&[u8]; 3] = [b"lld", b"rust-lld", b"ld.lld"];
+/// lld opens its last output before it removes it, so that the file goes away only when it
+/// closes it, in a thread that nobody waits for (`unlinkAsync` in `lld/Common/Filesystem.cpp`).
+const LLD: &[&[u8]] = &[b"lld", b"rust-lld", b"ld.lld"];
+
+/// mold gives its last output a temporary name, writes all of the new one into it, and gives it
+/// its name back (`elf/output-file-unix.cc`).
+const MOLD: &[&[u8]] = &[b"mold"];
+
+/// Whether a process runs one of these programs.
+fn is_program(tracee: Tracee, names: &[&[u8]]) -> bool {
     let mut program = Vec::new();
     let name = tracee.append_program(&mut program).map(|()| program.rsplit(|&b| b == b'/').next());
-    name.is_ok_and(|name| name.is_some_and(|name| LLD.contains(&name)))
+    name.is_ok_and(|name| name.is_some_and(|name| names.contains(&name)))
 }
 
 fn open_arguments(call: &Notification, flags: OpenFlags) -> Result<Opening, Reason> {

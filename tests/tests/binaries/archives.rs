@@ -72,6 +72,10 @@ scenarios! {
         kept: objcopy e.o out.o
         rm out.o
         hit: objcopy e.o out.o
+        chmod 640 out.o
+        miss: objcopy e.o out.o
+        chmod 640 out.o
+        hit: objcopy e.o out.o
         chmod 640 e.o; rm out.o
         miss: objcopy e.o out.o
         any: strip f.o -o out.o

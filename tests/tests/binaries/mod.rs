@@ -4,4 +4,5 @@
 mod archives;
 mod checkers;
 mod links;
+mod mold;
 mod trusted;

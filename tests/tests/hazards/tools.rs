@@ -71,6 +71,18 @@ scenarios! {
         rm log.txt
         any: bin/$CC -c a.c -o a.o
     "#
+    a_wrapper_that_works_on_a_file_elsewhere r#"
+        mkdir bin; echo 'int f;' >a.c; echo ax >log
+        printf '#!/bin/sh\nmv log t; tr x y <t >log; rm t\nexec /usr/bin/%s "$@"\n' $CC >bin/$CC; chmod +x bin/$CC
+        any: bin/$CC -c a.c -o a.o
+        echo bx >log
+        miss: bin/$CC -c a.c -o a.o
+        printf '#!/bin/sh\nmv log t; echo more >>t; mv t log\nexec /usr/bin/%s "$@"\n' $CC >bin/$CC
+        any: bin/$CC -c a.c -o a.o
+        miss: bin/$CC -c a.c -o a.o
+        ln log other
+        miss: bin/$CC -c a.c -o a.o
+    "#
     a_wrapper_that_removes_a_file r#"
         mkdir bin; echo 'int f;' >a.c; touch scrap
         printf '#!/bin/sh\nrm -f scrap\nexec /usr/bin/%s "$@"\n' $CC >bin/$CC; chmod +x bin/$CC

@@ -66,6 +66,8 @@ pub(super) struct Change {
     pub marked: bool,
     /// Whether it was given a second name where nothing is noted.
     pub shared: bool,
+    /// Whether it is a file from before that the run has renamed.
+    pub carried: bool,
     /// What was in it before, if the run had read that or went on with it.
     pub prior: Option<Prior>,
 }
@@ -177,14 +179,16 @@ impl Ledger {
                 let change = self.change(path, state);
                 change.replaced = true;
                 change.marked = false;
+                change.carried = false;
                 change.manner = Manner::InPlace;
             }
         }
     }
 
     /// Notes a rename. What is left at the old name shows, at the end, whether
-    /// the run had made it.
-    pub(crate) fn rename(&mut self, from: &CStr, to: &CStr, flags: u32) {
+    /// the run had made it. Nobody sees what is then read of a file from before, so it
+    /// counts as read, unless it is to be `overwritten`.
+    pub(crate) fn rename(&mut self, from: &CStr, to: &CStr, flags: u32, overwritten: bool) {
         let source = state(from);
         match source {
             Before::Absent => return self.look(from, false, Purpose::Status),
@@ -199,14 +203,23 @@ impl Ledger {
             return self.refuse_at(Reason::SideEffect, from);
         }
         self.writers.rename(from.to_bytes(), to.to_bytes());
+        if overwritten {
+            self.disregard_opening(to);
+        } else if !self.is_changed(from) {
+            self.record(from).reads += 1;
+        }
         let moved = self.change(from, source);
         let (marked, kept_content) = (moved.marked, moved.kept_content);
+        let is_from_before = matches!(moved.before, Before::File { .. }) && !moved.replaced;
+        let carried = moved.carried || is_from_before;
         moved.replaced = true;
         moved.marked = false;
+        moved.carried = false;
         let arrived = self.change(to, target);
         arrived.replaced = true;
-        arrived.manner = Manner::Renamed;
+        arrived.manner = if overwritten { Manner::InPlace } else { Manner::Renamed };
         arrived.marked = marked;
+        arrived.carried = carried;
         arrived.kept_content |= kept_content;
     }
 
@@ -311,6 +324,7 @@ impl Ledger {
                 absence: Absence::Indifferent,
                 marked: false,
                 shared: false,
+                carried: false,
                 prior,
             }
         })

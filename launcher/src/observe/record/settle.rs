@@ -164,6 +164,8 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
         (Before::Absent | Before::File { .. }, Before::File { .. }) if change.marked => {
             Err(Reason::SideEffect)
         }
+        // It went elsewhere to be worked on, and came back.
+        (Before::File { .. }, Before::File { .. }) if change.carried => Ok(Some(Manner::InPlace)),
         // What removes a file first, as linkers do, puts another in its place.
         (Before::File { .. }, Before::File { .. }) if change.replaced => Ok(Some(Manner::Renamed)),
         (Before::Absent | Before::File { .. }, Before::File { .. }) => Ok(Some(change.manner)),
