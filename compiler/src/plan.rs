@@ -7,12 +7,12 @@ use crate::environment::display::display;
 use crate::program::Family;
 use crate::relocation::{self, Exposure, add_rooted};
 use crate::response::Files;
-use crate::tools::{binary, checker};
-use crate::{arguments, clock, cpu, environment, program, response, rust};
+use crate::tools::{binary, checker, lto};
+use crate::{arguments, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
 /// found under new rules.
-const KEY_VERSION: &[u8] = b"zccache key 4";
+const KEY_VERSION: &[u8] = b"zccache key 5";
 
 /// The tags of the fields of a key.
 mod tag {
@@ -31,6 +31,7 @@ mod tag {
     pub(super) const INPUT: u8 = 12;
     pub(super) const PATHS: u8 = 13;
     pub(super) const LINKING: u8 = 14;
+    pub(super) const MAKE_FLAG: u8 = 15;
 }
 
 /// Under which keys the results of an invocation are kept.
@@ -62,10 +63,11 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
     let (traits, obscure) = match family {
         Family::C | Family::Binary => {
             let expanded = response::expand(arguments, files)?;
-            let traits = match binary::tool(name) {
+            let mut traits = match binary::tool(name) {
                 Some(tool) => binary::examine(tool, &expanded)?,
                 None => arguments::examine(&expanded)?,
             };
+            traits.loads_code |= traits.links && lto::is_expanded(invocation, &expanded);
             // What a linker does with a path is not known.
             let is_told = |word: &OsBytes| root.is_named_in(word.as_bytes());
             let tells_root =
@@ -135,19 +137,20 @@ impl Key<'_> {
         hasher
     }
 
-    /// `lto-wrapper` complains where it is to use a job server and finds none; maps and
-    /// messages of links have the names of temporary files.
+    /// `lto-wrapper` complains where it is to use a job server and finds none, and has `make`
+    /// work; maps and messages of links have the names of temporary files.
     fn add_of_linking(&self, hasher: &mut TaggedHasher) {
         let invocation = self.invocation;
         let flags = invocation.variable(b"MAKEFLAGS").unwrap_or_default();
-        let has_jobserver = clock::contains(flags, b"--jobserver-");
-        hasher.field(
-            tag::LINKING,
-            &[u8::from(has_jobserver), u8::from(invocation.jobserver_is_broken)],
-        );
+        let jobserver = [lto::jobserver(flags), u8::from(invocation.jobserver_is_broken)];
+        hasher.field(tag::LINKING, &jobserver);
         for name in environment::TEMPORARY_DIRECTORY {
             hasher.field(tag::LINKING, invocation.variable(name).unwrap_or_default());
         }
+        for word in lto::flags_that_count(flags) {
+            hasher.field(tag::MAKE_FLAG, word);
+        }
+        environment::add_sorted(invocation, lto::reads, tag::LINKING, hasher);
     }
 
     fn here(&self, mut hasher: TaggedHasher) -> InvocationKey {

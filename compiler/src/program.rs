@@ -118,9 +118,15 @@ pub fn has_known_environment(file_name: &[u8]) -> bool {
 /// What programs of GCC, of the binutils, of LLVM and of Rust hold: a variable by
 /// which GCC's parts find each other, the line on copyright that `--version` shows,
 /// the names of what is called in libraries, that of the linker which Rust's stand-in for
-/// `ld` starts.
-const MAKERS: &[&[u8]] =
-    &[b"COLLECT_GCC", b"Free Software Foundation", b"LLVM", b"rust-lld", b"rustc_driver"];
+/// `ld` starts; and what a shell says of its words ([`crate::tools::lto`]).
+const MAKERS: &[&[u8]] = &[
+    b"COLLECT_GCC",
+    b"Free Software Foundation",
+    b"LLVM",
+    b"rust-lld",
+    b"rustc_driver",
+    b" is a shell keyword",
+];
 
 /// Bytes of one piece of a binary to be seen again with the next.
 pub const SEAM: usize = 24;

@@ -148,6 +148,49 @@ fn what_linkers_read_counts_where_something_is_linked() {
 }
 
 #[test]
+fn of_make_only_what_it_does_to_a_link_counts() {
+    let key = |command: &str, flags: &str| {
+        let mut invocation = invocation(command);
+        invocation.environment.push(format!("MAKEFLAGS={flags}").as_str().into());
+        plan(&invocation, &files(&[]), &Root::default()).map(|plan| plan.here)
+    };
+    let (link, usual) = ("gcc -flto=auto a.o", " -j2 --jobserver-auth=3,4");
+    for same in ["kw -j --jobserver-auth=5,6", "s -j8 --jobserver-auth=7,8 -- V=1 CFLAGS=-O2"] {
+        assert_eq!(key(link, same), key(link, usual), "{same}");
+    }
+    for other in [
+        "",
+        " -j2 --jobserver-auth=fifo:/tmp/f",
+        " -j2 --jobserver-fds=3,4",
+        "n -j2 --jobserver-auth=3,4",
+        " -j2 --jobserver-auth=3,4 --trace",
+        " -j2 --jobserver-auth=3,4 -- SHELL=/x",
+        " -j2 --jobserver-auth=3,4 -- MAKEFILES=x.mk",
+        " -j2 --jobserver-auth=3,4 -- .SHELLFLAGS=-ec",
+    ] {
+        assert_ne!(key(link, other), key(link, usual), "{other}");
+        assert_eq!(key("gcc -c a.c", other), key("gcc -c a.c", usual), "{other}");
+    }
+    // Where there is no job server, none of them gets through.
+    assert_eq!(key(link, "n -- SHELL=/x"), key(link, ""));
+    let with = |command: &str, variable: &str| {
+        let mut invocation = invocation(command);
+        invocation.environment.push(variable.into());
+        plan(&invocation, &files(&[]), &Root::default()).map(|plan| plan.here)
+    };
+    for variable in ["MAKEFILES=x", "MAKE=x", "GNUMAKEFLAGS=n", "BASH_FUNC_mv%%=x", ".ONESHELL="] {
+        assert_ne!(with(link, variable), with(link, "X=1"), "{variable}");
+        assert_eq!(with("gcc -c a.c", variable), with("gcc -c a.c", "X=1"), "{variable}");
+    }
+    // What make would replace may be any variable.
+    assert_ne!(with("gcc -DX=$(X) a.o", "X=2"), with("gcc -DX=$(X) a.o", "X=1"));
+    assert_eq!(
+        with("gcc -Wl,-rpath,$ORIGIN a.o", "X=2"),
+        with("gcc -Wl,-rpath,$ORIGIN a.o", "X=1")
+    );
+}
+
+#[test]
 fn links_that_name_the_checkout_stay_in_it() {
     let root = Root::new(Path::new("/home/me/p"));
     let anywhere = |command: &str| {

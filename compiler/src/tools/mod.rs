@@ -2,4 +2,5 @@
 
 pub mod binary;
 pub mod checker;
+pub mod lto;
 pub mod trusted;

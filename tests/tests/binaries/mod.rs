@@ -4,5 +4,6 @@
 mod archives;
 mod checkers;
 mod links;
+mod lto;
 mod mold;
 mod trusted;

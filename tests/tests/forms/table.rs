@@ -129,12 +129,18 @@ const FORMS: &[Form] = &[
     Form("build id", "$CC main.o b.o -Wl,--build-id=sha1 -o p", BOTH),
     Form("link by gold", "$CC main.o b.o -fuse-ld=gold -o p", BOTH),
     Form("link by lld", "$CC main.o b.o -fuse-ld=lld -o old", BOTH),
+    Form("link by mold", "$CC main.o b.o -fuse-ld=mold -o old", BOTH),
     Form("link-time optimisation at the link", "$CC -O2 -flto lto/main.o lto/b.o -o p", BOTH),
-    Form("link-time optimisation in parallel", "$CC -O2 -flto=2 lto/main.o lto/b.o -o p", GCC),
+    Form("link-time optimisation in parallel", "$CC -O2 -flto=auto lto/main.o lto/b.o -o p", GCC),
     Form(
         "link-time optimisation by lld",
         "$CC -O2 -flto=thin -fuse-ld=lld lto/main.o lto/b.o -o p",
         CLANG,
+    ),
+    Form(
+        "link-time optimisation by mold",
+        "$CC -O2 -flto -fuse-ld=mold lto/main.o lto/b.o -o p",
+        BOTH,
     ),
     Form("undefined symbol", "$CC main.o -o p", both(NotKept(Reason::CompilerFailed))),
     Form(
@@ -152,6 +158,8 @@ const TOOL_FORMS: &[ToolForm] = &[
     ToolForm("link", "ld main.o b.o -e main -o p", Cached),
     ToolForm("link", "ld.gold main.o b.o -e main -o p", Cached),
     ToolForm("link", "ld.lld main.o b.o -e main -Map p.map --dependency-file p.d -o p", Cached),
+    ToolForm("link", "mold main.o b.o -e main -Map p.map --dependency-file p.d -o p", Cached),
+    ToolForm("link and run", "mold -run true", Bypassed(Reason::NotACompile)),
     ToolForm(
         "statistics",
         "ld --stats main.o b.o -e main -o p",

@@ -12,9 +12,10 @@ mod twins;
 use std::path::Path;
 
 use zccache_compiler::environment::display::{display, has_messages};
-use zccache_compiler::program::{self, Epoch};
+use zccache_compiler::program::{self, Epoch, Family};
 use zccache_compiler::rust::Searched;
 use zccache_compiler::source::Once;
+use zccache_compiler::tools::lto;
 use zccache_compiler::{TimeWords, environment};
 use zccache_core::entry::{Environment, Stream};
 use zccache_core::protocol::explanation::Refusal;
@@ -32,7 +33,7 @@ use crate::world::{
 };
 use given::of_given_text;
 pub(crate) use remarks::Remarks;
-use temporary::Temporary;
+use temporary::{Temporary, optimises};
 use twins::{Text, twins};
 
 /// A trace in the making.
@@ -46,10 +47,14 @@ struct Draft<'s> {
     directories: SameDirectories,
     /// A program took part of which nobody knows what it reads.
     unknown_program: bool,
+    /// GCC's link-time optimiser took part, which has `make` and a shell work.
+    optimises: bool,
 }
 
 impl Draft<'_> {
-    fn of(invocation: &Invocation) -> Self {
+    fn of(invocation: &Invocation, sightings: &[Sighting]) -> Self {
+        // What these read is in the keys of gcc's links.
+        let is_driver = program::family_of(invocation) == Some(Family::C);
         Self {
             observations: Vec::new(),
             remarks: Remarks { time_words: of_given_text(invocation), ..Remarks::default() },
@@ -58,6 +63,7 @@ impl Draft<'_> {
             once: Once::Never,
             directories: SameDirectories::default(),
             unknown_program: false,
+            optimises: is_driver && optimises(sightings),
         }
     }
 }
@@ -83,7 +89,7 @@ impl Sealer<'_> {
     ) -> Result<(Trace, Remarks), Refusal> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
         let rust = RustRun::of(job, dep_info);
-        let mut draft = Draft::of(invocation);
+        let mut draft = Draft::of(invocation, sightings);
         let temporary = Temporary::of(invocation, sightings);
         let counted: Vec<&Sighting> =
             sightings.iter().filter(|sighting| !temporary.is_all_of(sighting)).collect();
@@ -155,7 +161,7 @@ impl Sealer<'_> {
                 let of_system = is_of_the_system(path, root);
                 let words = draft.remarks.note(traits, of_system);
                 draft.tellers.push((words, &sighting.path));
-                draft.unknown_program |= *executed && !self.is_known(path, traits);
+                draft.unknown_program |= *executed && !self.is_known(path, traits, draft.optimises);
                 if !of_system {
                     draft.once = draft.once.max(traits.once);
                 }
@@ -346,10 +352,10 @@ impl Sealer<'_> {
 
     /// Whether the variables that a program reads are known: by the name it was
     /// executed under, by its own, and by what it says of itself.
-    fn is_known(&self, path: &Path, traits: Traits) -> bool {
+    fn is_known(&self, path: &Path, traits: Traits, optimises: bool) -> bool {
         let named = |path: &Path| {
             let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
-            program::has_known_environment(name)
+            program::has_known_environment(name) || (optimises && lto::is_helper(name))
         };
         named(path)
             && traits.is_elf

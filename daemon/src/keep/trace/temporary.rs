@@ -16,17 +16,13 @@ pub(super) struct Temporary<'a> {
 
 impl<'a> Temporary<'a> {
     pub(super) fn of(invocation: &'a Invocation, sightings: &[Sighting]) -> Self {
-        let is_lto = |sighting: &Sighting| {
-            matches!(sighting.seen, Seen::File { executed: true, .. })
-                && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
-        };
         Self {
             named: invocation.variable(TEMPORARY_DIRECTORY[0]),
             directory: TEMPORARY_DIRECTORY
                 .iter()
                 .find_map(|name| invocation.variable(name))
                 .unwrap_or(b"/tmp"),
-            is_listed_by_lto: sightings.iter().any(is_lto),
+            is_listed_by_lto: optimises(sightings),
         }
     }
 
@@ -40,4 +36,12 @@ impl<'a> Temporary<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether GCC's link-time optimiser took part in a run.
+pub(super) fn optimises(sightings: &[Sighting]) -> bool {
+    sightings.iter().any(|sighting| {
+        matches!(sighting.seen, Seen::File { executed: true, .. })
+            && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
+    })
 }
