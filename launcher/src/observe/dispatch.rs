@@ -110,6 +110,7 @@ impl Dispatcher {
             Call::Truncate(at) => self.with_path(call, at, Access::Open, Ledger::truncate),
             Call::ChangeMode(at) => self.with_file(call, at, Ledger::change_mode),
             Call::Touch(at) => self.with_file(call, at, Ledger::touch),
+            Call::Stamp(at) => self.with_file(call, at, Ledger::stamp),
             Call::Rename(from, to, flags) => self.rename(call, from, to, flags),
             Call::Link(from, to) => self.with_two_paths(call, from, to, Ledger::link),
             Call::ChangeDirectory(at) => {

@@ -154,6 +154,28 @@ fn what_cannot_be_repeated_is_not_kept() {
 }
 
 #[test]
+fn an_age_of_just_now_is_that_of_any_output() {
+    let nothing = |_: &Bench| {};
+    assert_eq!(verdict(nothing, "echo x > y; touch y"), None);
+    assert_eq!(verdict(nothing, "echo x > y; cp -p y z"), None);
+    assert_eq!(verdict(nothing, "echo x > y; touch -d '+1 hour' y"), Some(Reason::SideEffect));
+    assert_eq!(verdict(nothing, "cp -p tool y"), Some(Reason::SideEffect));
+}
+
+#[test]
+fn what_comes_from_another_file_system_is_written_anew() {
+    let elsewhere = tempfile::TempDir::new_in("/dev/shm").unwrap();
+    let bench = Bench::new();
+    bench.write("old", "old");
+    bench.script("tool", "echo x > $E/t; mv $E/t old; echo y > $E/t; mv $E/t new");
+    let mut command = bench.launcher(&["./tool"]);
+    command.env("E", elsewhere.path());
+    let done = bench.observe_command(command);
+    assert_eq!(done.outputs(), [bench.path("new"), bench.path("old")]);
+    assert!(fs::read_dir(elsewhere.path()).unwrap().next().is_none());
+}
+
+#[test]
 fn odd_places_for_outputs_are_not_kept() {
     let link = |bench: &Bench| {
         bench.write("real", "");

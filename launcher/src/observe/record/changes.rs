@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::sys::stat::fstatat;
+use nix::sys::stat::{fstatat, stat};
 use nix::unistd::{AccessFlags, faccessat};
 use zccache_core::entry::Manner;
 use zccache_core::{Identity, Reason};
@@ -46,9 +46,19 @@ pub(super) enum Absence {
     NeededIfKept,
 }
 
+/// What a file has been given besides its content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Mark {
+    /// Nothing.
+    Nothing,
+    /// Time stamps, as by copying with them.
+    Ages,
+    /// An owner, attributes or a second name.
+    More,
+}
+
 /// What a run did at a path.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about one file")]
 pub(super) struct Change {
     /// What was there before the first change.
     pub before: Before,
@@ -62,8 +72,8 @@ pub(super) struct Change {
     pub kept_content: bool,
     /// Whether it matters that nothing was there.
     pub absence: Absence,
-    /// Whether it has time stamps, an owner, attributes or a second name given by the tool.
-    pub marked: bool,
+    /// What the tool gave it.
+    pub mark: Mark,
     /// Whether it was given a second name where nothing is noted.
     pub shared: bool,
     /// Whether it is a file from before that the run has renamed.
@@ -178,7 +188,7 @@ impl Ledger {
                 self.writers.remove(path.to_bytes());
                 let change = self.change(path, state);
                 change.replaced = true;
-                change.marked = false;
+                change.mark = Mark::Nothing;
                 change.carried = false;
                 change.manner = Manner::InPlace;
             }
@@ -202,6 +212,11 @@ impl Ledger {
         if flags & !libc::RENAME_NOREPLACE != 0 {
             return self.refuse_at(Reason::SideEffect, from);
         }
+        if are_apart(from, to) {
+            // It fails, and whoever asked copies. If it does not, what is looked at changes.
+            self.look(from, false, Purpose::Status);
+            return self.look(to, false, Purpose::Status);
+        }
         self.writers.rename(from.to_bytes(), to.to_bytes());
         if overwritten {
             self.disregard_opening(to);
@@ -209,16 +224,16 @@ impl Ledger {
             self.record(from).reads += 1;
         }
         let moved = self.change(from, source);
-        let (marked, kept_content) = (moved.marked, moved.kept_content);
+        let (mark, kept_content) = (moved.mark, moved.kept_content);
         let is_from_before = matches!(moved.before, Before::File { .. }) && !moved.replaced;
         let carried = moved.carried || is_from_before;
         moved.replaced = true;
-        moved.marked = false;
+        moved.mark = Mark::Nothing;
         moved.carried = false;
         let arrived = self.change(to, target);
         arrived.replaced = true;
         arrived.manner = if overwritten { Manner::InPlace } else { Manner::Renamed };
-        arrived.marked = marked;
+        arrived.mark = mark;
         arrived.carried = carried;
         arrived.kept_content |= kept_content;
     }
@@ -227,7 +242,7 @@ impl Ledger {
     pub(crate) fn link(&mut self, from: &CStr, to: &CStr) {
         self.look(from, false, Purpose::Read);
         match state(to) {
-            Before::Absent => self.change(to, Before::Absent).marked = true,
+            Before::Absent => self.change(to, Before::Absent).mark = Mark::More,
             _ => self.look(to, false, Purpose::Status),
         }
     }
@@ -283,11 +298,23 @@ impl Ledger {
         }
     }
 
-    /// Notes a change of owner, time stamps or attributes.
+    /// Notes a change of owner or attributes.
     pub(crate) fn touch(&mut self, path: &CStr) {
+        self.mark(path, Mark::More);
+    }
+
+    /// Notes a change of time stamps.
+    pub(crate) fn stamp(&mut self, path: &CStr) {
+        self.mark(path, Mark::Ages);
+    }
+
+    fn mark(&mut self, path: &CStr, mark: Mark) {
         match state(path) {
             Before::Absent => self.look(path, true, Purpose::Status),
-            state if self.is_changed(path) => self.change(path, state).marked = true,
+            state if self.is_changed(path) => {
+                let change = self.change(path, state);
+                change.mark = change.mark.max(mark);
+            }
             _ => self.refuse_at(Reason::SideEffect, path),
         }
     }
@@ -322,7 +349,7 @@ impl Ledger {
                 fresh_mode: None,
                 kept_content: false,
                 absence: Absence::Indifferent,
-                marked: false,
+                mark: Mark::Nothing,
                 shared: false,
                 carried: false,
                 prior,
@@ -348,6 +375,17 @@ pub(super) fn state(path: &CStr) -> Before {
         libc::S_IFLNK => Before::Symlink,
         _ => Before::Special,
     }
+}
+
+/// Whether two paths are on different file systems, between which no rename leads. That of
+/// a directory tells, also on overlays.
+fn are_apart(one: &CStr, other: &CStr) -> bool {
+    let device = |path: &CStr| {
+        let bytes = path.to_bytes();
+        let end = bytes.iter().rposition(|&byte| byte == b'/')?;
+        stat(&bytes[..=end]).ok().map(|stat| stat.st_dev)
+    };
+    matches!((device(one), device(other)), (Some(one), Some(other)) if one != other)
 }
 
 fn is_writable(path: &CStr) -> bool {

@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     pub(super) walked: HashSet<Box<[u8]>>,
     /// The file mode creation mask of the run.
     pub(super) umask: u32,
+    /// When the run had not begun yet.
+    pub(super) began: Stamp,
     pub(super) writers: Writers,
     looks: u32,
     trouble: Option<Refusal>,
@@ -104,6 +106,7 @@ impl Ledger {
             paths: HashMap::with_capacity(256),
             walked: HashSet::with_capacity(64),
             umask,
+            began: now(),
             writers: Writers::default(),
             looks: 0,
             trouble: None,
@@ -271,7 +274,17 @@ pub(super) fn seen(path: &CStr, flags: AtFlags) -> Seen {
 
 /// The time by which files are stamped.
 pub(super) fn now() -> Stamp {
-    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(Stamp { seconds: 0, nanos: 0 }, |time| {
-        Stamp { seconds: time.tv_sec(), nanos: u32::try_from(time.tv_nsec()).unwrap_or(0) }
+    told_by(ClockId::CLOCK_REALTIME_COARSE)
+}
+
+/// A time that no stamp of a file is behind.
+pub(super) fn exactly_now() -> Stamp {
+    told_by(ClockId::CLOCK_REALTIME)
+}
+
+fn told_by(clock: ClockId) -> Stamp {
+    clock_gettime(clock).map_or(Stamp { seconds: 0, nanos: 0 }, |time| Stamp {
+        seconds: time.tv_sec(),
+        nanos: u32::try_from(time.tv_nsec()).unwrap_or(0),
     })
 }

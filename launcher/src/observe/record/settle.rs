@@ -12,10 +12,10 @@ use nix::unistd::read;
 use zccache_core::entry::Manner;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Revised, Seen, Sighting, WrittenFile};
-use zccache_core::{Identity, OsBytes, Reason, limits};
+use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 
-use super::changes::{Absence, Before, Change, state};
-use super::ledger::{Ledger, Look, PathRecord, now};
+use super::changes::{Absence, Before, Change, Mark, state};
+use super::ledger::{Ledger, Look, PathRecord, exactly_now, now};
 use super::prior::Prior;
 use crate::xattr;
 
@@ -69,7 +69,7 @@ impl Ledger {
         let mut priors = Vec::new();
         for (path, change, read) in changes {
             let taken = judge(&path, &change, read).and_then(|()| {
-                let left = left_behind(&path, &change)?;
+                let left = left_behind(&path, &change, self.began)?;
                 let attach = |manner| outputs.attach(path.clone(), manner, views, change.shared);
                 left.map_or(Ok(()), attach)
             });
@@ -150,7 +150,7 @@ fn judge(path: &OsBytes, change: &Change, read: bool) -> Result<(), Reason> {
 }
 
 /// How the output that is now at a changed path arrived; none if nothing is left.
-fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason> {
+fn left_behind(path: &OsBytes, change: &Change, began: Stamp) -> Result<Option<Manner>, Reason> {
     let path = CString::new(path.as_bytes()).map_err(|_| Reason::OddOutput)?;
     let now = state(&path);
     match (change.before, now) {
@@ -161,7 +161,9 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
         // It was to be created, and could not be, for whatever reason.
         (Before::Absent, Before::Absent) if !change.replaced => Err(Reason::OutputRefused),
         (Before::Absent, Before::Absent) | (Before::Directory, Before::Directory) => Ok(None),
-        (Before::Absent | Before::File { .. }, Before::File { .. }) if change.marked => {
+        (Before::Absent | Before::File { .. }, Before::File { identity, .. })
+            if !is_as_if_written(change.mark, &identity, began) =>
+        {
             Err(Reason::SideEffect)
         }
         // It went elsewhere to be worked on, and came back.
@@ -171,6 +173,16 @@ fn left_behind(path: &OsBytes, change: &Change) -> Result<Option<Manner>, Reason
         (Before::Absent | Before::File { .. }, Before::File { .. }) => Ok(Some(change.manner)),
         (_, Before::Symlink | Before::Special) => Err(Reason::SpecialOutput),
         _ => Err(Reason::SideEffect),
+    }
+}
+
+/// Whether a file has nothing that it would not have if it had been written just now. What
+/// tools copy from another file system, they give the age of what they copy.
+fn is_as_if_written(mark: Mark, file: &Identity, began: Stamp) -> bool {
+    match mark {
+        Mark::Nothing => true,
+        Mark::Ages => (began..=exactly_now()).contains(&file.mtime),
+        Mark::More => false,
     }
 }
 

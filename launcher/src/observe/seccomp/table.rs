@@ -101,8 +101,10 @@ pub(crate) enum Call {
     Truncate(At),
     /// Changes the permission bits of a file.
     ChangeMode(At),
-    /// Changes owner, time stamps or attributes of a file; it follows or not.
+    /// Changes owner or attributes of a file; it follows or not.
     Touch(At),
+    /// Changes the time stamps of a file; it follows or not.
+    Stamp(At),
     /// Changes permission bits, owner or attributes through the descriptor in argument 0.
     TouchDescriptor,
     /// Changes the working directory to a path.
@@ -198,7 +200,7 @@ const COMMON: &[Rule] = &[
     always(libc::SYS_fchmodat, Call::ChangeMode(at(0))),
     always(libc::SYS_fchmodat2, Call::ChangeMode(at(0))),
     always(libc::SYS_fchownat, Call::Touch(at(0))),
-    always(libc::SYS_utimensat, Call::Touch(at(0))),
+    always(libc::SYS_utimensat, Call::Stamp(at(0))),
     always(libc::SYS_setxattr, Call::Touch(cwd(0))),
     always(libc::SYS_lsetxattr, Call::Touch(cwd(0))),
     always(libc::SYS_removexattr, Call::Touch(cwd(0))),
@@ -279,9 +281,9 @@ const LEGACY: &[Rule] = &[
     always(libc::SYS_chmod, Call::ChangeMode(cwd(0))),
     always(libc::SYS_chown, Call::Touch(cwd(0))),
     always(libc::SYS_lchown, Call::Touch(cwd(0))),
-    always(libc::SYS_utime, Call::Touch(cwd(0))),
-    always(libc::SYS_utimes, Call::Touch(cwd(0))),
-    always(libc::SYS_futimesat, Call::Touch(at(0))),
+    always(libc::SYS_utime, Call::Stamp(cwd(0))),
+    always(libc::SYS_utimes, Call::Stamp(cwd(0))),
+    always(libc::SYS_futimesat, Call::Stamp(at(0))),
     duplicate(libc::SYS_dup2, Call::Duplicate),
 ];
 
