@@ -107,7 +107,7 @@ reasons! {
     OutputRefused = 218, "output_refused";
     /// The directory of an output could not be watched for other writers.
     UnwatchedOutput = 219, "unwatched_output";
-    /// The compiler went on from a cache of its own, which results may tell.
+    /// The tool went on from a cache of its own, which results may tell, or added to it.
     OwnCache = 230, "own_cache";
 
     /// The compiler failed, and not by an error that it found in a source.

@@ -176,6 +176,36 @@ fn what_comes_from_another_file_system_is_written_anew() {
 }
 
 #[test]
+fn caches_of_tools_are_no_outputs() {
+    let lock = |bench: &Bench| {
+        bench.write("c/cache.lock", "");
+    };
+    let take = ": > c/cache.lock; echo x > y";
+    assert_eq!(verdict(lock, take), None);
+    assert_eq!(verdict(lock, &format!("{take}; echo x > c/lib")), Some(Reason::OwnCache));
+    assert_eq!(verdict(lock, &format!("{take}; rm -r c")), Some(Reason::OwnCache));
+    assert_eq!(verdict(lock, "echo x > c/cache.lock"), Some(Reason::SideEffect));
+    let nothing = |_: &Bench| {};
+    assert_eq!(verdict(nothing, &format!("mkdir c; {take}")), Some(Reason::OwnCache));
+    let filled = |bench: &Bench| {
+        bench.write("c/cache.lock", "x");
+    };
+    assert_eq!(verdict(filled, take), None);
+
+    let bytecode = |bench: &Bench| {
+        bench.write("__pycache__/old.pyc", "");
+    };
+    assert_eq!(verdict(nothing, "mkdir __pycache__"), Some(Reason::OwnCache));
+    assert_eq!(verdict(bytecode, "echo x > __pycache__/m.pyc"), Some(Reason::OwnCache));
+    assert_eq!(
+        verdict(bytecode, "echo x > __pycache__/t; mv __pycache__/t __pycache__/old.pyc"),
+        Some(Reason::OwnCache)
+    );
+    assert_eq!(verdict(bytecode, "echo x > __pycache__/t; rm __pycache__/t"), None);
+    assert_eq!(verdict(bytecode, "cat __pycache__/old.pyc"), None);
+}
+
+#[test]
 fn odd_places_for_outputs_are_not_kept() {
     let link = |bench: &Bench| {
         bench.write("real", "");

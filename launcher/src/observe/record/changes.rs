@@ -128,6 +128,9 @@ impl Ledger {
     /// Notes an open that may create or change the file at `path`.
     pub(crate) fn open(&mut self, path: &CStr, opening: Opening) {
         let state = state(path);
+        if self.caches.take_lock(path, state) {
+            return;
+        }
         let creates = opening.has(libc::O_CREAT);
         let fails = match state {
             Before::Absent => !creates,

@@ -13,6 +13,7 @@ use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::Seen;
 use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 
+use super::caches::Caches;
 use super::changes::{Absence, Change};
 use super::image;
 use super::writers::Writers;
@@ -39,6 +40,7 @@ pub(crate) struct Ledger {
     /// When the run had not begun yet.
     pub(super) began: Stamp,
     pub(super) writers: Writers,
+    pub(super) caches: Caches,
     looks: u32,
     trouble: Option<Refusal>,
 }
@@ -108,6 +110,7 @@ impl Ledger {
             umask,
             began: now(),
             writers: Writers::default(),
+            caches: Caches::default(),
             looks: 0,
             trouble: None,
         }

@@ -1,5 +1,6 @@
 //! What a run looked at, changed and wrote, and what follows from it.
 
+mod caches;
 mod changes;
 mod image;
 mod jobserver;

@@ -14,6 +14,7 @@ use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 
+use super::caches::is_bytecode;
 use super::changes::{Absence, Before, Change, Mark, state};
 use super::ledger::{Ledger, Look, PathRecord, exactly_now, now};
 use super::prior::Prior;
@@ -68,7 +69,8 @@ impl Ledger {
         let mut outputs = Outputs::default();
         let mut priors = Vec::new();
         for (path, change, read) in changes {
-            let taken = judge(&path, &change, read).and_then(|()| {
+            let own = self.caches.admit(&path);
+            let taken = own.and_then(|()| judge(&path, &change, read)).and_then(|()| {
                 let left = left_behind(&path, &change, self.began)?;
                 let attach = |manner| outputs.attach(path.clone(), manner, views, change.shared);
                 left.map_or(Ok(()), attach)
@@ -77,6 +79,7 @@ impl Ledger {
             priors.extend(change.prior);
         }
         outputs.revise(priors)?;
+        self.caches.are_as_before()?;
         self.writers.are_alone()?;
         let sightings = looks.into_iter().map(|(_, sighting)| sighting).collect();
         Ok(Settled { sightings, outputs })
@@ -151,6 +154,7 @@ fn judge(path: &OsBytes, change: &Change, read: bool) -> Result<(), Reason> {
 
 /// How the output that is now at a changed path arrived; none if nothing is left.
 fn left_behind(path: &OsBytes, change: &Change, began: Stamp) -> Result<Option<Manner>, Reason> {
+    let cached = is_bytecode(path.as_bytes());
     let path = CString::new(path.as_bytes()).map_err(|_| Reason::OddOutput)?;
     let now = state(&path);
     match (change.before, now) {
@@ -159,7 +163,9 @@ fn left_behind(path: &OsBytes, change: &Change, began: Stamp) -> Result<Option<M
             Err(Reason::SideEffect)
         }
         // It was to be created, and could not be, for whatever reason.
-        (Before::Absent, Before::Absent) if !change.replaced => Err(Reason::OutputRefused),
+        (Before::Absent, Before::Absent) if !change.replaced && !cached => {
+            Err(Reason::OutputRefused)
+        }
         (Before::Absent, Before::Absent) | (Before::Directory, Before::Directory) => Ok(None),
         (Before::Absent | Before::File { .. }, Before::File { identity, .. })
             if !is_as_if_written(change.mark, &identity, began) =>
