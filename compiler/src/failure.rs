@@ -42,7 +42,7 @@ pub fn is_diagnosed(family: Family, messages: &[u8]) -> bool {
         return false;
     }
     let heads: Vec<Head> = match family {
-        Family::C | Family::Checker => {
+        Family::C | Family::Emscripten | Family::Checker => {
             text.lines().filter_map(|line| error_head(&without_colours(line))).collect()
         }
         Family::Rust => heads_of_rustc(&text),

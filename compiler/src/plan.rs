@@ -7,7 +7,7 @@ use crate::environment::display::display;
 use crate::program::Family;
 use crate::relocation::{self, Exposure, add_rooted};
 use crate::response::Files;
-use crate::tools::{binary, checker, lto};
+use crate::tools::{binary, checker, emscripten, lto};
 use crate::{arguments, cpu, environment, program, response, rust};
 
 /// Changes whenever the meaning of a key changes, so that old entries are not
@@ -75,6 +75,10 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
             (traits, tells_root || relocation::are_obscure(&expanded, root))
         }
         Family::Checker => (checker::examine(&response::expand(arguments, files)?)?, true),
+        Family::Emscripten => {
+            let expanded = response::expand(arguments, files)?;
+            (emscripten::examine(name, expanded, invocation)?, true)
+        }
         Family::Trusted => {
             arguments.iter().try_for_each(|word| arguments::refuse_private(word.as_bytes()))?;
             (arguments::Traits { loads_code: true, ..Default::default() }, true)
@@ -199,7 +203,7 @@ impl Key<'_> {
         hasher.field(tag::ARGUMENT, compiler);
         let arguments = self.arguments().skip(1);
         let exposure = match family {
-            Family::C | Family::Binary | Family::Checker | Family::Trusted => {
+            Family::C | Family::Binary | Family::Emscripten | Family::Checker | Family::Trusted => {
                 below?;
                 Exposure::C(relocation::add_arguments(arguments, root, tag::ROOTED, &mut hasher)?)
             }

@@ -3,7 +3,7 @@
 use memchr::memmem;
 use zccache_core::Invocation;
 
-use crate::tools::{binary, checker, trusted};
+use crate::tools::{binary, checker, emscripten, trusted};
 
 /// A kind of compilers that take the same arguments and read the same variables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub enum Family {
     C,
     /// Linkers, archivers and what rewrites objects.
     Binary,
+    /// Emscripten's drivers, and its scripts around archivers.
+    Emscripten,
     /// Tools that check sources.
     Checker,
     /// Tools that a project says are deterministic, whatever they are.
@@ -31,6 +33,9 @@ pub fn family(file_name: &[u8]) -> Option<Family> {
     }
     if checker::is_checker(file_name) {
         return Some(Family::Checker);
+    }
+    if emscripten::is_tool(file_name) {
+        return Some(Family::Emscripten);
     }
     binary::tool(file_name).map(|_| Family::Binary)
 }

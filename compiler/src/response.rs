@@ -42,7 +42,7 @@ pub fn expand(arguments: &[OsBytes], files: &dyn Files) -> Result<Vec<OsBytes>, 
 }
 
 /// Splits at white space; quotes group, a backslash takes the next byte as it is.
-fn split(content: &[u8]) -> Vec<OsBytes> {
+pub(crate) fn split(content: &[u8]) -> Vec<OsBytes> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
     let mut quote = None;

@@ -46,6 +46,38 @@ fn check(command: &str) -> Result<InvocationKey, Reason> {
 }
 
 #[test]
+fn emscripten_is_keyed_on_all_variables_and_further_arguments() {
+    let with = |command: &str, variables: &[&str]| {
+        let mut invocation = invocation(command);
+        invocation.environment.extend(variables.iter().map(|&entry| OsBytes::from(entry)));
+        plan(&invocation, &files(&[("args", "-c a.c --cflags")]), &Root::default())
+    };
+    let key = |variables: &[&str]| with("emcc -c a.c", variables).map(|plan| plan.here);
+    for name in ["EM_CONFIG", "EMCC_CFLAGS", "EM_CACHE", "NODE_PATH", "PYTHONPATH", "ANYTHING"] {
+        assert_ne!(key(&[&format!("{name}=-O1")]), key(&[]), "{name}");
+    }
+    assert_eq!(key(&["MAKELEVEL=1"]), key(&[]));
+    assert_eq!(with("emcc a.c -o a.html", &[]).map(|plan| plan.anywhere), Ok(None));
+    for command in ["/usr/bin/em++ -O2 a.o", "emar rcs lib.a a.o", "emranlib lib.a"] {
+        assert!(with(command, &["EMCC_DEBUG=0"]).is_ok(), "{command}");
+    }
+    for (command, variable, reason) in [
+        ("emcc --clear-cache", "A=", Reason::NotACompile),
+        ("emcc @args", "A=", Reason::NotACompile),
+        ("emcc --version", "A=", Reason::NotACompile),
+        ("emcc -v a.c", "A=", Reason::UnsupportedOption),
+        ("emcc a.c", "EMCC_CFLAGS=-O1 '-v'", Reason::UnsupportedOption),
+        ("emcc a.c", "EMMAKEN_CFLAGS=--cflags", Reason::NotACompile),
+        ("emcc a.c", "EMCC_DEBUG=1", Reason::UnsupportedOption),
+        ("emar rcsU lib.a a.o", "A=", Reason::UnsupportedOption),
+        ("emcc", "A=", Reason::NotACompile),
+        ("emrun a.html", "A=", Reason::UnknownTool),
+    ] {
+        assert_eq!(with(command, &[variable]), Err(reason), "{command} {variable}");
+    }
+}
+
+#[test]
 fn compiles_have_a_key() {
     for command in [
         "gcc -c a.c",

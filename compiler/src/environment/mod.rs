@@ -112,8 +112,8 @@ fn is_of(family: Family, name: &[u8]) -> bool {
 /// what they find is observed, and which may lie in the checkout.
 pub(crate) fn paths(family: Family) -> &'static [&'static str] {
     match family {
-        Family::C | Family::Binary | Family::Checker | Family::Trusted => &[],
         Family::Rust => rust::PATHS,
+        _ => &[],
     }
 }
 

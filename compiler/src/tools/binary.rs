@@ -5,6 +5,7 @@ use zccache_core::{Invocation, OsBytes, Reason};
 
 use crate::arguments::{Traits, begins, is_one_of, refuse_private};
 use crate::program::{base_name, names_one_of};
+use crate::tools::emscripten;
 use crate::tools::trusted::is_trusted;
 
 /// What such a tool does.
@@ -35,7 +36,7 @@ pub fn tool(file_name: &[u8]) -> Option<Tool> {
 #[must_use]
 pub fn passes_modes_on(invocation: &Invocation) -> bool {
     let name = invocation.argv.first().map_or(&b""[..], |name| base_name(name.as_bytes()));
-    tool(name) == Some(Tool::Rewriter) || is_trusted(invocation)
+    tool(name) == Some(Tool::Rewriter) || emscripten::is_tool(name) || is_trusted(invocation)
 }
 
 /// Variables that linkers and archivers read, besides those of compilers: the manuals of

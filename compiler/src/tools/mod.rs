@@ -2,5 +2,6 @@
 
 pub mod binary;
 pub mod checker;
+pub mod emscripten;
 pub mod lto;
 pub mod trusted;

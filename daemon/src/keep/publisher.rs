@@ -135,7 +135,7 @@ fn admit(job: &Job) -> Result<(), Refusal> {
     // Who adds to a log with each compile never finds it again as it was.
     let revises = matches!(
         family_of(&job.invocation),
-        Some(Family::Binary | Family::Checker | Family::Trusted)
+        Some(Family::Binary | Family::Emscripten | Family::Checker | Family::Trusted)
     );
     if let Some(file) = report.revised.first().filter(|_| !revises) {
         return Err(Reason::ReadAndWritten.at(&file.path));

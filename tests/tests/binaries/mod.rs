@@ -3,6 +3,7 @@
 
 mod archives;
 mod checkers;
+pub(crate) mod emscripten;
 mod links;
 mod lto;
 mod mold;

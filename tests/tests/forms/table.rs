@@ -8,11 +8,12 @@ use zccache_core::Reason;
 use zccache_tests::scenario::shell_in_both;
 use zccache_tests::{Compiler, Counters, Tree, Trial};
 
+use super::emscripten::{self, EMSCRIPTEN_FORMS};
 use crate::trials;
 
 /// What becomes of a form with one compiler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
+pub(super) enum Fate {
     /// It is kept and served, byte for byte what bare commands leave.
     Cached,
     /// It is kept and served; two bare runs differ by names or seeds of their own.
@@ -152,7 +153,7 @@ const FORMS: &[Form] = &[
 ];
 
 /// A form of a tool that is no compiler, and its fate.
-struct ToolForm(&'static str, &'static str, Fate);
+pub(super) struct ToolForm(pub(super) &'static str, pub(super) &'static str, pub(super) Fate);
 
 const TOOL_FORMS: &[ToolForm] = &[
     ToolForm("link", "ld main.o b.o -e main -o p", Cached),
@@ -271,7 +272,7 @@ fn every_form_has_its_fate(trial: &Trial) {
     }
 }
 
-fn has_fate(trial: &Trial, state: &Tree, line: &str, fate: Fate) {
+pub(super) fn has_fate(trial: &Trial, state: &Tree, line: &str, fate: Fate) {
     match fate {
         Unknown => return,
         Cached => trial.line_misses_then_hits(line),
@@ -314,8 +315,14 @@ fn document() -> String {
         writeln!(text, "{row}").expect("strings take all");
     }
     text += "\nLinkers, archivers and what rewrites objects, where a build calls them itself:\n";
-    text += "\n| form | for example | fate |\n|---|---|---|\n";
-    for ToolForm(name, line, fate) in TOOL_FORMS {
+    text += &rows(TOOL_FORMS);
+    text += emscripten::HEADING;
+    text + &rows(EMSCRIPTEN_FORMS)
+}
+
+fn rows(forms: &[ToolForm]) -> String {
+    let mut text = String::from("\n| form | for example | fate |\n|---|---|---|\n");
+    for ToolForm(name, line, fate) in forms {
         writeln!(text, "| {name} | `{line}` | {} |", cell(*fate)).expect("strings take all");
     }
     text

@@ -1,5 +1,6 @@
 //! Files and directories whose age a run may have told.
 
+use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::tools::trusted::is_trusted;
 use zccache_core::Reason;
 use zccache_core::entry::Age;
@@ -10,7 +11,9 @@ use super::{Job, RustRun, Sealer, is_written_to};
 impl Sealer<'_> {
     /// What ages a later look has to find, by the numbers of the sightings. A tool of which
     /// nothing is known may write down that of each file that it reads, as `gzip` does, and of
-    /// each directory that it lists or does not follow a link to, as `tar` does.
+    /// each directory that it lists or does not follow a link to, as `tar` does. Emscripten
+    /// packs the files of a directory in the order in which that is read, which goes by when
+    /// its names were made.
     pub(super) fn ages(
         &self,
         job: &Job,
@@ -20,12 +23,13 @@ impl Sealer<'_> {
         if let Some(run) = rust {
             return run.ages(sightings, &self.scene, self.contents);
         }
-        if !is_trusted(&job.invocation) {
+        let of_files = is_trusted(&job.invocation);
+        if !of_files && family_of(&job.invocation) != Some(Family::Emscripten) {
             return Ok(Vec::new());
         }
         let age = |sighting: &Sighting| match &sighting.seen {
-            Seen::File { identity, executed: false, .. } => Some(identity.mtime),
-            Seen::Directory { identity, listed } if *listed || !sighting.follow => {
+            Seen::File { identity, executed: false, .. } if of_files => Some(identity.mtime),
+            Seen::Directory { identity, listed } if *listed || (of_files && !sighting.follow) => {
                 let is_own = is_written_to(job, sighting.path.as_path());
                 (!is_own).then_some(identity.mtime)
             }
