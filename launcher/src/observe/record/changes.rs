@@ -59,6 +59,7 @@ pub(super) enum Mark {
 
 /// What a run did at a path.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub(super) struct Change {
     /// What was there before the first change.
     pub before: Before,
