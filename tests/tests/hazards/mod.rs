@@ -1,6 +1,7 @@
 //! Ways in which compiler caches have been seen to be wrong, by class, each as
 //! a sequence of edits and commands whose every result equals the bare one.
 
+mod changes;
 mod dependencies;
 mod environment;
 mod keys;
@@ -8,7 +9,5 @@ mod machine;
 mod misses;
 mod named;
 mod outputs;
-mod races;
-mod replaced;
 mod search;
 mod tools;

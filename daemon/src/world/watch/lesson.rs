@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::inotify::{AddWatchFlags, WatchDescriptor};
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{
@@ -39,6 +39,9 @@ const FILE: AddWatchFlags = AddWatchFlags::IN_MODIFY
     .union(AddWatchFlags::IN_CLOSE_WRITE)
     .union(AddWatchFlags::IN_DELETE_SELF);
 
+/// The first opening of a file.
+const ONCE_OPENED: AddWatchFlags = AddWatchFlags::IN_OPEN.union(AddWatchFlags::IN_ONESHOT);
+
 /// File systems on which all that happens to an inode is announced on it. Of a network
 /// others change what we see; below an overlay the inode that is mapped is another.
 const WATCHABLE: [FsType; 4] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC];
@@ -66,7 +69,7 @@ impl Watch {
 
     /// Makes room if it has been wanting for long.
     fn has_room(&self) -> bool {
-        if !self.state().is_full() {
+        if !self.state().is_full(self.most) {
             return true;
         }
         let mut watches = self.watches();
@@ -120,8 +123,9 @@ impl Lesson<'_> {
             return None;
         }
         let found = match walked {
-            Ok((here, Found::Directory(_))) if question.what == What::Names => {
+            Ok((here, found @ Found::Directory(_))) if question.what == What::Names => {
                 facts.push(self.all_names(&here.path)?);
+                self.finds(path, follow, &found).then_some(())?;
                 let names = self.namespace.list(&here.path).ok()?;
                 let answer = Answer::Names(digest_of_listing(&names));
                 return Some(Memory { answer, facts: facts.into() });
@@ -139,7 +143,25 @@ impl Lesson<'_> {
             found,
             Found::Absent | Found::File(_) | Found::Directory(_) | Found::Symlink(_)
         );
-        is_lasting.then(|| Memory { answer: Answer::Found(found), facts: facts.into() })
+        let is_so = is_lasting && self.finds(path, follow, &found);
+        is_so.then(|| Memory { answer: Answer::Found(found), facts: facts.into() })
+    }
+
+    /// Whether a look finds the same as was found step by step. The kernel knows more
+    /// reasons not to follow a link: a slash behind its target, `nosymfollow`,
+    /// `fs.protected_symlinks`.
+    fn finds(&self, path: &Path, follow: bool, found: &Found) -> bool {
+        match (self.namespace.ask_kernel(path, follow), found) {
+            (Found::Absent, Found::Absent) => true,
+            (Found::File(now), Found::File(file)) => {
+                (now.identity, now.mode) == (file.identity, file.mode)
+            }
+            (Found::Directory(now), Found::Directory(directory)) => {
+                (now.device, now.inode) == (directory.device, directory.inode)
+            }
+            (Found::Symlink(now), Found::Symlink(target)) => now == *target,
+            _ => false,
+        }
     }
 
     /// What is at a path without links, outside views. From before this look on, a
@@ -205,12 +227,14 @@ impl Lesson<'_> {
         let file = File::from(file);
         let (mask, kept) = match Writers::of(&file) {
             Writers::Some | Writers::Untold => return None,
-            // Taken as quiet, as where it was read.
-            Writers::OfAnother => (FILE, None),
-            Writers::None if times >= limits::OPENED_OFTEN && self.may_keep(identity) => {
+            Writers::OfAnother if !is_of_root(&file) => return None,
+            // Taken as quiet, as where it was read; opened often, nothing else helps.
+            Writers::OfAnother if times >= limits::OPENED_OFTEN => (FILE, None),
+            Writers::OfAnother => (FILE | ONCE_OPENED, None),
+            Writers::None if times >= limits::OPENED_OFTEN && self.may_keep(path) => {
                 (FILE | AddWatchFlags::IN_OPEN, Some(file.try_clone().ok()?))
             }
-            Writers::None => (FILE | AddWatchFlags::IN_OPEN | AddWatchFlags::IN_ONESHOT, None),
+            Writers::None => (FILE | ONCE_OPENED, None),
         };
         let watches = self.watch.watches();
         if watches.epoch != self.epoch {
@@ -229,13 +253,18 @@ impl Lesson<'_> {
         Some(fact)
     }
 
-    /// Whether a file may be kept open: one more, on the file system that nobody
-    /// unmounts.
-    fn may_keep(&self, identity: &Identity) -> bool {
-        let is_of_root =
-            || nix::sys::stat::stat("/").is_ok_and(|root| root.st_dev == identity.device);
-        self.watch.state().may_keep() && is_of_root()
+    /// Whether a file may be kept open: one more, in the mount that nobody unmounts.
+    fn may_keep(&self, path: &Path) -> bool {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        // From the root on, and into no other mount (`openat2(2)`).
+        self.watch.state().may_keep() && openat2(AT_FDCWD, path, how).is_ok()
     }
+}
+
+fn is_of_root(file: &File) -> bool {
+    fstat(file).is_ok_and(|stat| stat.st_uid == 0)
 }
 
 fn link_to(file: &OwnedFd) -> PathBuf {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit};
+
 /// Paths remembered, and names watched: some 300 bytes each, 20 MiB in all.
 pub(super) const PATHS: usize = 60_000;
 
@@ -18,7 +20,21 @@ pub(super) const FACTS: usize = 1_000_000;
 
 /// Files kept open because everybody opens them: the libraries of the C compiler and of
 /// the shell.
-pub(super) const KEPT_OPEN: usize = 32;
+const KEPT_OPEN: usize = 32;
+
+/// How many files are kept open: of the descriptors that there may be, an eighth at most.
+pub(super) fn kept_open() -> usize {
+    let (allowed, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
+    usize::try_from(allowed / 8).unwrap_or(KEPT_OPEN).min(KEPT_OPEN)
+}
+
+/// How many watches there may be: a quarter of those that the kernel allows the user,
+/// whose editors need theirs.
+pub(super) fn most_watches() -> usize {
+    let allowed = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches");
+    let allowed = allowed.ok().and_then(|text| text.trim().parse::<usize>().ok());
+    allowed.map_or(FILES + DIRECTORIES, |allowed| allowed / 4)
+}
 
 /// How often a file has to come to be opened before it is kept open.
 pub(super) const OPENED_OFTEN: u8 = 2;

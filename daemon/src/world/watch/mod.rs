@@ -25,7 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use zccache_core::Digest;
 use zccache_core::settings::Watching;
@@ -82,6 +82,8 @@ pub(crate) struct Watch {
     watches: Mutex<Watches>,
     state: RwLock<State>,
     learner: Learner,
+    /// How many watches there may be.
+    most: usize,
 }
 
 struct Watches {
@@ -118,7 +120,8 @@ impl Watch {
         let watches = Watches::new(0)
             .inspect_err(|error| tracing::info!(%error, "inputs are not watched"))
             .ok()?;
-        let watch = Self { watches: Mutex::new(watches), state: RwLock::default(), learner };
+        let (watches, state) = (Mutex::new(watches), RwLock::default());
+        let watch = Self { watches, state, learner, most: limits::most_watches() };
         Some((watch, questions))
     }
 
@@ -140,17 +143,21 @@ impl Watch {
     /// remembered is used for a request, after that has come.
     pub(super) fn refresh(&self) {
         let mut watches = self.watches();
+        let mut opened = Vec::new();
         for _ in 0..limits::ROUNDS {
-            if !self.take_events(&mut watches) {
+            opened = self.take_events(&mut watches);
+            if opened.is_empty() {
                 return;
             }
         }
-        self.begin_anew(&mut watches);
+        // Somebody opens these all the time.
+        let mut state = self.state_to_change();
+        opened.into_iter().for_each(|watch| state.disarm(watch));
     }
 
-    /// Reads what has been announced. Whether there may be more to come, from files
-    /// that were opened.
-    fn take_events(&self, watches: &mut Watches) -> bool {
+    /// Reads what has been announced. The files of which there may be more to come,
+    /// because they were opened.
+    fn take_events(&self, watches: &mut Watches) -> Vec<WatchDescriptor> {
         let mut state = None;
         loop {
             match watches.inotify.read_events() {
@@ -161,14 +168,16 @@ impl Watch {
                     }
                     events.iter().for_each(|event| state.take(event));
                 }
-                Err(Errno::EAGAIN) => return state.is_some_and(|mut state| state.settle_opened()),
+                Err(Errno::EAGAIN) => {
+                    return state.map(|mut state| state.settle_opened()).unwrap_or_default();
+                }
                 Err(Errno::EINTR) => {}
                 Err(_) => break,
             }
         }
         drop(state);
         self.begin_anew(watches);
-        false
+        Vec::new()
     }
 
     /// What is at a path, if that is known.

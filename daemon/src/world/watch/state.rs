@@ -116,9 +116,10 @@ impl State {
         facts.iter().all(|fact| self.holds.get(*fact as usize) == Some(&true))
     }
 
-    /// Whether there is no room for more.
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether there is no room for more, with so many watches at most.
+    pub(super) fn is_full(&self, most: usize) -> bool {
         self.known.iter().map(FxHashMap::len).sum::<usize>() >= limits::PATHS
+            || self.files.len() + self.directories.len() >= most
             || self.files.len() >= limits::FILES
             || self.directories.len() >= limits::DIRECTORIES
             || self.names >= limits::PATHS
@@ -174,7 +175,7 @@ impl State {
 
     /// Whether one more file may be kept open.
     pub(super) fn may_keep(&self) -> bool {
-        self.held < limits::KEPT_OPEN
+        self.held < limits::kept_open()
     }
 
     pub(super) fn end(&mut self, fact: Fact) {
@@ -206,12 +207,15 @@ impl State {
         }
         let Some(names) = self.directories.get_mut(&event.wd) else { return };
         match &event.name {
-            Some(_) if event.mask.contains(AddWatchFlags::IN_ATTRIB) => {}
             Some(name) => {
                 let name = name.as_encoded_bytes().to_ascii_lowercase();
                 let fact = names.each.remove(name.as_slice());
                 self.names -= usize::from(fact.is_some());
-                let ended = [fact, names.all.take()];
+                // Who owns a link may decide who follows it (`fs.protected_symlinks`),
+                // but is no matter of the other names.
+                let of_one = event.mask.contains(AddWatchFlags::IN_ATTRIB);
+                let all = if of_one { None } else { names.all.take() };
+                let ended = [fact, all];
                 ended.into_iter().flatten().for_each(|fact| self.end(fact));
             }
             None if event.mask.intersects(OF_ITSELF) => {
@@ -223,18 +227,20 @@ impl State {
         }
     }
 
-    /// Gives up those files opened lately that are being written. Whether there were
-    /// any that are not: what their writers did until now is yet to be announced.
-    pub(super) fn settle_opened(&mut self) -> bool {
+    /// Gives up those files opened lately that are being written, and returns those
+    /// that are not: what their writers did until now is yet to be announced.
+    pub(super) fn settle_opened(&mut self) -> Vec<WatchDescriptor> {
         let mut opened = std::mem::take(&mut self.opened);
         opened.sort_unstable();
         opened.dedup();
-        for watch in &opened {
+        opened.retain(|watch| {
             let kept = self.files.get(watch).and_then(|armed| armed.kept.as_ref());
-            if kept.is_some_and(|file| Writers::of(file) != Writers::None) {
+            let quiet = kept.map(|file| Writers::of(file) == Writers::None);
+            if quiet == Some(false) {
                 self.disarm(*watch);
             }
-        }
-        !opened.is_empty()
+            quiet == Some(true)
+        });
+        opened
     }
 }

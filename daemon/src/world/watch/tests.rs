@@ -153,6 +153,25 @@ fn names_that_lead_elsewhere_are_noticed() {
 }
 
 #[test]
+fn what_only_the_kernel_refuses_is_not_remembered() {
+    let place = Place::new();
+    symlink("file/", place.path("d/closed")).unwrap();
+    assert!(fs::metadata(place.path("d/closed")).is_err());
+    for name in ["d/closed", "up/closed"] {
+        place.learn(name);
+        assert!(place.recall(name).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_link_that_changes_hands_is_noticed() {
+    is_noticed(&["d/link", "up/link"], |place| {
+        std::os::unix::fs::lchown(place.path("d/link"), None, Some(nix::unistd::getgid().as_raw()))
+            .unwrap();
+    });
+}
+
+#[test]
 fn names_that_appear_are_noticed() {
     is_noticed(&["d/absent", "up/absent"], |place| {
         fs::write(place.path("d/absent"), "new").unwrap();
@@ -235,6 +254,34 @@ fn a_file_that_many_read_is_asked_for_its_writers() {
     store_through_mapping(&path);
     assert!(place.recall("d/file").is_none());
     assert_ne!(place.watch().generation(), before);
+}
+
+#[test]
+fn files_that_are_opened_all_the_time_cost_the_memory_of_nothing_else() {
+    let place = Place::new();
+    let Some(path) = often_opened(&place) else { return };
+    for _ in 0..=super::limits::OPENED_OFTEN {
+        place.learn("d/file");
+        assert!(place.knows("d/file"));
+        drop(File::open(&path).unwrap());
+        if place.recall("d/file").is_none() {
+            std::thread::sleep(super::limits::AGAIN);
+        }
+    }
+    place.learn("d/absent");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    drop(File::open(&path).unwrap());
+                }
+            });
+        }
+        let lasts = (0..2_000).all(|_| place.knows("d/absent"));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(lasts, "everything was forgotten");
+    });
 }
 
 #[test]
