@@ -20,7 +20,7 @@ scenarios! { plain:
     "#
     by_ways_that_open_no_path r#"
         mkdir one two
-        echo '#include <a.h>' >a.c; echo 'int f = A;' >>a.c
+        echo '#include <a.h>' >a.c; echo 'int f = A + 0;' >>a.c
         echo '#define A 1' >one/a.h; echo '#define A 2' >two/a.h; touch -r one/a.h two/a.h
         kept: $CC -Ione//. -c a.c -o a.o
         hit: $CC -Ione//. -c a.c -o a.o
