@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, readlink};
-use nix::sys::stat::fstatat;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, readlink};
+use nix::sys::stat::{Mode, fstatat};
 use nix::time::{ClockId, clock_gettime};
 use zccache_core::entry::Manner;
 use zccache_core::protocol::explanation::Refusal;
@@ -16,7 +16,7 @@ use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 use super::caches::Caches;
 use super::changes::{Absence, Change};
 use super::image;
-use super::writers::Writers;
+use super::writers::{Writers, is_open_for_writing};
 
 /// Why a run looks at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,9 +41,16 @@ pub(crate) struct Ledger {
     pub(super) began: Stamp,
     pub(super) writers: Writers,
     pub(super) caches: Caches,
+    /// Devices whose files nobody can be asked about.
+    without_leases: Vec<u64>,
     looks: u32,
     trouble: Option<Refusal>,
 }
+
+/// Seconds after which the kernel has surely written a dirty page; it begins to after 35
+/// (`dirty_expire_centisecs`, `dirty_writeback_centisecs` in
+/// `Documentation/admin-guide/sysctl/vm.rst`).
+const DIRTY_FOR: i64 = 600;
 
 /// One path.
 #[derive(Default)]
@@ -72,6 +79,14 @@ impl Look {
     /// Whether it was a look at the file of this identity.
     pub(super) fn is_of(&self, file: &Identity) -> bool {
         matches!(&self.seen, Seen::File { identity, .. } if identity == file)
+    }
+
+    /// The file that was seen, if pages of it may be dirty still.
+    fn young_file(&self) -> Option<Identity> {
+        let Seen::File { identity, .. } = &self.seen else { return None };
+        let changed = identity.mtime.max(identity.ctime);
+        let clean = changed.seconds.saturating_add(DIRTY_FOR) < self.at.seconds;
+        (!clean).then_some(*identity)
     }
 
     /// What keeps a run from being kept that looks again at `path`: it reads what
@@ -111,6 +126,7 @@ impl Ledger {
             began: now(),
             writers: Writers::default(),
             caches: Caches::default(),
+            without_leases: Vec::new(),
             looks: 0,
             trouble: None,
         }
@@ -151,14 +167,17 @@ impl Ledger {
                 }
                 return;
             }
+            let first_read = purpose == Purpose::Read && record.reads == 0;
             record.reads += u32::from(purpose != Purpose::Status);
             record.asked |= purpose == Purpose::Status;
             if let Some(look) = record.slot(follow) {
                 let executed = upgrade(&mut look.seen, purpose);
                 let trouble = look.trouble(path, follow, purpose);
+                let young = look.young_file().filter(|_| first_read);
                 if let Some(reason) = trouble {
                     self.refuse_at(reason, path);
                 }
+                self.ask_for_writers(path, young);
                 if executed {
                     self.look_at_interpreter(path);
                 }
@@ -197,13 +216,32 @@ impl Ledger {
         if purpose == Purpose::Read && matches!(seen, Seen::Special { .. }) {
             self.refuse_at(Reason::SpecialInput, path);
         }
-        self.note(path.to_bytes(), follow, Look { seen, at, order: 0 });
+        let look = Look { seen, at, order: 0 };
+        self.ask_for_writers(path, look.young_file().filter(|_| purpose == Purpose::Read));
+        self.note(path.to_bytes(), follow, look);
         if let Some(record) = self.paths.get_mut(path.to_bytes()) {
             record.asked |= purpose == Purpose::Status;
             record.reads += u32::from(purpose != Purpose::Status);
         }
         if executed {
             self.look_at_interpreter(path);
+        }
+    }
+
+    /// A store through a mapping into a page that is dirty already leaves no stamp, so
+    /// that nothing tells when one that was mapped before changes. Who maps it later
+    /// leaves one.
+    fn ask_for_writers(&mut self, path: &CStr, young: Option<Identity>) {
+        let Some(device) = young.map(|file| file.device) else { return };
+        if self.without_leases.contains(&device) {
+            return;
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let Ok(file) = open(path, flags, Mode::empty()) else { return };
+        match is_open_for_writing(&file) {
+            Some(true) => self.refuse_at(Reason::InputOpenForWriting, path),
+            Some(false) => {}
+            None => self.without_leases.push(device),
         }
     }
 

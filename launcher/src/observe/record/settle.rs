@@ -2,11 +2,10 @@
 //! cannot be kept.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::read;
 use zccache_core::entry::Manner;
@@ -18,6 +17,7 @@ use super::caches::is_bytecode;
 use super::changes::{Absence, Before, Change, Mark, state};
 use super::ledger::{Ledger, Look, PathRecord, exactly_now, now};
 use super::prior::Prior;
+use super::writers::is_open_for_writing;
 use crate::xattr;
 
 /// What was observed of a run, as the report tells it.
@@ -226,7 +226,7 @@ impl Outputs {
         if stat.st_nlink != 1 && !shared {
             return Err(Reason::SideEffect);
         }
-        if is_written(&descriptor) {
+        if is_open_for_writing(&descriptor) == Some(true) {
             return Err(Reason::OutputChanged);
         }
         if path.as_path().parent().is_none_or(xattr::decides_modes) {
@@ -245,25 +245,6 @@ impl Outputs {
         self.files.push(WrittenFile { path, mode, identity, manner, bytes });
         Ok(())
     }
-}
-
-/// Whether somebody still has a file open for writing, though all processes of the run
-/// have ended (`F_SETLEASE` in `fcntl(2)`). Where leases cannot be had, as on FUSE,
-/// nobody is known to.
-fn is_written(file: &OwnedFd) -> bool {
-    let lease = |kind: libc::c_int| {
-        // SAFETY: F_SETLEASE takes an integer; the descriptor is open.
-        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) })
-    };
-    // Who opens the file while it is leased is told by a signal.
-    // SAFETY: SIG_IGN runs no code.
-    let _before = unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) };
-    let refused = lease(libc::F_RDLCK) == Err(Errno::EAGAIN);
-    if !refused {
-        // Closing the file would end it, too.
-        let _ended = lease(libc::F_UNLCK);
-    }
-    refused
 }
 
 /// The content of a file that has this size.

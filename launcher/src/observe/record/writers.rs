@@ -4,18 +4,21 @@
 //! The kernel tells what happens to the names of a directory (`inotify(7)`), not
 //! who does it; more than the run itself was seen doing is somebody else's.
 //!
+//! Who has a file open for writing, which a mapping outlives, is told by a lease.
+//!
 //! Closing the last descriptor of a watch takes the kernel some 15 ms, in which it
 //! waits for all readers of its marks (`fsnotify_destroy_group`). So the descriptor
 //! goes to the daemon, which closes it while nobody waits.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use zccache_core::Reason;
 
 /// What is done to one name, or is seen to be done.
@@ -142,4 +145,25 @@ impl Writers {
 fn is_for_temporary_files(directory: &Path) -> bool {
     let named = crate::environment::variable(c"TMPDIR").map(OsStr::from_bytes);
     named == Some(directory.as_os_str()) || ["/tmp", "/var/tmp"].map(Path::new).contains(&directory)
+}
+
+/// Whether anybody has a file open for writing, also one who has closed it and keeps a
+/// mapping (`F_SETLEASE` in `fcntl(2)`). None where leases cannot be had, as on FUSE.
+pub(super) fn is_open_for_writing(file: &OwnedFd) -> Option<bool> {
+    let lease = |kind: libc::c_int| {
+        // SAFETY: F_SETLEASE takes an integer; the descriptor is open.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) })
+    };
+    // Who opens the file while it is leased is told by a signal.
+    // SAFETY: SIG_IGN runs no code.
+    let _before = unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) };
+    match lease(libc::F_RDLCK) {
+        Ok(_) => {
+            // Closing the file would end it, too.
+            let _ended = lease(libc::F_UNLCK);
+            Some(false)
+        }
+        Err(Errno::EAGAIN) => Some(true),
+        Err(_) => None,
+    }
 }

@@ -119,6 +119,42 @@ fn an_input_with_its_time_restored(trial: &Trial) {
     changed(trial, "middle", edits);
 }
 
+/// The second store leaves no stamp: the page has been dirty since the first. A view
+/// does not know who has mapped a file (`docs/CACHE_KEYS.md`).
+#[test]
+fn an_input_through_a_mapping_from_before() {
+    for compiler in Compiler::ALL {
+        trial::once(Place::Plain, compiler, mapped_from_before);
+    }
+}
+
+fn mapped_from_before(trial: &Trial) {
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+    scenario::play(trial, SCRIPT);
+    let header = trial.tree().join("two/a.h");
+    let file = fs::OpenOptions::new().read(true).write(true).open(&header).expect("it is there");
+    let (length, access) =
+        (4096.try_into().expect("not 0"), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE);
+    // SAFETY: a new mapping, which nothing else knows.
+    let page = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, &file, 0) };
+    let page = page.expect("files can be mapped");
+    let at = "#define A ".len();
+    // SAFETY: the page has that byte.
+    let byte = unsafe { page.cast::<u8>().add(at) };
+    // SAFETY: the page may be written, and is not shared within this process.
+    let store = |digit: u8| unsafe { byte.write_volatile(digit) };
+    store(b'2');
+    drop(file);
+    let stopped = stopped_at(trial, "end");
+    store(b'3');
+    // SAFETY: nothing points there any more.
+    unsafe { munmap(page, 4096) }.expect("it is mapped");
+    fs::write(trial.twin().join("two/a.h"), "#define A 3\n").expect("it can be written");
+    stopped.resume();
+    scenario::shell_in_both(trial, "rm -f a.o b.o");
+    right_from_now_on(trial);
+}
+
 fn an_input_that_is_removed(trial: &Trial) {
     changed(trial, "end", "rm two/a.h; printf '#define A 2\\n' >one/a.h");
 }
