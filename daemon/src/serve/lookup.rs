@@ -175,6 +175,9 @@ impl Daemon {
                         let flight = self.flights.join(case.plan.here);
                         return self.let_run(frames, case, flight, cause).await;
                     }
+                    if let Err(error) = case.namespace.refresh() {
+                        tracing::warn!(%error, "mounts may have changed");
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
@@ -88,7 +88,7 @@ impl Namespace {
             shown: RwLock::default(),
             watch: None,
         };
-        namespace.show();
+        namespace.show(&namespace.table());
         Ok(namespace)
     }
 
@@ -105,9 +105,10 @@ impl Namespace {
 
     /// Takes notice of changed mounts; to be called before each request.
     pub(crate) fn refresh(&self) -> io::Result<()> {
-        let changed = self.table.lock().unwrap_or_else(PoisonError::into_inner).refresh()?;
-        if changed {
-            self.show();
+        // Held until all is as the table says: who comes next hears of no change.
+        let mut table = self.table();
+        if table.refresh()? {
+            self.show(&table);
         }
         Ok(())
     }
@@ -115,11 +116,15 @@ impl Namespace {
     /// Takes notice of the views that are served.
     pub(crate) fn set_views(&self, served: Vec<(u64, Arc<View>)>) {
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) = served;
-        self.show();
+        self.show(&self.table());
     }
 
-    fn show(&self) {
-        let mounts = self.table.lock().unwrap_or_else(PoisonError::into_inner).mounts();
+    fn table(&self) -> MutexGuard<'_, MountTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, table: &MountTable) {
+        let mounts = table.mounts();
         let mut views = self.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
         views.retain(|(device, _)| mounts.have(*device));
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) =

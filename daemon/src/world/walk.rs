@@ -36,6 +36,7 @@ pub(super) fn walk(
     let mut here = from.clone();
     let mut ahead = Ahead::default();
     ahead.push(path);
+    let mut ends_open = false;
     while let Some(name) = ahead.0.pop() {
         if name == ".." {
             here.path.pop();
@@ -50,11 +51,15 @@ pub(super) fn walk(
                     return Err(Errno::ELOOP);
                 }
                 let target = target.as_path();
+                ends_open |= last && target.as_os_str().as_encoded_bytes().ends_with(b"/");
                 here.path.pop();
                 if target.is_absolute() {
                     here.path = PathBuf::from("/");
                 }
                 ahead.push(target);
+            }
+            Found::File(_) | Found::Special { .. } if last && ends_open => {
+                return Err(Errno::ENOTDIR);
             }
             found if last => return Ok((here, found)),
             Found::Directory(_) => {}
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn links_lead_on_from_where_they_are() {
-        let links = [("/d/up", "../d/e"), ("/d/e/out", "/d"), ("/l", "d/./up/out/e/new")];
+        let links = [("/d/up", "../d/e/"), ("/d/e/out", "/d"), ("/l", "d/./up/out/e/new")];
         assert_eq!(walked("/d/up/new", true, &links), Ok("/d/e/new".into()));
         assert_eq!(walked("/d/up/../up/out", true, &links), Ok("/d".into()));
         assert_eq!(walked("/l", true, &links), Ok("/d/e/new".into()));

@@ -42,6 +42,10 @@ pub(super) const OPENED_OFTEN: u8 = 2;
 /// How long what has changed, or could not be watched, is left alone.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 
+/// How long after a look it is learnt what was there: when others look for the same, and
+/// whoever builds and then unmounts finds no file of ours open.
+pub(super) const LATER: Duration = Duration::from_millis(200);
+
 /// How long a full memory stays as it is before all is begun anew.
 pub(super) const FULL_FOR: Duration = Duration::from_secs(60);
 

@@ -229,6 +229,7 @@ pub(super) fn learn_from(
     namespace: &std::sync::Weak<Namespace>,
 ) {
     while let Ok(mut some) = questions.recv() {
+        std::thread::sleep(limits::LATER);
         some.extend(questions.try_iter().flatten());
         let Some(namespace) = namespace.upgrade() else { return };
         if let Some(watch) = namespace.watch() {

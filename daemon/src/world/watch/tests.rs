@@ -154,14 +154,15 @@ fn names_that_lead_elsewhere_are_noticed() {
 }
 
 #[test]
-fn what_only_the_kernel_refuses_is_not_remembered() {
+fn a_link_whose_target_ends_in_a_slash_leads_to_no_file() {
     let place = Place::new();
     symlink("file/", place.path("d/closed")).unwrap();
-    assert!(fs::metadata(place.path("d/closed")).is_err());
-    for name in ["d/closed", "up/closed"] {
+    symlink("../d/", place.path("d/open")).unwrap();
+    for name in ["d/closed", "up/closed", "d/open", "d/open/file"] {
         place.learn(name);
-        assert!(place.recall(name).is_none(), "{name}");
+        assert!(place.knows(name), "{name}");
     }
+    assert!(matches!(place.recall("d/closed"), Some(Found::Absent)));
 }
 
 #[test]
