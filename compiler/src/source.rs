@@ -105,10 +105,14 @@ pub const ARCHIVE: &[u8] = b"!<arch>\n";
 /// `METADATA_HEADER`).
 pub const METADATA: &[u8] = b"rust\0\0\0";
 
+/// Objects for LLVM's link-time optimiser, which may name any macro and expand none
+/// ("LLVM Bitcode File Format").
+const BITCODE: &[u8] = b"BC\xc0\xde";
+
 /// Whether a content that begins so is no source text, whatever is in it.
 #[must_use]
 pub fn is_made_of_objects(head: &[u8]) -> bool {
-    head.starts_with(ARCHIVE) || head.starts_with(METADATA)
+    [ARCHIVE, METADATA, BITCODE].iter().any(|magic| head.starts_with(magic))
 }
 
 /// Whether a content that begins so is a precompiled header: of gcc, which knows

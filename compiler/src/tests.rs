@@ -805,3 +805,9 @@ fn libraries_with_macros_are_told_from_others() {
     assert!(loads("/usr/lib/m/libm.so", "rustc a.rs -L dependency=/usr/lib/m"));
     assert!(!loads("/r/lib/rustlib/x/lib/libstd-1.so", "rustc a.rs"));
 }
+
+#[test]
+fn objects_for_the_optimiser_are_no_sources() {
+    assert!(source::is_made_of_objects(b"BC\xc0\xde5\x14\0\0"));
+    assert!(!source::is_made_of_objects(b"BC = 1;\n"));
+}
