@@ -271,7 +271,7 @@ fn link_to(file: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-fn is_watchable(file: &OwnedFd) -> bool {
+pub(super) fn is_watchable(file: &OwnedFd) -> bool {
     fstatfs(file.as_fd()).is_ok_and(|system| WATCHABLE.contains(&system.filesystem_type()))
 }
 

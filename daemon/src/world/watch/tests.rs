@@ -1,4 +1,5 @@
 use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use zccache_core::settings::Watching;
 
+use super::lesson::is_watchable;
 use super::{Answer, Question, Recalled, Watch, What};
 use crate::world::{Found, Namespace};
 
@@ -18,7 +20,13 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        // In a container temporary files may be on an overlay.
         let home = tempfile::tempdir().unwrap();
+        let of_home = OwnedFd::from(File::open(home.path()).unwrap());
+        let home = match is_watchable(&of_home) {
+            true => home,
+            false => tempfile::tempdir_in("/dev/shm").unwrap(),
+        };
         let mountinfo = File::open("/proc/self/mountinfo").unwrap().into();
         let (watch, _) = Watch::new(Watching::AtOnce).unwrap();
         let namespace = Namespace::new(None, mountinfo).unwrap().with_watch(watch);
