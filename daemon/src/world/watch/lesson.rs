@@ -82,8 +82,7 @@ impl Watch {
     /// Remembers what was seen. What has been announced since is taken notice of before
     /// anybody is told.
     fn keep(&self, epoch: u64, question: Question, memory: Option<Memory>, times: u8) {
-        let watches = self.watches();
-        if watches.epoch == epoch {
+        if let Some(_watches) = self.current(epoch) {
             let mut state = self.state_to_change();
             let memory = memory.filter(|memory| state.hold(&memory.facts));
             let (since, times) = (Instant::now(), times.saturating_add(1));
@@ -184,16 +183,14 @@ impl Lesson<'_> {
     }
 
     fn name(&self, directory: WatchDescriptor, name: &[u8]) -> Option<Fact> {
-        let watches = self.watch.watches();
-        let is_current = watches.epoch == self.epoch;
-        is_current.then(|| self.watch.state_to_change().name(directory, name))
+        let _watches = self.watch.current(self.epoch)?;
+        Some(self.watch.state_to_change().name(directory, name))
     }
 
     fn all_names(&mut self, path: &Path) -> Option<Fact> {
         let directory = self.directory(path)?;
-        let watches = self.watch.watches();
-        let is_current = watches.epoch == self.epoch;
-        is_current.then(|| self.watch.state_to_change().all_names(directory))
+        let _watches = self.watch.current(self.epoch)?;
+        Some(self.watch.state_to_change().all_names(directory))
     }
 
     fn directory(&mut self, path: &Path) -> Option<WatchDescriptor> {
@@ -203,9 +200,8 @@ impl Lesson<'_> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = open(path, flags, Mode::empty()).ok();
         let watch = directory.filter(has_exact_names).and_then(|directory| {
-            let watches = self.watch.watches();
-            let is_current = watches.epoch == self.epoch;
-            is_current.then(|| watches.inotify.add_watch(&link_to(&directory), DIRECTORY).ok())?
+            let watches = self.watch.current(self.epoch)?;
+            watches.inotify.add_watch(&link_to(&directory), DIRECTORY).ok()
         });
         self.directories.insert(path.to_owned(), watch);
         watch
@@ -236,10 +232,7 @@ impl Lesson<'_> {
             }
             Writers::None => (FILE | ONCE_OPENED, None),
         };
-        let watches = self.watch.watches();
-        if watches.epoch != self.epoch {
-            return None;
-        }
+        let watches = self.watch.current(self.epoch)?;
         let known = watches.inotify.add_watch(&link, mask).ok()?;
         let fact = self.watch.state_to_change().arm(known, identity, kept);
         drop(watches);

@@ -54,7 +54,7 @@ impl What {
 }
 
 /// What is at a path, asked once.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) struct Question {
     path: Box<[u8]>,
     what: What,
@@ -208,6 +208,11 @@ impl Watch {
             }
         }
         self.state_to_change().forget();
+    }
+
+    /// The watches, if they are those of this epoch.
+    fn current(&self, epoch: u64) -> Option<MutexGuard<'_, Watches>> {
+        Some(self.watches()).filter(|watches| watches.epoch == epoch)
     }
 
     fn watches(&self) -> MutexGuard<'_, Watches> {

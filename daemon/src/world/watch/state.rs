@@ -75,13 +75,6 @@ pub(crate) enum Recalled {
     Changing,
 }
 
-/// Events of the directory itself after which its names may lead elsewhere.
-const OF_ITSELF: AddWatchFlags = AddWatchFlags::IN_ATTRIB
-    .union(AddWatchFlags::IN_DELETE_SELF)
-    .union(AddWatchFlags::IN_MOVE_SELF)
-    .union(AddWatchFlags::IN_UNMOUNT)
-    .union(AddWatchFlags::IN_IGNORED);
-
 impl State {
     /// Forgets everything.
     pub(super) fn forget(&mut self) {
@@ -126,31 +119,20 @@ impl State {
             || self.holds.len() >= limits::FACTS
     }
 
-    fn new_fact(&mut self) -> Fact {
-        self.holds.push(true);
-        Fact::try_from(self.holds.len() - 1).unwrap_or(Fact::MAX)
-    }
-
     /// What is at a name of a watched directory.
     pub(super) fn name(&mut self, directory: WatchDescriptor, name: &[u8]) -> Fact {
         let name = name.to_ascii_lowercase().into_boxed_slice();
-        if let Some(&fact) = self.directories.entry(directory).or_default().each.get(&name) {
-            return fact;
-        }
-        let fact = self.new_fact();
-        self.names += 1;
-        self.directories.entry(directory).or_default().each.insert(name, fact);
-        fact
+        let Self { holds, directories, names, .. } = self;
+        *directories.entry(directory).or_default().each.entry(name).or_insert_with(|| {
+            *names += 1;
+            new_fact(holds)
+        })
     }
 
     /// Which names are in a watched directory.
     pub(super) fn all_names(&mut self, directory: WatchDescriptor) -> Fact {
-        if let Some(fact) = self.directories.entry(directory).or_default().all {
-            return fact;
-        }
-        let fact = self.new_fact();
-        self.directories.entry(directory).or_default().all = Some(fact);
-        fact
+        let Self { holds, directories, .. } = self;
+        *directories.entry(directory).or_default().all.get_or_insert_with(|| new_fact(holds))
     }
 
     /// Whether a file is armed already: one may be at many paths.
@@ -166,7 +148,7 @@ impl State {
         kept: Option<File>,
     ) -> Fact {
         self.disarm(watch);
-        let (fact, inode) = (self.new_fact(), (file.device, file.inode));
+        let (fact, inode) = (new_fact(&mut self.holds), (file.device, file.inode));
         self.held += usize::from(kept.is_some());
         self.inodes.insert(inode, watch);
         self.files.insert(watch, Armed { inode, fact, kept });
@@ -218,12 +200,12 @@ impl State {
                 let ended = [fact, all];
                 ended.into_iter().flatten().for_each(|fact| self.end(fact));
             }
-            None if event.mask.intersects(OF_ITSELF) => {
+            // What happens to the directory itself: its names may lead elsewhere.
+            None => {
                 let names = self.directories.remove(&event.wd).unwrap_or_default();
                 self.names -= names.each.len();
                 names.each.into_values().chain(names.all).for_each(|fact| self.end(fact));
             }
-            None => {}
         }
     }
 
@@ -243,4 +225,10 @@ impl State {
         });
         opened
     }
+}
+
+/// The number of one more thing that holds.
+fn new_fact(holds: &mut Vec<bool>) -> Fact {
+    holds.push(true);
+    Fact::try_from(holds.len() - 1).unwrap_or(Fact::MAX)
 }
