@@ -5,6 +5,7 @@
 use memchr::memmem;
 use zccache_core::{Invocation, OsBytes};
 
+use crate::arguments::{begins, is_one_of};
 use crate::environment::TEMPORARY_DIRECTORY;
 
 /// Programs that take part, besides those of compilers.
@@ -23,13 +24,12 @@ const VARIABLE_PREFIXES: &[&str] = &[".", "BASH_FUNC_"];
 /// Whether a program takes part in what `lto-wrapper` has done.
 #[must_use]
 pub fn is_helper(file_name: &[u8]) -> bool {
-    HELPERS.iter().any(|name| name.as_bytes() == file_name)
+    is_one_of(file_name, HELPERS)
 }
 
 /// Whether such a program reads a variable.
 pub(crate) fn reads(name: &[u8]) -> bool {
-    VARIABLES.iter().any(|known| known.as_bytes() == name)
-        || VARIABLE_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+    is_one_of(name, VARIABLES) || begins(name, VARIABLE_PREFIXES)
 }
 
 /// Whether a link has a word or a directory in which `make` would replace variables: the

@@ -127,27 +127,28 @@ impl Verifier {
                 identities.insert(number, identity);
             }
         }
+        let estranged = directories
+            .differ_from(&trace.same_directories)
+            .or_else(|| unlike_before(trace, &identities));
+        let Some((first, second)) = estranged else { return Ok(()) };
         let path = |index: u32| paths.get(index as usize).cloned().unwrap_or_default().into_owned();
-        let diverges = |first, second| {
-            let change = Change::Kinship { other: path(second) };
-            Divergence { position: trace.observations.len(), path: path(first), change }
-        };
-        if let Some((first, second)) = directories.differ_from(&trace.same_directories) {
-            return Err(diverges(first, second));
-        }
-        let related = |twins: &Twins| {
-            let first = identities.get(&twins.first);
-            let now = first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b));
-            match twins.relation {
-                Kinship::Distinct => now.is_some_and(|now| now != Kinship::SameFile),
-                relation => now == Some(relation),
-            }
-        };
-        match trace.twins.iter().find(|twins| !related(twins)) {
-            None => Ok(()),
-            Some(twins) => Err(diverges(twins.first, twins.second)),
-        }
+        let change = Change::Kinship { other: path(second) };
+        Err(Divergence { position: trace.observations.len(), path: path(first), change })
     }
+}
+
+/// The first two files that relate otherwise than they did.
+fn unlike_before(trace: &Trace, identities: &FxHashMap<u32, Identity>) -> Option<(u32, u32)> {
+    let related = |twins: &Twins| {
+        let first = identities.get(&twins.first);
+        let now = first.zip(identities.get(&twins.second)).map(|(a, b)| kinship(a, b));
+        match twins.relation {
+            Kinship::Distinct => now.is_some_and(|now| now != Kinship::SameFile),
+            relation => now == Some(relation),
+        }
+    };
+    let twins = trace.twins.iter().find(|twins| !related(twins))?;
+    Some((twins.first, twins.second))
 }
 
 /// What is at a path now.
