@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use zccache_benches::Report;
+use zccache_benches::usage::memory;
 use zccache_tests::dice::Dice;
 use zccache_tests::{Command, Sandbox};
 
@@ -143,11 +144,9 @@ impl Day {
 
     fn size(&self) -> Size {
         let pid = self.sandbox.daemons()[0];
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a field");
-        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        let resident = memory(pid.as_raw().unsigned_abs(), "VmRSS:").expect("the daemon runs");
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("the daemon runs").count();
-        Size { resident: kibibytes * 1024.0, descriptors }
+        Size { resident, descriptors }
     }
 }
 

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use zccache_benches::samples::in_turn;
-use zccache_benches::usage::{Usage, measure};
+use zccache_benches::usage::{Usage, measure, memory, memory_told};
 use zccache_benches::{Report, Samples};
 use zccache_tests::project::Project;
 use zccache_tests::{Command, Sandbox, rust};
@@ -314,7 +314,7 @@ fn launcher_memory(report: &mut Report) {
     let compile = Command::from("./g++ -O1 -c a.cpp -o a.o").env("OLDPWD", &out);
     run(&mut process(&sandbox, &work, &sandbox.launched(compile)));
     let text = fs::read_to_string(out.join("peak")).expect("the compiler has written it");
-    let most = field(&text, "VmHWM:").expect("the kernel tells it");
+    let most = memory_told(&text, "VmHWM:").expect("the kernel tells it");
     report.bytes("resident memory of the launcher, peak", most, Some(4.0), "a C++ miss".to_owned());
 }
 
@@ -329,20 +329,9 @@ fn daemon_memory(report: &mut Report) {
     }
     sandbox.settle();
     let pid = sandbox.daemons().first().map_or(0, |pid| pid.as_raw().unsigned_abs());
-    let resident = peak(pid, "VmRSS:").expect("the daemon runs");
-    let most = peak(pid, "VmHWM:").expect("the daemon runs") / 1024.0;
+    let resident = memory(pid, "VmRSS:").expect("the daemon runs");
+    let most = memory(pid, "VmHWM:").expect("the daemon runs") / 1024.0;
     let detail = format!("after {count} misses; at most {most:.0} KiB");
     report.bytes("resident memory of the daemon", resident, Some(64.0), detail);
     sandbox.umount(&work);
-}
-
-fn peak(pid: u32, name: &str) -> Option<f64> {
-    field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, name)
-}
-
-/// A field of `/proc/PID/status`, in bytes.
-fn field(status: &str, name: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kibibytes * 1024.0)
 }

@@ -5,7 +5,7 @@
 use std::fs;
 
 use zccache_benches::samples::in_turn;
-use zccache_benches::usage::{Usage, measure_each, run};
+use zccache_benches::usage::{self, Usage, measure_each, run};
 use zccache_benches::{Report, Samples, entries};
 use zccache_tests::{Command, Sandbox};
 
@@ -22,48 +22,61 @@ fn main() {
     print!("{report}");
 }
 
-/// Hits of stores of several sizes, and of several launchers at once. Each round a daemon
-/// begins, so that each look-up reads the index.
+/// One store, asked by so many launchers at once.
+struct Lane<'s> {
+    sandbox: &'s Sandbox,
+    at_once: usize,
+    wall: Samples,
+    cpu: Samples,
+}
+
+impl<'s> Lane<'s> {
+    fn new(sandbox: &'s Sandbox, at_once: usize) -> Self {
+        Self { sandbox, at_once, wall: Samples::default(), cpu: Samples::default() }
+    }
+
+    /// A round begins with a daemon, so that each look-up reads the index.
+    fn run(&mut self) {
+        let _ = self.sandbox.zccache(&["stop"]).succeeded();
+        let _ = self.sandbox.zccache(&["start"]).succeeded();
+        let usage = hits(self.sandbox, self.at_once);
+        self.wall.add(usage.wall);
+        self.cpu.add(usage.cpu);
+    }
+}
+
+/// Hits of stores of several sizes, and of several launchers at once.
 fn growth(report: &mut Report, rounds: u32) {
-    let sizes = [1, 1_000, 10_000, 100_000].map(|size| {
+    let [one, thousand, ten, hundred] = [1, 1_000, 10_000, 100_000].map(|size| {
         eprintln!("filling a store of {size}");
         let sandbox = prepared();
         drop(entries::fill(&sandbox.store(), size));
-        (size, sandbox)
+        sandbox
     });
-    let mut taken = [(); 4].map(|()| [(); 3].map(|()| [(); 2].map(|()| Samples::default())));
-    const AT_ONCE: [usize; 3] = [1, 16, 200];
-    for round in 0..rounds {
-        for turn in 0..sizes.len() {
-            let number = (turn + round as usize) % sizes.len();
-            let (size, sandbox) = &sizes[number];
-            for (many, taken) in AT_ONCE.iter().zip(&mut taken[number]) {
-                if *many > 1 && *size != 1_000 {
-                    continue;
-                }
-                let _ = sandbox.zccache(&["stop"]).succeeded();
-                let _ = sandbox.zccache(&["start"]).succeeded();
-                let usage = hits(sandbox, *many);
-                taken[0].add(usage.wall);
-                taken[1].add(usage.cpu);
-            }
-        }
+    let mut lanes = [
+        Lane::new(&one, 1),
+        Lane::new(&thousand, 1),
+        Lane::new(&ten, 1),
+        Lane::new(&hundred, 1),
+        Lane::new(&thousand, 16),
+        Lane::new(&thousand, 200),
+    ];
+    for round in 0..rounds as usize {
+        // Who begins changes.
+        let (last, first) = lanes.split_at_mut(round % 6);
+        first.iter_mut().chain(last).for_each(Lane::run);
     }
-    let [of_one, of_thousand, of_ten, of_hundred] = &taken;
-    for (name, [one, many]) in [
-        ("entries: 1,000 / 1", [&of_one[0], &of_thousand[0]]),
-        ("entries: 10,000 / 1,000", [&of_thousand[0], &of_ten[0]]),
-        ("entries: 100,000 / 1,000", [&of_thousand[0], &of_hundred[0]]),
-        ("launchers at once: 16 / 1", [&of_thousand[0], &of_thousand[1]]),
-        ("launchers at once: 200 / 1", [&of_thousand[0], &of_thousand[2]]),
+    let [one, thousand, ten, hundred, sixteen, all] = &lanes;
+    for (name, [before, after], bound) in [
+        ("entries: 1,000 / 1", [one, thousand], None),
+        ("entries: 10,000 / 1,000", [thousand, ten], None),
+        ("entries: 100,000 / 1,000", [thousand, hundred], Some(1.2)),
+        ("launchers at once: 16 / 1", [thousand, sixteen], None),
+        ("launchers at once: 200 / 1", [thousand, all], None),
     ] {
-        let bound = (name == "entries: 100,000 / 1,000").then_some(1.2);
-        report.ratio(&format!("time a hit, {name}"), &[one[0].clone(), many[0].clone()], bound);
-        report.ratio(
-            &format!("processor time a hit, {name}"),
-            &[one[1].clone(), many[1].clone()],
-            None,
-        );
+        let (wall, cpu) = ([&before.wall, &after.wall], [&before.cpu, &after.cpu]);
+        report.ratio(&format!("time a hit, {name}"), &wall.map(Samples::clone), bound);
+        report.ratio(&format!("processor time a hit, {name}"), &cpu.map(Samples::clone), None);
     }
 }
 
@@ -129,10 +142,7 @@ fn first_hit(sandbox: &Sandbox, time: impl FnOnce(Box<dyn FnOnce()>)) {
     assert_eq!(sandbox.status()["running"], 0);
 }
 
-fn memory(sandbox: &Sandbox, name: &str) -> f64 {
-    let pid = sandbox.daemons()[0];
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon runs");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kibibytes * 1024.0
+fn memory(sandbox: &Sandbox, field: &str) -> f64 {
+    let daemon = sandbox.daemons()[0].as_raw().unsigned_abs();
+    usage::memory(daemon, field).expect("the daemon runs")
 }

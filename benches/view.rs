@@ -15,6 +15,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use zccache_benches::samples::in_turn;
+use zccache_benches::usage::memory;
 use zccache_benches::{Report, Samples};
 use zccache_core::Digest;
 use zccache_daemon::ViewJournal;
@@ -232,6 +233,7 @@ impl Bench {
             gid: 0,
         };
         fs::write(self.blobs.join(digest.to_string()), "").expect("a file");
+        let resident = || memory(std::process::id(), "VmRSS:").expect("it runs");
         let before = resident();
         for first in (0..FILES).step_by(1000) {
             let set: Vec<_> = (first..first + 1000).map(projection).collect();
@@ -380,13 +382,6 @@ impl Drop for Mapped {
         // SAFETY: nothing borrows from it any more.
         unsafe { nix::sys::mman::munmap(self.address, self.length) }.expect("it is mapped");
     }
-}
-
-/// Resident memory of this process, in bytes (`proc_pid_statm(5)`).
-fn resident() -> f64 {
-    let text = fs::read_to_string("/proc/self/statm").expect("/proc");
-    let pages: f64 = text.split(' ').nth(1).expect("a field").parse().expect("a number");
-    pages * 4096.0
 }
 
 impl Drop for Bench {

@@ -53,7 +53,7 @@ pub fn measure_each(times: u32, root: &Path, work: impl FnOnce()) -> Usage {
     let wall = start.elapsed().as_secs_f64();
     rest(root);
     let spent = Spent::until_now(root) - before;
-    let memory = daemons(root).iter().map(|pid| peak(*pid)).sum();
+    let memory = daemons(root).iter().filter_map(|pid| memory(*pid, "VmHWM:")).sum();
     let times = f64::from(times);
     Usage { wall: wall / times, cpu: spent.cpu / times, written: spent.written / times, memory }
 }
@@ -159,9 +159,17 @@ fn written(pid: &str) -> f64 {
     field(&text, "write_bytes:")
 }
 
-fn peak(pid: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    field(&text, "VmHWM:") * 1024.0
+/// A field of `/proc/PID/status` in bytes, such as `VmRSS:`, what is resident, and `VmHWM:`,
+/// the most that ever was; none when the process has ended.
+#[must_use]
+pub fn memory(pid: u32, field: &str) -> Option<f64> {
+    memory_told(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, field)
+}
+
+/// The same, of lines of such a file.
+#[must_use]
+pub fn memory_told(status: &str, field: &str) -> Option<f64> {
+    Some(self::field(status, field) * 1024.0).filter(|bytes| *bytes > 0.0)
 }
 
 /// The number after a name at the start of a line.

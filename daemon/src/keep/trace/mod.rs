@@ -33,7 +33,7 @@ use crate::world::{
 };
 use given::of_given_text;
 pub(crate) use remarks::Remarks;
-use temporary::{Temporary, optimises};
+use temporary::Temporary;
 use twins::{Text, twins};
 
 /// A trace in the making.
@@ -52,7 +52,7 @@ struct Draft<'s> {
 }
 
 impl Draft<'_> {
-    fn of(invocation: &Invocation, sightings: &[Sighting]) -> Self {
+    fn of(invocation: &Invocation, temporary: &Temporary<'_>) -> Self {
         // What these read is in the keys of gcc's links.
         let is_driver = program::family_of(invocation) == Some(Family::C);
         Self {
@@ -63,7 +63,7 @@ impl Draft<'_> {
             once: Once::Never,
             directories: SameDirectories::default(),
             unknown_program: false,
-            optimises: is_driver && optimises(sightings),
+            optimises: is_driver && temporary.is_listed_by_lto,
         }
     }
 }
@@ -89,8 +89,8 @@ impl Sealer<'_> {
     ) -> Result<(Trace, Remarks), Refusal> {
         let (invocation, sightings) = (&job.invocation, &job.report.sightings);
         let rust = RustRun::of(job, dep_info);
-        let mut draft = Draft::of(invocation, sightings);
         let temporary = Temporary::of(invocation, sightings);
+        let mut draft = Draft::of(invocation, &temporary);
         let counted: Vec<&Sighting> =
             sightings.iter().filter(|sighting| !temporary.is_all_of(sighting)).collect();
         for sighting in &counted {

@@ -11,18 +11,22 @@ pub(super) struct Temporary<'a> {
     directory: &'a [u8],
     /// GCC's link-time optimiser took part: it has `make` work there, on a makefile of its
     /// own, and `make` lists the directory.
-    is_listed_by_lto: bool,
+    pub(super) is_listed_by_lto: bool,
 }
 
 impl<'a> Temporary<'a> {
     pub(super) fn of(invocation: &'a Invocation, sightings: &[Sighting]) -> Self {
+        let is_lto = |sighting: &Sighting| {
+            matches!(sighting.seen, Seen::File { executed: true, .. })
+                && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
+        };
         Self {
             named: invocation.variable(TEMPORARY_DIRECTORY[0]),
             directory: TEMPORARY_DIRECTORY
                 .iter()
                 .find_map(|name| invocation.variable(name))
                 .unwrap_or(b"/tmp"),
-            is_listed_by_lto: optimises(sightings),
+            is_listed_by_lto: sightings.iter().any(is_lto),
         }
     }
 
@@ -36,12 +40,4 @@ impl<'a> Temporary<'a> {
             _ => false,
         }
     }
-}
-
-/// Whether GCC's link-time optimiser took part in a run.
-pub(super) fn optimises(sightings: &[Sighting]) -> bool {
-    sightings.iter().any(|sighting| {
-        matches!(sighting.seen, Seen::File { executed: true, .. })
-            && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
-    })
 }
