@@ -28,8 +28,9 @@ type Measure = fn(&mut Report);
 fn main() {
     // Cargo passes `--bench`; a name in the arguments selects what is measured.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let parts: [(&str, Measure); 8] = [
+    let parts: [(&str, Measure); 9] = [
         ("hit", hits),
+        ("link", links),
         ("small", small_misses),
         ("miss", misses),
         ("build", builds),
@@ -67,9 +68,13 @@ fn started() -> (Sandbox, PathBuf) {
 }
 
 fn write(path: impl AsRef<Path>, text: &str) {
-    fs::write(path, text).expect("a file can be written");
+    write_at_once(path.as_ref(), text);
     // Younger inputs are distrusted, which is not what is measured here.
     std::thread::sleep(std::time::Duration::from_millis(30));
+}
+
+fn write_at_once(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file can be written");
 }
 
 /// Runs a process to its end, as a build tool would; its streams go nowhere.
@@ -110,6 +115,48 @@ fn hits(report: &mut Report) {
         let place = if view { "in a view" } else { "outside a view" };
         report.ratio(&format!("hit of a small C file, {place} / no-op"), &samples, Some(2.5));
     }
+}
+
+/// A hit of a link of 500 objects that are projected anew beside one of a compile.
+fn links(report: &mut Report) {
+    const OBJECTS: usize = 500;
+    let (sandbox, work) = started();
+    sandbox.mount(&work);
+    let name = |n: usize| format!("{n:03}.o");
+    for n in 0..OBJECTS {
+        write_at_once(
+            &work.join(format!("{n:03}.c")),
+            &format!("int f{n}(int x) {{ return x + {n}; }}\n"),
+        );
+    }
+    write(work.join("main.c"), "int f0(int x);\nint main(void) { return f0(0); }\n");
+    let compile =
+        |source: &str, object: &str| sandbox.launched(&*format!("gcc -c {source} -o {object}"));
+    let mut compiles: Vec<_> = (0..OBJECTS)
+        .map(|n| process(&sandbox, &work, &compile(&format!("{n:03}.c"), &name(n))))
+        .chain([process(&sandbox, &work, &compile("main.c", "main.o"))])
+        .collect();
+    let objects = (0..OBJECTS).map(name).chain(["main.o".to_owned()]);
+    let link = objects.fold(Command::from("gcc -o program"), Command::arg);
+    let mut link = process(&sandbox, &work, &sandbox.launched(link));
+    let mut anew = || compiles.iter_mut().for_each(run);
+    anew();
+    run(&mut link);
+    sandbox.settle();
+    let before = sandbox.counters();
+    let mut last = process(&sandbox, &work, &compile("main.c", "main.o"));
+    let count = rounds(30);
+    let samples = in_turn(
+        count,
+        |_, samples| samples.time(|| run(&mut last)),
+        |_, samples| {
+            anew();
+            samples.time(|| run(&mut link));
+        },
+    );
+    let counted = sandbox.counters().since(&before);
+    assert_eq!(counted.misses, 0, "{counted:?}");
+    report.difference("hit of a link of 500 projected objects - of a compile", &samples, 3.0);
 }
 
 /// A static program that does nothing.

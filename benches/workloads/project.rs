@@ -36,6 +36,9 @@ pub(crate) enum Build {
     /// Ninja compiles each file below some directories of `src`, as CMake would
     /// have it do.
     Ninja { compiler: &'static str, folders: &'static [&'static str], but: &'static [&'static str] },
+    /// CMake configures `src` for ninja, which makes some of the targets. Compilers run
+    /// through the launcher, and linkers too where a tool can cache links.
+    CMake { options: &'static str, targets: &'static str },
     /// Cargo, with further arguments, and whether it compiles incrementally.
     Cargo { arguments: &'static str, incremental: &'static str },
     /// One compile of `a.cpp`, in `build`.
@@ -62,20 +65,34 @@ impl Project {
         match &self.build {
             Build::One { source: text, .. } => write(&source.join("a.cpp"), text),
             Build::Ninja { .. } => write(&tree.join("build.ninja"), &self.rules(lane, &tree)),
-            Build::Cargo { .. } => {}
+            Build::Cargo { .. } | Build::CMake { .. } => {}
         }
         lane.show(&tree.join("build"));
+        if let Build::CMake { options, .. } = &self.build {
+            configure(lane, &tree, options);
+        }
+    }
+
+    /// Removes all that was built.
+    pub(crate) fn empty(&self, lane: &Lane, name: &str) {
+        let build = lane.tree(name).join("build");
+        // What CMake has found out stays.
+        match &self.build {
+            Build::CMake { .. } => {
+                let _ = lane.told(&format!("ninja --quiet -C {} -t clean", build.display()));
+            }
+            _ => empty(&build),
+        }
     }
 
     /// The command that builds a tree.
     pub(crate) fn command(&self, lane: &Lane, name: &str) -> Command {
         let tree = lane.tree(name);
         let jobs = available_parallelism().map_or(1, usize::from);
+        let ninja = format!("ninja --quiet -C {{tree}}/build -j{jobs}");
         match &self.build {
-            Build::Ninja { .. } => {
-                let line = format!("ninja --quiet -C {{tree}}/build -f ../build.ninja -j{jobs}");
-                lane.command(&line, &tree)
-            }
+            Build::Ninja { .. } => lane.command(&format!("{ninja} -f ../build.ninja"), &tree),
+            Build::CMake { targets, .. } => lane.command(&format!("{ninja} {targets}"), &tree),
             Build::Cargo { arguments, incremental } => {
                 let line = format!("cargo build --quiet --offline --locked -j{jobs} {arguments}");
                 let mut cargo = lane.command(&line, &tree);
@@ -122,6 +139,31 @@ impl Project {
             }
         }
         text
+    }
+}
+
+fn configure(lane: &Lane, tree: &Path, options: &str) {
+    let mut line = format!(
+        "cmake -G Ninja -S {{tree}}/src -B {{tree}}/build --log-level=ERROR -Wno-dev {options}"
+    );
+    let launcher = lane.launcher();
+    if !launcher.is_empty() {
+        let what = if lane.tool.links { &["COMPILER", "LINKER"][..] } else { &["COMPILER"] };
+        for (language, what) in
+            ["C", "CXX"].iter().flat_map(|one| what.iter().map(move |what| (one, what)))
+        {
+            line += &format!(" -DCMAKE_{language}_{what}_LAUNCHER={launcher}");
+        }
+    }
+    let _ = lane.told(&lane.expand(&line, tree));
+}
+
+fn empty(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("it can be listed").path();
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
 

@@ -119,6 +119,28 @@ const FMT_DEBUG: Project = Project {
     ..FMT
 };
 
+/// Half of the work is linking.
+const FMT_LTO: Project = Project {
+    build: Build::CMake {
+        options: "-DCMAKE_BUILD_TYPE=Release -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON \
+            -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++",
+        targets: "assert-test color-test gtest-extra-test os-test ostream-test std-test \
+            unicode-test",
+    },
+    ..FMT
+};
+
+/// Its library, shared and static, and the tool.
+const CURL: Project = Project {
+    sources: Sources::Fetched { this: "curl", next: None },
+    build: Build::CMake {
+        options: "-DCMAKE_BUILD_TYPE=Release -DHTTP_ONLY=ON -DCURL_ENABLE_SSL=OFF -DCURL_ZLIB=OFF \
+            -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DBUILD_TESTING=OFF",
+        targets: "",
+    },
+    edited: ("lib/llist.h", "#define LLIST_EDITED 1\n"),
+};
+
 const RIPGREP: Project = Project {
     sources: Sources::Fetched { this: "ripgrep-14.1.0", next: Some("ripgrep-14.1.1") },
     build: Build::Cargo { arguments: "--release", incremental: "0" },
@@ -212,6 +234,22 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "fmt 9.1.0 with most of its tests, C++, -O1, ninja",
         project: FMT,
         steps: &[COLD, WARM, NO_OP, TOUCHED, EDITED, REVERTED],
+        rounds: 3,
+        quick: false,
+    },
+    Scenario {
+        name: "fmt-lto",
+        about: "fmt 9.1.0 with some of its tests, C++, ThinLTO by clang and lld, CMake and ninja",
+        project: FMT_LTO,
+        steps: &[COLD, WARM],
+        rounds: 3,
+        quick: false,
+    },
+    Scenario {
+        name: "curl",
+        about: "curl 7.88.1 with its library, C, CMake and ninja",
+        project: CURL,
+        steps: &[COLD, WARM, NO_OP],
         rounds: 3,
         quick: false,
     },

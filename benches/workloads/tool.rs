@@ -17,6 +17,8 @@ pub(crate) struct Tool {
     pub(crate) version: &'static str,
     pub(crate) counters: Option<Counters>,
     pub(crate) languages: &'static [Language],
+    /// Whether it caches links.
+    pub(crate) links: bool,
     /// Whether build directories are views of it.
     pub(crate) view: bool,
 }
@@ -35,6 +37,7 @@ const NOTHING: Tool = Tool {
     version: "gcc --version",
     counters: None,
     languages: &[Language::C, Language::Rust],
+    links: false,
     view: false,
 };
 
@@ -48,6 +51,7 @@ const OURS: Tool = Tool {
         line: "{ours}/zccache stats --json",
         read: |text| at(text, ["/hits", "/misses"]),
     }),
+    links: true,
     ..NOTHING
 };
 
@@ -104,6 +108,7 @@ pub(crate) const TOOLS: &[Tool] = &[
             line: "{peers}/zccache/bin/zccache status --json",
             read: |text| at(text, ["/daemon/cache_hits", "/daemon/cache_misses"]),
         }),
+        links: true,
         ..NOTHING
     },
     Tool {
