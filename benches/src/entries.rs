@@ -2,7 +2,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot begin ends")]
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use zccache_core::entry::{Environment, Manner};
 use zccache_core::settings::StoreLimits;
@@ -62,7 +62,7 @@ pub fn entry(number: u32, inputs: u32) -> Entry {
     };
     Entry {
         trace: Trace {
-            observations: (0..inputs).map(observation).collect(),
+            observations: (0..inputs).map(observation).map(Arc::new).collect(),
             twins: Vec::new(),
             ages: Vec::new(),
             same_directories: Vec::new(),

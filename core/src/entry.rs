@@ -1,5 +1,7 @@
 //! What is remembered of a run: its trace, its result, and the two as an entry.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Identity, Invocation, OsBytes, Rooted, Stamp, Template};
@@ -7,8 +9,8 @@ use crate::{Digest, Identity, Invocation, OsBytes, Rooted, Stamp, Template};
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Trace {
-    /// Each path at most twice: followed and not followed.
-    pub observations: Vec<Observation>,
+    /// Each path at most twice: followed and not followed. Many are those of other traces, too.
+    pub observations: Vec<Arc<Observation>>,
     /// Pairs of files with equal content: whether a compiler takes two for one
     /// depends on their inodes and mtimes.
     pub twins: Vec<Twins>,
@@ -83,7 +85,7 @@ impl Variable {
 }
 
 /// One path and what was seen there.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Observation {
     /// Absolute path, as the tool spelled it after joining the directory it was in.
     pub path: Rooted,
@@ -94,7 +96,7 @@ pub struct Observation {
 }
 
 /// What a trace expects at a path.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Expected {
     /// Nothing: `ENOENT` or `ENOTDIR`.
     Absent,

@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod hashes;
 mod index;
 mod limits;
+mod observations;
 mod shared;
 mod store;
 mod writer;

@@ -9,9 +9,14 @@ pub(crate) const INDEX_CACHE_BYTES: usize = 8 << 20;
 /// Entries kept decoded, in bytes of memory; see [`ENTRY_WEIGHT`].
 pub(crate) const ENTRY_CACHE_BYTES: usize = 12 << 20;
 
-/// Bytes of memory for each byte of an encoded entry. An observation of 60
-/// bytes becomes a structure of 72, and its path an allocation of its own.
+/// Bytes of memory for each byte of an encoded entry, besides its observations.
 pub(crate) const ENTRY_WEIGHT: usize = 3;
+
+/// Bytes of memory for each observation that an entry shares with others.
+pub(crate) const SHARED_WEIGHT: usize = 8;
+
+/// Observations to be shared, in bytes of memory.
+pub(crate) const OBSERVATION_BYTES: usize = 4 << 20;
 
 /// The least that a key weighs: of it there may be no entries.
 pub(crate) const KEY_WEIGHT: usize = 200;
@@ -76,4 +81,4 @@ pub(crate) const BLOCK: u64 = 4096;
 pub(crate) const BUFFER: usize = 128 << 10;
 
 const _: () = assert!(BATCH <= QUEUE);
-const _: () = assert!(INDEX_CACHE_BYTES + ENTRY_CACHE_BYTES <= 32 << 20);
+const _: () = assert!(INDEX_CACHE_BYTES + ENTRY_CACHE_BYTES + OBSERVATION_BYTES <= 32 << 20);

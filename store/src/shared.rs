@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::hashes::Hashes;
 use crate::index::rows::{COUNTERS, ENTRIES, EntryId, META, TOTALS, Totals};
 use crate::index::{Fault, Index, Tables, record};
+use crate::observations::Observations;
 use crate::writer::Queue;
 use crate::{Options, StoreError, limits};
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     options: Options,
     entries: Cache<InvocationKey, Listed>,
+    observations: Observations,
     /// Grows whenever entries change: what was read before is not cached after.
     generation: AtomicU64,
     uses: DashMap<EntryId, u64>,
@@ -58,6 +60,7 @@ impl Shared {
             queue: Queue::default(),
             options,
             entries: Cache::new(limits::ENTRY_CACHE_BYTES),
+            observations: Observations::default(),
             generation: AtomicU64::new(0),
             uses: DashMap::new(),
             counters: Mutex::default(),
@@ -195,7 +198,7 @@ impl Shared {
                 return Listed { entries: Arc::default(), ids: Arc::default() };
             }
         };
-        let weight: usize = rows.iter().map(|(_, _, bytes)| bytes * limits::ENTRY_WEIGHT).sum();
+        let weight: usize = rows.iter().map(|(_, _, weight)| weight).sum();
         let listed = Listed {
             ids: rows.iter().map(|(id, ..)| *id).collect(),
             entries: rows.into_iter().map(|(_, entry, _)| entry).collect(),
@@ -206,7 +209,7 @@ impl Shared {
         listed
     }
 
-    /// The readable entries of a key, newest first, with the lengths of their records.
+    /// The readable entries of a key, newest first, with the memory that they take, in bytes.
     fn read_entries(
         &self,
         key: InvocationKey,
@@ -218,13 +221,25 @@ impl Shared {
             for row in table.range::<&[u8; 40]>(range.start()..=range.end())?.rev() {
                 let (id, row) = row?;
                 let id = EntryId::from_bytes(id.value());
-                match record::decode(id.as_bytes(), row.value()) {
-                    Ok(entry) => found.push((id, Arc::new(entry), row.value().len())),
+                match record::decode::<Entry>(id.as_bytes(), row.value()) {
+                    Ok(mut entry) => {
+                        let weight = self.share(&mut entry, row.value().len());
+                        found.push((id, Arc::new(entry), weight));
+                    }
                     Err(error) => self.count_damaged(&key, &error),
                 }
             }
             Ok(found)
         })
+    }
+
+    /// Has an entry of a record of this length share what others observed as well. How much
+    /// memory it takes.
+    fn share(&self, entry: &mut Entry, length: usize) -> usize {
+        let observed = self.observations.share(&mut entry.trace);
+        length.saturating_sub(observed.encoded) * limits::ENTRY_WEIGHT
+            + entry.trace.observations.len() * limits::SHARED_WEIGHT
+            + observed.new
     }
 
     fn count_damaged(&self, key: &InvocationKey, error: &record::RecordError) {

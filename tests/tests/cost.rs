@@ -29,7 +29,7 @@ const LOOK_UP: [(&str, usize); 17] = [
     ("socket", 1),
     ("connect", 1),
     ("getsockopt", 1),
-    ("setsockopt", 3),
+    ("setsockopt", 2),
     ("sendmsg", 1),
     ("recvmsg", 1),
     ("close", 1),

@@ -16,15 +16,17 @@ use explanation::Explanation;
 use stats::Counters;
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 9;
+pub const VERSION: u16 = 10;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// May this invocation be served? Answered by a [`Verdict`].
+    /// May this invocation be served? Answered by a [`Verdict`], which ends the
+    /// connection unless something is to follow.
     Lookup(Box<Invocation>),
-    /// The files of a hit cannot be put in place: how else? Answered by a [`Verdict`].
-    Undeliverable,
+    /// The files of a hit cannot be put in place: how else? Asked on a new connection.
+    /// Answered by a [`Verdict`] that is no hit.
+    Undeliverable(Box<Invocation>),
     /// The compiler of a ticket has ended. Not answered: the socket keeps the
     /// report and its descriptors when the launcher is gone. Carries a descriptor
     /// for each output that is attached, in order, and at the end what the launcher

@@ -6,6 +6,7 @@ mod memory;
 mod mutant;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use fastrand::Rng;
 use serde::Serialize;
@@ -107,11 +108,11 @@ fn entry() -> Entry {
     };
     Entry {
         trace: Trace {
-            observations: vec![Observation {
+            observations: vec![Arc::new(Observation {
                 path: Rooted::Plain("/src/a.c".into()),
                 follow: true,
                 expected: Expected::File { digest: Digest::of(b"a"), executable: false },
-            }],
+            })],
             twins: Vec::new(),
             ages: Vec::new(),
             same_directories: vec![(1, 0)],

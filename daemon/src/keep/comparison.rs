@@ -109,10 +109,12 @@ mod tests {
     #[test]
     fn runs_in_another_world_are_not_compared() {
         let trace = |observations: &[(&str, Expected)]| {
-            let observation = |(path, expected): &(&str, Expected)| Observation {
-                path: Rooted::Plain((*path).into()),
-                follow: true,
-                expected: expected.clone(),
+            let observation = |(path, expected): &(&str, Expected)| {
+                Arc::new(Observation {
+                    path: Rooted::Plain((*path).into()),
+                    follow: true,
+                    expected: expected.clone(),
+                })
             };
             let observations = observations.iter().map(observation).collect();
             Trace {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use zccache_core::OsBytes;
 use zccache_core::protocol::frame::FrameError;
@@ -13,14 +12,15 @@ use zccache_core::protocol::{Reply, Request, VERSION, ViewRequest};
 
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
-use super::lookup::Answer;
+use super::lookup::{Answer, Ticket};
 use super::metrics;
 use crate::views::{Served, ViewDescriptors};
 
 /// What the peer has been told so far.
 enum State {
     Idle,
-    Answered(Answer),
+    /// A compiler runs.
+    Running(Box<Ticket>),
     /// The launcher has reported, and leaves what it has no time to close.
     Reported {
         _open: SlowToClose,
@@ -43,10 +43,9 @@ impl Drop for SlowToClose {
 
 /// Serves a connection until it ends. What its peer left unfinished is
 /// abandoned with the state.
-pub(crate) async fn serve(daemon: &Arc<Daemon>, stream: UnixStream, stop: &Notify) {
-    let frames = Frames::new(stream);
+pub(crate) async fn serve(daemon: &Arc<Daemon>, frames: &Frames, stop: &Notify) {
     let mut mounted = None;
-    match converse(daemon, &frames, stop, &mut mounted).await {
+    match converse(daemon, frames, stop, &mut mounted).await {
         Ok(()) => return,
         Err(ConnectionError::Closed) => {}
         Err(ConnectionError::Frame(FrameError::Version(theirs))) if theirs > VERSION => {
@@ -72,7 +71,7 @@ async fn converse(
     stop: &Notify,
     mounted: &mut Option<Arc<Served>>,
 ) -> Result<(), ConnectionError> {
-    let peer = frames.peer()?;
+    let peer = frames.peer();
     if peer.uid() != nix::unistd::geteuid().as_raw() {
         tracing::warn!(uid = peer.uid(), "another user has connected");
         return Ok(());
@@ -92,12 +91,18 @@ async fn converse(
         daemon.touch();
         state = match (request, state) {
             (Request::Lookup(invocation), _) => {
-                State::Answered(daemon.look_up(frames, invocation).await?)
+                match state_after(daemon.look_up(frames, invocation, true).await?) {
+                    Some(state) => state,
+                    None => return Ok(()),
+                }
             }
-            (Request::Undeliverable, State::Answered(Answer::Hit(case, made))) => {
-                State::Answered(daemon.run_after_all(frames, *case, made).await?)
+            (Request::Undeliverable(invocation), _) => {
+                match state_after(daemon.look_up(frames, invocation, false).await?) {
+                    Some(state) => state,
+                    None => return Ok(()),
+                }
             }
-            (Request::Finished(report), State::Answered(Answer::Run(ticket))) => {
+            (Request::Finished(report), State::Running(ticket)) => {
                 let is_awaited = ticket.is_awaited();
                 let mut outputs = descriptors;
                 let rest = outputs.split_off(report.attached().min(outputs.len()));
@@ -124,6 +129,16 @@ async fn converse(
                 state
             }
         };
+    }
+}
+
+/// What the peer has then been told; none if it has nothing more to say, so that waiting
+/// until it has gone would be work for nothing.
+fn state_after(answer: Answer) -> Option<State> {
+    match answer {
+        Answer::Over => None,
+        Answer::AskAgain => Some(State::Idle),
+        Answer::Run(ticket) => Some(State::Running(ticket)),
     }
 }
 

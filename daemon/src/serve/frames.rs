@@ -2,11 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{UnixCredentials, getsockopt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
-use tokio::net::UnixStream;
 use zccache_core::limits;
 use zccache_core::protocol::frame::{self, FrameError, HEADER, Header};
 use zccache_core::protocol::socket;
@@ -28,12 +33,26 @@ pub(crate) enum ConnectionError {
     Frame(#[from] FrameError),
 }
 
-/// A connection that carries frames.
-pub(crate) struct Frames(UnixStream);
+/// How long what follows a connection at once is waited for in place, in milliseconds.
+const AT_ONCE: u8 = 1;
+
+/// A connection that carries frames. Most carry one request and one answer, which are
+/// there when they are wanted: the runtime hears only of those that have to wait.
+pub(crate) struct Frames {
+    socket: UnixStream,
+    /// The same, once the runtime says when it is ready.
+    waiting: OnceLock<tokio::net::UnixStream>,
+    peer: UnixCredentials,
+    /// Whether nothing has been received yet.
+    fresh: AtomicBool,
+}
 
 impl Frames {
-    pub(crate) fn new(stream: UnixStream) -> Self {
-        Self(stream)
+    /// Takes over a connection.
+    pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let peer = getsockopt(&socket, PeerCredentials)?;
+        Ok(Self { socket, waiting: OnceLock::new(), peer, fresh: AtomicBool::new(true) })
     }
 
     /// The next message and its descriptors.
@@ -68,11 +87,8 @@ impl Frames {
         let mut filled = 0;
         while filled < buffer.len() {
             let rest = &mut buffer[filled..];
-            let receive = || {
-                let received = socket::receive(self.0.as_fd(), rest, descriptors)?;
-                Ok(received)
-            };
-            match self.0.async_io(Interest::READABLE, receive).await? {
+            let receive = || socket::receive(self.socket.as_fd(), rest, descriptors);
+            match self.when_able(Interest::READABLE, receive).await? {
                 0 if filled == 0 => return Ok(false),
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 received => filled += received,
@@ -109,8 +125,8 @@ impl Frames {
     /// Some bytes that are no frame, at least one.
     pub(crate) async fn receive_bytes(&self) -> Result<Vec<u8>, ConnectionError> {
         let mut bytes = vec![0; limits::HTTP_BYTES];
-        let receive = || socket::receive(self.0.as_fd(), &mut bytes, &mut Vec::new());
-        match self.0.async_io(Interest::READABLE, receive).await? {
+        let receive = || socket::receive(self.socket.as_fd(), &mut bytes, &mut Vec::new());
+        match self.when_able(Interest::READABLE, receive).await? {
             0 => Err(ConnectionError::Closed),
             received => {
                 bytes.truncate(received);
@@ -127,14 +143,47 @@ impl Frames {
         let mut sent = 0;
         while sent < bytes.len() {
             let rights = if sent == 0 { descriptors } else { &[] };
-            let send = || socket::send(self.0.as_fd(), &bytes[sent..], rights);
-            sent += self.0.async_io(Interest::WRITABLE, send).await?;
+            let send = || socket::send(self.socket.as_fd(), &bytes[sent..], rights);
+            sent += self.when_able(Interest::WRITABLE, send).await?;
         }
         Ok(())
     }
 
+    /// Does what the socket may not be ready for, once it is.
+    async fn when_able<T>(
+        &self,
+        interest: Interest,
+        mut work: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let is_first = interest == Interest::READABLE && self.fresh.swap(false, Ordering::Relaxed);
+        match work() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+        // The peer has just connected and is about to say why: waiting here takes less
+        // than having the runtime wait.
+        if is_first {
+            let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut socket, AT_ONCE) == Ok(1) {
+                match work() {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return done,
+                }
+            }
+        }
+        self.waiting()?.async_io(interest, work).await
+    }
+
+    fn waiting(&self) -> io::Result<&tokio::net::UnixStream> {
+        if let Some(socket) = self.waiting.get() {
+            return Ok(socket);
+        }
+        let socket = tokio::net::UnixStream::from_std(self.socket.try_clone()?)?;
+        Ok(self.waiting.get_or_init(|| socket))
+    }
+
     /// Who is at the other end.
-    pub(crate) fn peer(&self) -> io::Result<tokio::net::unix::UCred> {
-        self.0.peer_cred()
+    pub(crate) fn peer(&self) -> UnixCredentials {
+        self.peer
     }
 }

@@ -13,7 +13,7 @@ use zccache_compiler::{Plan, outputs, plan};
 use zccache_core::protocol::explanation::{Cause, Change, Difference, Kind, Told};
 use zccache_core::protocol::{Reply, Verdict};
 use zccache_core::settings::is_on;
-use zccache_core::{Entry, Invocation, InvocationKey, OsBytes, Reason, Root, Stamp, limits};
+use zccache_core::{Entry, Invocation, InvocationKey, OsBytes, Reason, Root, limits};
 
 use super::daemon::Daemon;
 use super::frames::{ConnectionError, Frames};
@@ -30,6 +30,8 @@ pub(crate) struct Case {
     pub(super) namespace: Arc<Namespace>,
     pub(super) session: Session,
     pub(super) owner: (u32, u32),
+    /// Whether a hit is of use: the files of one could not be put in place.
+    pub(super) deliverable: bool,
 }
 
 /// An entry that may answer an invocation.
@@ -78,41 +80,45 @@ impl Ticket {
 
 /// How a look-up ended.
 pub(crate) enum Answer {
-    /// Served, with a result of this age; the case is kept in case the files
-    /// cannot be put in place.
-    Hit(Box<Case>, Stamp),
+    /// Served, or to be run unobserved: nothing follows.
+    Over,
+    /// To be asked again, with the input.
+    AskAgain,
     /// To be run.
     Run(Box<Ticket>),
-    /// Nothing more to do with it.
-    Bypass,
 }
 
 impl Daemon {
-    /// Answers a look-up.
+    /// Answers a look-up. Where the files of a hit could not be put in place, that was none,
+    /// and the compiler must run.
     #[tracing::instrument(target = "time", level = "trace", skip_all)]
     pub(crate) async fn look_up(
         &self,
         frames: &Frames,
         invocation: Box<Invocation>,
+        deliverable: bool,
     ) -> Result<Answer, ConnectionError> {
         let session = invocation.variable(b"ZCCACHE_SESSION").map(OsBytes::from);
-        let peer = frames.peer()?;
+        let peer = frames.peer();
+        if !deliverable {
+            self.ledger.count(&session, |counters| counters.hits = counters.hits.saturating_sub(1));
+        }
         let readable = invocation.input.can_be_read();
         match self.assess(&invocation) {
             Ok((namespace, root, plan)) => {
                 let owner = (peer.uid(), peer.gid());
-                let case = Case { invocation, root, plan, namespace, session, owner };
+                let case = Case { invocation, root, plan, namespace, session, owner, deliverable };
                 self.decide(frames, case).await
             }
             Err(Reason::SourceFromStdin) if readable => {
                 frames.send(&Reply::Verdict(Verdict::ReadInput)).await?;
-                Ok(Answer::Bypass)
+                Ok(Answer::AskAgain)
             }
             Err(reason) => {
                 self.ledger.bypassed(&session, reason);
                 frames.send(&Reply::Verdict(Verdict::Bypass(reason))).await?;
                 self.remember_bypass(&invocation, reason, None);
-                Ok(Answer::Bypass)
+                Ok(Answer::Over)
             }
         }
     }
@@ -142,7 +148,7 @@ impl Daemon {
                 Search::Serve(hit, descriptors, served) => {
                     frames.send_with(&Reply::Verdict(Verdict::Hit(hit)), &descriptors).await?;
                     self.remember_hit(&case, &served);
-                    return Ok(Answer::Hit(Box::new(case), served.entry.made));
+                    return Ok(Answer::Over);
                 }
                 Search::Verify(candidate) => {
                     let flight = self.flights.join(case.plan.here);
@@ -155,7 +161,7 @@ impl Daemon {
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
                 let looked_up = Some((&case, cause));
                 self.remember_bypass(&case.invocation, Reason::ReadOnly, looked_up);
-                return Ok(Answer::Bypass);
+                return Ok(Answer::Over);
             }
             match self.flights.board(case.plan.here) {
                 Boarding::Lead(flight) => {
@@ -199,18 +205,6 @@ impl Daemon {
         let key = Some(case.plan.here);
         let account = self.chronicle.account(&case.invocation, &case.root, key, told);
         Publication::new(flight, case.session.clone(), Arc::clone(&self.ledger), account)
-    }
-
-    /// The files of a hit could not be put in place: the compiler must run.
-    pub(crate) async fn run_after_all(
-        &self,
-        frames: &Frames,
-        case: Case,
-        made: Stamp,
-    ) -> Result<Answer, ConnectionError> {
-        self.ledger.count(&case.session, |counters| counters.hits -= 1);
-        let flight = self.flights.join(case.plan.here);
-        self.let_run(frames, case, flight, Cause::Undeliverable { made }).await
     }
 
     async fn let_run(

@@ -14,13 +14,14 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::net::UnixListener;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use zccache_core::{limits, settings};
@@ -31,6 +32,7 @@ pub use log::log_file;
 use crate::Options;
 use crate::world::ignore_lease_signals;
 use daemon::Daemon;
+use frames::Frames;
 
 /// The daemon cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -181,13 +183,16 @@ async fn listen(
 
 /// Binds the socket in a home. The lock there says that no other daemon has it, so a
 /// socket that is there is a dead one's.
-fn bind(home: &Path) -> io::Result<UnixListener> {
+fn bind(home: &Path) -> io::Result<AsyncFd<UnixListener>> {
     match std::fs::remove_file(settings::socket_path(home)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let (_open, socket) = socket_through_directory(home)?;
-    UnixListener::bind(socket)
+    let listener = UnixListener::bind(socket)?;
+    listener.set_nonblocking(true)?;
+    // SAFETY: a listener has the same descriptor open for as long as it lives.
+    Ok(unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }?)
 }
 
 /// What a daemon that listens says; one that cannot says why.
@@ -207,18 +212,23 @@ fn say(mut pipe: File, text: &str) {
     }
 }
 
-async fn accept(daemon: Arc<Daemon>, listener: UnixListener, stop: Arc<Notify>) -> io::Error {
+async fn accept(
+    daemon: Arc<Daemon>,
+    listener: AsyncFd<UnixListener>,
+    stop: Arc<Notify>,
+) -> io::Error {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| limit);
     let room = Arc::new(Semaphore::new(limits::connections(descriptors)));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return io::Error::other("no more connections are taken");
         };
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        let accepted = listener.async_io(Interest::READABLE, UnixListener::accept).await;
+        match accepted.and_then(|(socket, _)| Frames::new(socket)) {
+            Ok(frames) => {
                 let (daemon, stop) = (Arc::clone(&daemon), Arc::clone(&stop));
                 tokio::spawn(async move {
-                    connection::serve(&daemon, stream, &stop).await;
+                    connection::serve(&daemon, &frames, &stop).await;
                     drop(permit);
                 });
             }

@@ -112,6 +112,9 @@ impl Daemon {
 
     fn serve(&self, case: &Case, candidate: &Candidate) -> Search {
         let Candidate { key, entry } = candidate;
+        if !case.deliverable {
+            return Search::Nothing(Cause::Undeliverable { made: entry.made });
+        }
         if !entry.confirmed || is_drawn(&case.invocation) {
             return Search::Verify(candidate.clone());
         }
@@ -170,7 +173,8 @@ fn may_know(trace: &Trace, names: &[&[u8]], scene: Scene<'_>, contents: &Content
     }
     let marks: Vec<_> = names.iter().map(|name| environment::mark(name)).collect();
     let Ok(words) = Words::new(&marks) else { return true };
-    trace.observations.iter().any(|Observation { path, expected, .. }| {
+    trace.observations.iter().any(|observation| {
+        let Observation { path, expected, .. } = &**observation;
         let path = path.at(scene.root);
         matches!(expected, Expected::File { .. })
             && rust::may_hold_names(path.as_path())
@@ -190,7 +194,7 @@ fn looks_above(entry: &Entry, root: &Root) -> Option<Divergence> {
         let top = path.parent().is_none() && checkout.parent() != Some(path);
         checkout != path && checkout.starts_with(path) && !top
     };
-    let is_above = |observation: &Observation| {
+    let is_above = |observation: &Arc<Observation>| {
         let Rooted::Plain(path) = &observation.path else { return false };
         match observation.expected {
             Expected::Directory | Expected::Symlink(_) => false,

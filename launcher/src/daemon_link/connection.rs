@@ -58,10 +58,7 @@ impl Connection {
             return Err(LinkError::Stranger(path.display().to_string(), peer.uid()));
         }
         let (pending, descriptors) = (Vec::new(), Vec::new());
-        let (home, none) = (home.to_owned(), Duration::ZERO);
-        let mut connection = Self { home, socket, pending, descriptors, patience: none };
-        connection.set_patience(patience)?;
-        Ok(connection)
+        Ok(Self { home: home.to_owned(), socket, pending, descriptors, patience })
     }
 
     /// The home of the daemon at the other end.

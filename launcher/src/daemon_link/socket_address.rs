@@ -7,9 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, socket, sockopt::SendTimeout,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, socket, sockopt};
 use nix::sys::stat::Mode;
 use nix::sys::time::TimeVal;
 
@@ -17,7 +15,7 @@ use nix::sys::time::TimeVal;
 const ADDRESS: usize = 108;
 
 /// Connects to the socket at `path`, through a descriptor of its directory if
-/// the path is too long for an address.
+/// the path is too long for an address. Sending and receiving have the same patience.
 ///
 /// # Errors
 /// As `connect(2)`; `WouldBlock` where so many wait for the listener, for as long as
@@ -39,7 +37,8 @@ fn connect_to(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
     let timeout = TimeVal::new(seconds, patience.subsec_micros().into());
-    setsockopt(&socket, SendTimeout, &timeout)?;
+    setsockopt(&socket, sockopt::SendTimeout, &timeout)?;
+    setsockopt(&socket, sockopt::ReceiveTimeout, &timeout)?;
     nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(UnixStream::from(socket))
 }

@@ -117,23 +117,29 @@ fn converse(
     let umask = invocation.umask;
     let mut connection = daemon_link::connect_or_start(home)?;
     let mut knows_input = invocation.input.is_known();
-    connection.send(&Request::Lookup(Box::new(invocation)), &[])?;
-    let mut served = deliver(&mut connection)?;
-    if let Served::NotYet = served {
-        let mut again = surroundings::invocation(command, streams).ok_or(UNSERVED)?;
-        again.input = input::read_ahead().ok_or(UNSERVED)?;
-        knows_input = true;
-        connection.send(&Request::Lookup(Box::new(again)), &[])?;
-        served = deliver(&mut connection)?;
-    }
-    match served {
-        Served::NotYet => Err(UNSERVED),
-        Served::Status(status) => Ok(status),
-        Served::Run { views, own, awaited } => {
-            let directory = directory.as_bytes();
-            let setting = Setting { directory, umask, views: &views, own: &own, knows_input };
-            run(&mut connection, &command.program(), setting, awaited)
-        }
+    let mut request = Request::Lookup(Box::new(invocation));
+    loop {
+        connection.send(&request, &[])?;
+        request = match (deliver(&mut connection)?, request) {
+            (Served::Status(status), _) => return Ok(status),
+            (Served::Run { views, own, awaited }, _) => {
+                let directory = directory.as_bytes();
+                let setting = Setting { directory, umask, views: &views, own: &own, knows_input };
+                return run(&mut connection, &command.program(), setting, awaited);
+            }
+            (Served::NotYet, Request::Lookup(_)) if !knows_input => {
+                let mut again = surroundings::invocation(command, streams).ok_or(UNSERVED)?;
+                again.input = input::read_ahead().ok_or(UNSERVED)?;
+                knows_input = true;
+                Request::Lookup(Box::new(again))
+            }
+            // The daemon has no more to say on a connection after a hit.
+            (Served::Undeliverable, Request::Lookup(invocation)) => {
+                connection = daemon_link::connect_or_start(home)?;
+                Request::Undeliverable(invocation)
+            }
+            _ => return Err(UNSERVED),
+        };
     }
 }
 
@@ -145,23 +151,23 @@ enum Served {
     Run { views: Vec<u64>, own: Own, awaited: bool },
     /// The daemon has to see standard input first.
     NotYet,
+    /// There is a result that cannot be put in place.
+    Undeliverable,
 }
 
 fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
-    loop {
-        let (verdict, descriptors) = verdict(connection)?;
-        match verdict {
-            Verdict::Hit(hit) => {
-                if place::place(&hit.files, &descriptors).is_ok() {
-                    let replayed = replay::replay(&hit.streams);
-                    return replayed.then_some(Served::Status(hit.status.into())).ok_or(UNSERVED);
-                }
-                connection.send(&Request::Undeliverable, &[])?;
-            }
-            Verdict::Run { views, own, awaited } => return Ok(Served::Run { views, own, awaited }),
-            Verdict::ReadInput => return Ok(Served::NotYet),
-            Verdict::Bypass(_) | Verdict::Wait => return Err(UNSERVED),
+    let (verdict, descriptors) = verdict(connection)?;
+    match verdict {
+        Verdict::Hit(hit) if place::place(&hit.files, &descriptors).is_err() => {
+            Ok(Served::Undeliverable)
         }
+        Verdict::Hit(hit) => {
+            let replayed = replay::replay(&hit.streams);
+            replayed.then_some(Served::Status(hit.status.into())).ok_or(UNSERVED)
+        }
+        Verdict::Run { views, own, awaited } => Ok(Served::Run { views, own, awaited }),
+        Verdict::ReadInput => Ok(Served::NotYet),
+        Verdict::Bypass(_) | Verdict::Wait => Err(UNSERVED),
     }
 }
 

@@ -2,6 +2,7 @@
 //! caller's environment.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -108,6 +109,8 @@ impl Bench {
         let socket = self.store().join("daemon.sock");
         let daemon = daemon::serve(&self.store(), answers);
         let output = command.output().unwrap();
+        // It may be waiting for another connection.
+        drop(UnixStream::connect(&socket));
         let heard = daemon.join().unwrap();
         fs::remove_file(socket).unwrap();
         Done { output, heard }

@@ -57,20 +57,25 @@ impl Heard {
     }
 }
 
-/// Serves one connection at the socket of `store`. A look-up and a refusal take
-/// the next answers, a wait is followed by the one after it; a report or a bypass takes
-/// none.
+/// Serves one connection at the socket of `store`, and after a hit another if there are
+/// answers left. A look-up and a refusal take the next answers, a wait is followed by the
+/// one after it; a report or a bypass takes none.
 pub(crate) fn serve(store: &Path, answers: Vec<Answer>) -> JoinHandle<Heard> {
     let listener = UnixListener::bind(store.join("daemon.sock")).unwrap();
     std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
         let mut heard = Heard::default();
         let mut answers = VecDeque::from(answers);
-        while let Some(request) = receive(&stream, &mut heard.descriptors) {
-            if !matches!(request, Request::Finished(_) | Request::Bypassed { .. }) {
-                answer(&stream, &mut answers);
+        let is_hit = |answer: &Answer| matches!(answer.reply, Reply::Verdict(Verdict::Hit(_)));
+        let mut more = true;
+        while more {
+            let (stream, _) = listener.accept().unwrap();
+            more = answers.len() > 1 && answers.front().is_some_and(is_hit);
+            while let Some(request) = receive(&stream, &mut heard.descriptors) {
+                if !matches!(request, Request::Finished(_) | Request::Bypassed { .. }) {
+                    answer(&stream, &mut answers);
+                }
+                heard.requests.push(request);
             }
-            heard.requests.push(request);
         }
         heard
     })

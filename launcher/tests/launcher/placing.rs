@@ -33,7 +33,7 @@ fn offer(bench: &Bench, hit: Hit, blobs: Vec<File>) -> Done {
 fn refused(bench: &Bench, files: Vec<Delivery>) {
     let done = offer(bench, hit(files), Vec::new());
     assert_eq!(done.output.status.code(), Some(9));
-    assert!(matches!(done.heard.requests[1], Request::Undeliverable));
+    assert!(matches!(done.heard.requests[1], Request::Undeliverable(_)));
     let leftovers = |directory: &Path| {
         let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().starts_with(".zccache")).count()

@@ -115,14 +115,14 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
     };
     Entry {
         trace: Trace {
-            observations: vec![Observation {
+            observations: vec![Arc::new(Observation {
                 path: Rooted::Plain("/src/a.c".into()),
                 follow: true,
                 expected: Expected::File {
                     digest: Digest::of(trace.as_bytes()),
                     executable: false,
                 },
-            }],
+            })],
             twins: Vec::new(),
             same_directories: Vec::new(),
             ages: Vec::new(),

@@ -10,6 +10,7 @@ mod temporary;
 mod twins;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Epoch, Family};
@@ -130,7 +131,7 @@ impl Sealer<'_> {
         let same_directories = draft.directories.into_pairs();
         let ages = self.ages(job, rust.as_ref(), &counted)?;
         let trace = Trace {
-            observations: draft.observations,
+            observations: draft.observations.into_iter().map(Arc::new).collect(),
             twins,
             same_directories,
             ages,
