@@ -130,7 +130,7 @@ const FMT_LTO: Project = Project {
     ..FMT
 };
 
-/// Its library, shared and static, and the tool.
+/// Its shared library and the tool.
 const CURL: Project = Project {
     sources: Sources::Fetched { this: "curl", next: None },
     build: Build::CMake {

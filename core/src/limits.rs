@@ -102,8 +102,8 @@ pub const EXPLAIN_WITHIN: Duration = Duration::from_secs(2);
 /// 8000 events each.
 pub const LOG_BYTES: u64 = 1 << 20;
 
-/// Connections served at once. Each costs some kilobytes and descriptors: its own,
-/// those of the outputs that it brings or takes, a file that is read for it. Further
+/// Connections served at once. Each costs some kilobytes and descriptors: its own, twice
+/// where it waits, those of the outputs that it brings or takes, a file that is read for it. Further
 /// ones wait in the listen queue.
 pub const CONNECTIONS: usize = 512;
 
