@@ -148,11 +148,11 @@ fn configure(lane: &Lane, tree: &Path, options: &str) {
     );
     let launcher = lane.launcher();
     if !launcher.is_empty() {
-        let what = if lane.tool.links { &["COMPILER", "LINKER"][..] } else { &["COMPILER"] };
-        for (language, what) in
-            ["C", "CXX"].iter().flat_map(|one| what.iter().map(move |what| (one, what)))
-        {
-            line += &format!(" -DCMAKE_{language}_{what}_LAUNCHER={launcher}");
+        for language in ["C", "CXX"] {
+            line += &format!(" -DCMAKE_{language}_COMPILER_LAUNCHER={launcher}");
+            if lane.tool.links {
+                line += &format!(" -DCMAKE_{language}_LINKER_LAUNCHER={launcher}");
+            }
         }
     }
     let _ = lane.told(&lane.expand(&line, tree));

@@ -47,7 +47,7 @@ impl Observations {
             if let Some(same) = known.each.get(observation) {
                 *observation = Arc::clone(same);
             } else {
-                weight.new += length + OVERHEAD;
+                weight.new += memory(observation);
                 known.each.insert(Arc::clone(observation));
             }
         }
@@ -60,15 +60,19 @@ impl Observations {
 }
 
 impl Known {
-    /// Forgets what no entry has any more, and all of it if that is not the greater part.
+    /// Forgets what no entry has any more, and all the rest if that is more than half.
     fn forget(&mut self) {
         self.each.retain(|observation| Arc::strong_count(observation) > 1);
-        let texts = self.each.iter().map(|one| one.path.text().as_bytes().len() + OVERHEAD);
-        self.weight = texts.sum();
+        self.weight = self.each.iter().map(memory).sum();
         if self.weight > limits::OBSERVATION_BYTES / 2 {
             *self = Self::default();
         }
     }
+}
+
+/// Memory of an observation, in bytes.
+fn memory(observation: &Arc<Observation>) -> usize {
+    observation.path.text().as_bytes().len() + OVERHEAD
 }
 
 #[cfg(test)]

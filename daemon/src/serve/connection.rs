@@ -89,17 +89,14 @@ async fn converse(
             () = leaves(daemon, &state) => return frames.send(&Reply::Done).await,
         };
         daemon.touch();
+        let deliverable = !matches!(request, Request::Undeliverable(_));
         state = match (request, state) {
-            (Request::Lookup(invocation), _) => {
-                match state_after(daemon.look_up(frames, invocation, true).await?) {
-                    Some(state) => state,
-                    None => return Ok(()),
-                }
-            }
-            (Request::Undeliverable(invocation), _) => {
-                match state_after(daemon.look_up(frames, invocation, false).await?) {
-                    Some(state) => state,
-                    None => return Ok(()),
+            (Request::Lookup(invocation) | Request::Undeliverable(invocation), _) => {
+                match daemon.look_up(frames, invocation, deliverable).await? {
+                    // To wait until the peer has gone would be work for nothing.
+                    Answer::Over => return Ok(()),
+                    Answer::AskAgain => State::Idle,
+                    Answer::Run(ticket) => State::Running(ticket),
                 }
             }
             (Request::Finished(report), State::Running(ticket)) => {
@@ -129,16 +126,6 @@ async fn converse(
                 state
             }
         };
-    }
-}
-
-/// What the peer has then been told; none if it has nothing more to say, so that waiting
-/// until it has gone would be work for nothing.
-fn state_after(answer: Answer) -> Option<State> {
-    match answer {
-        Answer::Over => None,
-        Answer::AskAgain => Some(State::Idle),
-        Answer::Run(ticket) => Some(State::Running(ticket)),
     }
 }
 

@@ -155,23 +155,24 @@ impl Frames {
         interest: Interest,
         mut work: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
-        let is_first = interest == Interest::READABLE && self.fresh.swap(false, Ordering::Relaxed);
-        match work() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            done => return done,
-        }
-        // The peer has just connected and is about to say why: waiting here takes less
-        // than having the runtime wait.
-        if is_first {
-            let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-            if poll(&mut socket, AT_ONCE) == Ok(1) {
-                match work() {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return done,
-                }
+        let mut is_first =
+            interest == Interest::READABLE && self.fresh.swap(false, Ordering::Relaxed);
+        loop {
+            match work() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            if !std::mem::take(&mut is_first) || !self.is_soon_readable() {
+                return self.waiting()?.async_io(interest, work).await;
             }
         }
-        self.waiting()?.async_io(interest, work).await
+    }
+
+    /// Waits for a peer that has just connected and is about to say why: that takes less
+    /// than having the runtime wait.
+    fn is_soon_readable(&self) -> bool {
+        let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        poll(&mut socket, AT_ONCE) == Ok(1)
     }
 
     fn waiting(&self) -> io::Result<&tokio::net::UnixStream> {
