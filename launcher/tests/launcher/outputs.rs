@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
 
 use zccache_core::entry::Manner;
 use zccache_core::report::Bytes;
@@ -159,7 +160,11 @@ fn an_age_of_just_now_is_that_of_any_output() {
     assert_eq!(verdict(nothing, "echo x > y; touch y"), None);
     assert_eq!(verdict(nothing, "echo x > y; cp -p y z"), None);
     assert_eq!(verdict(nothing, "echo x > y; touch -d '+1 hour' y"), Some(Reason::SideEffect));
-    assert_eq!(verdict(nothing, "cp -p tool y"), Some(Reason::SideEffect));
+    let aged = |bench: &Bench| {
+        let source = fs::File::create(bench.path("source")).unwrap();
+        source.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    };
+    assert_eq!(verdict(aged, "cp -p source y"), Some(Reason::SideEffect));
 }
 
 #[test]
