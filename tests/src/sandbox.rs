@@ -150,14 +150,26 @@ impl Sandbox {
     /// # Panics
     /// When it cannot be unmounted.
     pub fn umount(&self, directory: &Path) {
-        // Whoever looks through /proc, as other tests do, is in every directory for a moment.
-        eventually("nobody is in the view", || {
-            let outcome = self.zccache(&[OsStr::new("umount"), directory.as_os_str()]);
-            assert!(outcome.status.success() || outcome.err().contains("in use"), "{outcome:?}");
-            outcome.status.success()
-        });
+        let _ = self.unmounting(&[OsStr::new("umount"), directory.as_os_str()]);
         assert!(!is_view(directory), "{} is still a view", directory.display());
         self.mounted.lock().expect("no panic holds it").remove(directory);
+    }
+
+    /// Runs a command that unmounts views, again while one is in use: whoever looks
+    /// through `/proc` is in every directory for a moment, and a view that covered
+    /// another uses it while some mount namespace has a copy of the mount, as those
+    /// that other tests make have.
+    ///
+    /// # Panics
+    /// When it fails for another reason, or for too long.
+    pub fn unmounting<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Outcome {
+        let mut last = None;
+        eventually("nobody is in the view", || {
+            let outcome = self.zccache(arguments);
+            assert!(outcome.status.success() || outcome.err().contains("in use"), "{outcome:?}");
+            last.insert(outcome).status.success()
+        });
+        last.expect("it was run")
     }
 
     /// The counters of the daemon.

@@ -117,9 +117,9 @@ fn a_view_that_another_covers_is_named_with_it() {
     let expected = format!("{} is covered by {}", inner.display(), outer.display());
     assert!(!refused.status.success() && refused.err().contains(&expected), "{refused:?}");
     let _ = shell(&sandbox, COMPILE).succeeded();
-    let _ = sandbox.zccache(&["restart"]).succeeded();
+    let _ = sandbox.unmounting(&["restart"]);
     assert!(is_view(&inner) && is_view(&outer));
-    let _ = sandbox.zccache(&["stop"]).succeeded();
+    let _ = sandbox.unmounting(&["stop"]);
     assert!(!is_view(&inner) && !is_view(&outer) && sandbox.daemons().is_empty());
     let _ = shell(&sandbox, "cmp s/a.o a.bare && cmp s/q/b.o b.bare").succeeded();
 }

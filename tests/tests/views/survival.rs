@@ -250,7 +250,7 @@ fn restarting_keeps_views_and_what_they_show_as_files() {
     in_a_view(|trial| {
         built_and_shown(trial);
         let pid = trial.sandbox().status()["pid"].clone();
-        let _ = trial.sandbox().zccache(&["restart"]).succeeded();
+        let _ = trial.sandbox().unmounting(&["restart"]);
         assert_ne!(trial.sandbox().status()["pid"], pid);
         assert!(is_view(trial.tree()), "the view is mounted again");
         has_no_work(trial);
@@ -272,7 +272,7 @@ fn restarting_waits_for_compilers() {
         let expected = trial.bare(&trial.line(line));
         let running = sandbox.start_launch(trial.tree(), trial.line(line));
         eventually("the compiler runs", || sandbox.status()["running"] == 1);
-        let restarted = sandbox.zccache(&["restart"]).succeeded();
+        let restarted = sandbox.unmounting(&["restart"]);
         assert!(restarted.err().contains("waiting for 1"), "{restarted:?}");
         assert_eq!(running.wait(), expected);
         trial.remove("a.o");
