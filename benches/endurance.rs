@@ -1,7 +1,7 @@
 //! A day's worth of compiles: 20,000, hits and misses mixed, with daemons killed and
 //! stopped and blobs damaged meanwhile. Each must leave what the bare compiler does, and
 //! a daemon must not grow. `cargo bench -p zccache-benches --bench endurance`, after
-//! `cargo build --release`; some ten minutes on two processors.
+//! `scripts/build`; some ten minutes on two processors.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! How close zccache comes to what it aims at, measured against what it is
 //! compared with in the same run, alternating. `cargo bench -p zccache-benches`.
 //!
-//! Build the programs first (`cargo build --release`). With `ZCCACHE_BENCH_QUICK=1`
+//! Build the programs first (`scripts/build`). With `ZCCACHE_BENCH_QUICK=1`
 //! every measurement has few rounds. The report is also written as JSON, to the
 //! file that `ZCCACHE_BENCH_JSON` names, else to `tmp/reach.json` in cargo's
 //! target directory.

@@ -1,5 +1,5 @@
 //! What a large store costs, and what many launchers at once cost, as ratios of one run.
-//! `cargo bench -p zccache-benches --bench scale`, after `cargo build --release`.
+//! `cargo bench -p zccache-benches --bench scale`, after `scripts/build`.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::fs;

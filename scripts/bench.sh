@@ -50,11 +50,11 @@ run_apart() {
         "$@"; exit' bash "$@"
 }
 
-cargo build --release --locked --package zccache-launcher --package zccache-daemon
+scripts/build
 cargo build --release --locked --package zccache-benches --bin workloads
 programs=$(scripts/programs)
 export ZCCACHE_BIN_DIR=$programs ZCCACHE_BENCH_PEERS=$peers
-workloads=("$programs/workloads" "$@")
+workloads=("${programs%/*}/x86_64-unknown-linux-gnu/release/workloads" "$@")
 case " $* " in
 *" --help "* | *" -h "* | *" --list "*) exec "${workloads[@]}" ;;
 esac

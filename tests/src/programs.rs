@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 pub struct Programs(PathBuf);
 
 impl Programs {
-    /// The directory that `ZCCACHE_BIN_DIR` names, else `release` beside the
-    /// profile directory of the running test or benchmark.
+    /// The directory that `ZCCACHE_BIN_DIR` names, else `programs` in the target
+    /// directory of the running test or benchmark, where scripts/build puts them.
     ///
     /// # Panics
     /// When a program is missing there.
@@ -20,7 +20,7 @@ impl Programs {
         for program in [programs.launcher(), programs.daemon(), programs.control()] {
             assert!(
                 program.is_file(),
-                "{} is missing: run scripts/test, or build with `cargo build --release`",
+                "{} is missing: run scripts/test, or scripts/build",
                 program.display()
             );
         }
@@ -71,9 +71,9 @@ impl Programs {
     }
 }
 
-/// `target/TRIPLE/release`, from `target/TRIPLE/PROFILE/deps/NAME`.
+/// `target/programs`, from `target/TRIPLE/PROFILE/deps/NAME`.
 fn beside_this() -> PathBuf {
     let this = std::env::current_exe().expect("the running program has a path");
-    let triple = this.ancestors().nth(3).expect("cargo puts tests four levels deep");
-    triple.join("release")
+    let target = this.ancestors().nth(4).expect("cargo puts tests four levels deep");
+    target.join("programs")
 }

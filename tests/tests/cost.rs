@@ -12,7 +12,8 @@ use crate::places;
 /// call, and how often at most.
 const LOOK_UP: [(&str, usize); 17] = [
     // The three streams are open; they are terminals or not; what standard input is.
-    ("fcntl", 4),
+    // musl sets the flag of what it opens once more.
+    ("fcntl", 5),
     ("ioctl", 2),
     // The terminal behind them.
     ("openat", 1),
@@ -36,7 +37,8 @@ const LOOK_UP: [(&str, usize); 17] = [
 ];
 
 /// What it asks besides for a file that it puts in the place of another.
-const PLACED: [(&str, usize); 10] = [
+const PLACED: [(&str, usize); 11] = [
+    ("fcntl", 1),
     ("getpid", 1),
     ("newfstatat", 2),
     ("openat", 1),
@@ -52,6 +54,15 @@ const PLACED: [(&str, usize); 10] = [
 /// Memory, in whatever steps the allocator takes it, and the end.
 const OF_THE_PROCESS: [&str; 4] = ["brk", "mmap", "munmap", "exit_group"];
 
+/// What C libraries call by its old name or by its new one.
+fn by_new_name(name: &str) -> &str {
+    match name {
+        "open" => "openat",
+        "stat" | "lstat" | "fstat" => "newfstatat",
+        other => other,
+    }
+}
+
 type Counts = BTreeMap<String, usize>;
 
 /// The calls of a launcher, but for the start of its process.
@@ -65,7 +76,7 @@ fn calls(trial: &Trial, line: &str) -> Counts {
     let names = text.lines().filter_map(|line| Some(line.split_once('(')?.0));
     for name in names.skip_while(|name| *name != "fcntl") {
         if !OF_THE_PROCESS.contains(&name) {
-            *counts.entry(name.to_owned()).or_default() += 1;
+            *counts.entry(by_new_name(name).to_owned()).or_default() += 1;
         }
     }
     counts

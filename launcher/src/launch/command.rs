@@ -1,7 +1,6 @@
 //! What the user typed.
 
 use std::ffi::CString;
-use std::os::unix::ffi::OsStringExt;
 
 use crate::environment::variable;
 use crate::mark::is_launcher;
@@ -41,11 +40,8 @@ impl Typed {
 }
 
 impl Command {
-    /// Reads the arguments of this process.
-    pub(super) fn from_process() -> Typed {
-        let mut typed: Vec<CString> = std::env::args_os()
-            .filter_map(|argument| CString::new(argument.into_vec()).ok())
-            .collect();
+    /// Reads the arguments of this process, its name first.
+    pub(super) fn read(mut typed: Vec<CString>) -> Typed {
         if typed.first().is_none_or(|name| base_name(name) == OWN_NAME) {
             typed.drain(..typed.len().min(1));
         }

@@ -26,11 +26,11 @@ const USAGE: &str = "usage: zccache-launch [--tool NAME=cache]... COMPILER [ARGU
     Serves the compile from the cache, or runs it and keeps the result.\n\
     --tool NAME=cache says that NAME, a tool of yours, is deterministic.\n";
 
-/// Runs the command of this process and returns its exit status. Where the
-/// compiler can take over, this does not return.
+/// Runs the command that the arguments of this process are, its name first, and returns
+/// its exit status. Where the compiler can take over, this does not return.
 #[must_use]
-pub fn launch() -> i32 {
-    let command = match Command::from_process() {
+pub fn launch(arguments: Vec<CString>) -> i32 {
+    let command = match Command::read(arguments) {
         Typed::Command(command) => command,
         Typed::Version => return say(concat!("zccache-launch ", env!("CARGO_PKG_VERSION"), "\n")),
         Typed::Help => return say(USAGE),

@@ -1,12 +1,13 @@
 //! One file of a hit: written beside its place, then renamed to it.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use nix::NixPath;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, open, renameat, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
 use nix::unistd::{AccessFlags, faccessat, unlink};
 use zccache_core::entry::Manner;
@@ -85,7 +86,22 @@ impl Staged {
 /// the new one out at once (`auto_da_alloc`, `ext4(5)`), and the build would wait for the
 /// disk, as it does not when a compiler opens or removes its output.
 fn swap(one: &Path, other: &Path) -> bool {
-    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).is_ok()
+    let exchange = |one: &CStr, other: &CStr| {
+        // Not every C library has a function for it.
+        // SAFETY: `renameat2(2)` reads two strings, which live through the call.
+        unsafe {
+            libc::syscall(
+                libc::SYS_renameat2,
+                libc::AT_FDCWD,
+                one.as_ptr(),
+                libc::AT_FDCWD,
+                other.as_ptr(),
+                libc::RENAME_EXCHANGE,
+            )
+        }
+    };
+    let exchanged = one.with_nix_path(|one| other.with_nix_path(|other| exchange(one, other)));
+    exchanged == Ok(Ok(0))
 }
 
 impl Placed {

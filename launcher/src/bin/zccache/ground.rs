@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::statfs::statfs;
+use nix::sys::statfs::{FsType, statfs};
 
 use crate::obstacle::Obstacle;
 
@@ -13,27 +13,27 @@ use crate::obstacle::Obstacle;
 const DEVICES: &str = "/dev";
 
 /// File systems that show what the kernel knows (`linux/magic.h`).
-const SHOWN_BY_THE_KERNEL: [i64; 20] = [
-    0x9fa0,      // proc
-    0x6265_6572, // sysfs
-    0x0027_e0eb, // cgroup
-    0x6367_7270, // cgroup2
-    0x6462_6720, // debugfs
-    0x7472_6163, // tracefs
-    0x7363_6673, // securityfs
-    0xcafe_4a11, // bpf
-    0x1cd1,      // devpts
-    0x9584_58f6, // hugetlbfs
-    0xf97c_ff8c, // selinuxfs
-    0x4249_4e4d, // binfmt_misc
-    0x0187,      // autofs
-    0x6e73_6673, // nsfs
-    0x1980_0202, // mqueue
-    0x6165_676c, // pstore
-    0xde5e_81e4, // efivarfs
-    0x6265_6570, // configfs
-    0x6573_5543, // fusectl
-    0x0765_5821, // resctrl
+const SHOWN_BY_THE_KERNEL: [FsType; 20] = [
+    FsType(0x9fa0),      // proc
+    FsType(0x6265_6572), // sysfs
+    FsType(0x0027_e0eb), // cgroup
+    FsType(0x6367_7270), // cgroup2
+    FsType(0x6462_6720), // debugfs
+    FsType(0x7472_6163), // tracefs
+    FsType(0x7363_6673), // securityfs
+    FsType(0xcafe_4a11), // bpf
+    FsType(0x1cd1),      // devpts
+    FsType(0x9584_58f6), // hugetlbfs
+    FsType(0xf97c_ff8c), // selinuxfs
+    FsType(0x4249_4e4d), // binfmt_misc
+    FsType(0x0187),      // autofs
+    FsType(0x6e73_6673), // nsfs
+    FsType(0x1980_0202), // mqueue
+    FsType(0x6165_676c), // pstore
+    FsType(0xde5e_81e4), // efivarfs
+    FsType(0x6265_6570), // configfs
+    FsType(0x6573_5543), // fusectl
+    FsType(0x0765_5821), // resctrl
 ];
 
 /// Whether a view may be mounted over a directory, named by its real path.
@@ -53,7 +53,7 @@ pub(crate) fn examine(directory: &Path) -> Result<(), Obstacle> {
 }
 
 fn is_of_the_kernel(directory: &Path) -> std::io::Result<bool> {
-    let kind = statfs(directory)?.filesystem_type().0;
+    let kind = statfs(directory)?.filesystem_type();
     Ok(SHOWN_BY_THE_KERNEL.contains(&kind))
 }
 

@@ -105,7 +105,8 @@ impl Opening {
 
     /// Whether an existing file may be changed.
     fn writes(self) -> bool {
-        self.flags & libc::O_ACCMODE != libc::O_RDONLY || self.has(libc::O_TRUNC)
+        // `O_ACCMODE` has further bits in some C libraries.
+        self.flags & (libc::O_WRONLY | libc::O_RDWR) != 0 || self.has(libc::O_TRUNC)
     }
 
     /// What a file that was not there would have meant.
