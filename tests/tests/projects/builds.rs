@@ -27,6 +27,12 @@ pub(super) trait Build {
     /// The fewest compiles that this must be.
     fn compiles(&self) -> u64;
 
+    /// How many commands at most update a file that is there: what was in it is an
+    /// input, and is not what it was when a change is taken back.
+    fn updates(&self) -> u64 {
+        0
+    }
+
     /// Files of the tree that a change touches, and what it adds to each.
     fn change(&self) -> &[(&str, &str)] {
         &[]
@@ -39,12 +45,30 @@ pub(super) trait Build {
 }
 
 /// libpng and its test: make, C; everything in one directory.
-pub(super) struct Png;
+pub(super) enum Png {
+    /// As it comes; its archive is made without us.
+    Plain,
+    /// Optimised as a whole when it is linked, with the archiver and the linker that
+    /// know how.
+    Lto,
+}
 
 impl Build for Png {
     fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
         let make = Command::from("make -j2 -f scripts/makefile.gcc ZLIBINC=. ZLIBLIB=. pngtest");
-        vec![make.arg(format!("CC={launcher}{}", compiler.c()))]
+        let make = make.arg(format!("CC={launcher}{}", compiler.c()));
+        let (ar, link) = match (self, compiler) {
+            (Self::Plain, _) => return vec![make],
+            (Self::Lto, Compiler::Gcc) => ("gcc", ""),
+            (Self::Lto, Compiler::Clang) => ("llvm", " -fuse-ld=lld"),
+        };
+        // gcc names sections by chance, unless told a seed.
+        vec![
+            make.arg("CFLAGS=-O1 -flto -frandom-seed=$@")
+                .arg(format!("LDFLAGS=-O1 -flto{link}"))
+                .arg(format!("AR_RC={launcher}{ar}-ar rcs"))
+                .arg(format!("RANLIB={launcher}{ar}-ranlib")),
+        ]
     }
 
     fn dry_run(&self) -> Command {
@@ -60,11 +84,19 @@ impl Build for Png {
     }
 
     fn is_source(&self, path: &Path) -> bool {
-        path.components().count() > 1 || !(is_product(path) || path == Path::new("pngtest"))
+        path.components().count() > 1 || !is_product(path)
     }
 
     fn compiles(&self) -> u64 {
         16
+    }
+
+    fn updates(&self) -> u64 {
+        match self {
+            Self::Plain => 0,
+            // Of the archive.
+            Self::Lto => 1,
+        }
     }
 
     fn change(&self) -> &[(&str, &str)] {
@@ -110,7 +142,7 @@ impl Build for Zstd {
     fn is_source(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let made = path.starts_with("lib/obj") || name.starts_with("libzstd.a");
-        !made && !name.starts_with("libzstd.so") && !is_product(path) && !is_example(path)
+        !made && !name.starts_with("libzstd.so") && !is_product(path) && !is_program(path)
     }
 
     fn compiles(&self) -> u64 {
@@ -130,8 +162,9 @@ impl Build for Zstd {
     }
 }
 
-pub(super) fn is_example(path: &Path) -> bool {
-    let made = ["examples/streaming_compression", "examples/streaming_decompression"];
+/// Programs that no directory and no ending tells from other files.
+pub(super) fn is_program(path: &Path) -> bool {
+    let made = ["pngtest", "examples/streaming_compression", "examples/streaming_decompression"];
     made.into_iter().any(|program| path == Path::new(program))
 }
 
@@ -225,13 +258,22 @@ impl Build for Sqlite {
 }
 
 /// curl and its library: CMake and ninja, C; sources and build in one tree.
-pub(super) struct Curl;
+pub(super) enum Curl {
+    /// A shared library.
+    Shared,
+    /// A static one, and of what its tests need a server and two programs.
+    StaticWithTests,
+}
 
 impl Build for Curl {
     fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
         let off = ["ENABLE_SSL", "ZLIB", "USE_LIBSSH2", "USE_LIBPSL"]
             .map(|option| format!("CURL_{option}"));
-        let off = off.iter().map(String::as_str).chain(["USE_LIBIDN2", "BUILD_TESTING"]);
+        let kind = match self {
+            Self::Shared => "BUILD_TESTING",
+            Self::StaticWithTests => "BUILD_SHARED_LIBS",
+        };
+        let off = off.iter().map(String::as_str).chain(["USE_LIBIDN2", kind]);
         let mut configure = Command::from("cmake -G Ninja -S . -B made -DCMAKE_BUILD_TYPE=Debug")
             .arg("-DHTTP_ONLY=ON")
             .arg(format!("-DCMAKE_C_COMPILER={}", compiler.c()))
@@ -240,7 +282,11 @@ impl Build for Curl {
         for option in off {
             configure = configure.arg(format!("-D{option}=OFF"));
         }
-        vec![configure, Command::from("ninja -C made -j2")]
+        let targets = match self {
+            Self::Shared => "all",
+            Self::StaticWithTests => "all sws getpart lib500",
+        };
+        vec![configure, Command::from(&*format!("ninja -C made -j2 {targets}"))]
     }
 
     fn dry_run(&self) -> Command {
@@ -255,8 +301,10 @@ impl Build for Curl {
         vec![Command::from("made/src/curl --version")]
     }
 
+    /// What CMake has found out about the system, which takes it longer than the build
+    /// and asks no launcher, stays too.
     fn is_source(&self, path: &Path) -> bool {
-        !path.starts_with("made")
+        !path.starts_with("made") || path == Path::new("made/CMakeCache.txt")
     }
 
     fn compiles(&self) -> u64 {
@@ -264,13 +312,17 @@ impl Build for Curl {
     }
 
     fn change(&self) -> &[(&str, &str)] {
-        &[
-            ("lib/llist.h", "#define LLIST_CHANGED 1\n"),
-            ("lib/llist.c", "int Curl_llist_change(void) { return LLIST_CHANGED; }\n"),
-            ("lib/http.h", "/* a remark */\n"),
-            ("src/tool_help.c", "static const char change[] = __FILE__;\n"),
-            ("include/curl/mprintf.h", "\n"),
-        ]
+        match self {
+            Self::Shared => &[
+                ("lib/llist.h", "#define LLIST_CHANGED 1\n"),
+                ("lib/llist.c", "int Curl_llist_change(void) { return LLIST_CHANGED; }\n"),
+                ("lib/http.h", "/* a remark */\n"),
+                ("src/tool_help.c", "static const char change[] = __FILE__;\n"),
+                ("include/curl/mprintf.h", "\n"),
+            ],
+            // Of the same sources the other has changed some.
+            Self::StaticWithTests => &[],
+        }
     }
 
     fn sources(&self) -> &[&str] {
