@@ -76,7 +76,7 @@ pub fn entry(number: u32, inputs: u32) -> Entry {
                 path: Rooted::Plain(format!("/home/me/project/{number}.o").as_str().into()),
                 mode: 0o644,
                 manner: Manner::InPlace,
-                content: Content::Inline(vec![1; 1500]),
+                content: Content::Inline(vec![1; 1500].into()),
             }],
         },
         made: Stamp { seconds: 1, nanos: 2 },

@@ -1,9 +1,13 @@
 //! BLAKE3 digests and what is named by them.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::os_bytes::plain;
 
 /// The BLAKE3 hash of some bytes (256 bits, default mode).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +42,64 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// The bytes of a small file: shared, and hashed when their digest is first asked for.
+#[derive(Clone)]
+pub struct SmallFile(Arc<Hashed>);
+
+struct Hashed {
+    bytes: Vec<u8>,
+    digest: OnceLock<Digest>,
+}
+
+impl SmallFile {
+    /// The digest of the bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        *self.0.digest.get_or_init(|| Digest::of(self))
+    }
+}
+
+impl From<Vec<u8>> for SmallFile {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Hashed { bytes, digest: OnceLock::new() }))
+    }
+}
+
+impl Deref for SmallFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl PartialEq for SmallFile {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for SmallFile {}
+
+impl fmt::Debug for SmallFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// As length and bytes.
+impl Serialize for SmallFile {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        plain::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for SmallFile {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        plain::deserialize(from).map(Self::from)
     }
 }
 

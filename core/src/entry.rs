@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Identity, Invocation, OsBytes, Rooted, Stamp, Template};
+use crate::{Digest, Identity, Invocation, OsBytes, Rooted, SmallFile, Stamp, Template};
 
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -252,7 +252,7 @@ pub enum Manner {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Content {
     /// A small file, within the entry.
-    Inline(#[serde(with = "crate::os_bytes::plain")] Vec<u8>),
+    Inline(SmallFile),
     /// A depfile that names the root, within the entry.
     Depfile {
         /// The text.

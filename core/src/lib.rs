@@ -17,7 +17,7 @@ pub mod report;
 pub mod root;
 pub mod settings;
 
-pub use digest::{Digest, InvocationKey, TaggedHasher};
+pub use digest::{Digest, InvocationKey, SmallFile, TaggedHasher};
 pub use entry::{CompileResult, Content, Entry, Expected, Observation, Output, Trace};
 pub use identity::{Identity, Stamp};
 pub use invocation::Invocation;

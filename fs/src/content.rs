@@ -1,9 +1,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use zccache_core::Digest;
+use zccache_core::{Digest, SmallFile};
 
 /// Where the bytes of projected files come from. Calls come from the view's own
 /// threads and must never wait for anything that happens in the view.
@@ -33,7 +32,7 @@ pub enum ProjectedBytes {
         length: u64,
     },
     /// A small file, kept in memory.
-    Inline(Arc<[u8]>),
+    Inline(SmallFile),
 }
 
 impl ProjectedBytes {
@@ -51,7 +50,7 @@ impl ProjectedBytes {
     pub fn digest(&self) -> Digest {
         match self {
             Self::Blob { digest, .. } => *digest,
-            Self::Inline(bytes) => Digest::of(bytes),
+            Self::Inline(bytes) => bytes.digest(),
         }
     }
 

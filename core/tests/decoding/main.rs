@@ -123,7 +123,7 @@ fn entry() -> Entry {
             status: 0,
             streams: Vec::new(),
             outputs: vec![
-                output(Content::Inline(vec![1; 40])),
+                output(Content::Inline(vec![1; 40].into())),
                 output(Content::Blob { digest: Digest::of(b"b"), length: 7 }),
                 output(Content::Depfile { text, breaks: None }),
             ],

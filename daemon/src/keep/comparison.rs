@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use zccache_compiler::relocation::depfile;
 use zccache_core::entry::{Message, Stream};
 use zccache_core::protocol::explanation::Deviation;
-use zccache_core::{CompileResult, Content, Digest, Entry, InvocationKey, OsBytes, Root, Trace};
+use zccache_core::{CompileResult, Digest, Entry, InvocationKey, OsBytes, Root, Trace};
+
+use super::seal::digest_of;
 
 /// An entry whose result would have been served.
 pub(crate) struct Suspect {
@@ -34,7 +35,7 @@ pub(super) fn compare(before: &CompileResult, now: &CompileResult, root: &Root) 
     let mut files: BTreeMap<OsBytes, [Option<(u32, Digest)>; 2]> = BTreeMap::new();
     for (number, result) in [before, now].into_iter().enumerate() {
         for output in &result.outputs {
-            let state = (output.mode, digest(&output.content, root));
+            let state = (output.mode, digest_of(&output.content, root));
             let path = output.path.at(root).into_owned();
             files.entry(path).or_default()[number] = Some(state);
         }
@@ -44,14 +45,6 @@ pub(super) fn compare(before: &CompileResult, now: &CompileResult, root: &Root) 
         status: before.status != now.status,
         streams: said(&before.streams, root) != said(&now.streams, root),
         paths: differ.map(|(path, _)| path).collect(),
-    }
-}
-
-fn digest(content: &Content, root: &Root) -> Digest {
-    match content {
-        Content::Blob { digest, .. } => *digest,
-        Content::Inline(bytes) => Digest::of(bytes),
-        Content::Depfile { text, breaks } => Digest::of(&depfile::at(text, *breaks, root)),
     }
 }
 
@@ -67,7 +60,7 @@ fn said(streams: &[Message], root: &Root) -> [Vec<u8>; 2] {
 mod tests {
     use super::*;
     use zccache_core::entry::Manner;
-    use zccache_core::{Expected, Observation, Output, Rooted, Template};
+    use zccache_core::{Content, Expected, Observation, Output, Rooted, Template};
 
     fn result(status: u8, said: &[&str], outputs: &[(&str, u32, &str)]) -> CompileResult {
         let message = |text: &&str| Message {
@@ -78,7 +71,7 @@ mod tests {
             path: Rooted::Plain((*path).into()),
             mode: *mode,
             manner: Manner::InPlace,
-            content: Content::Inline(bytes.as_bytes().to_vec()),
+            content: Content::Inline(bytes.as_bytes().to_vec().into()),
         };
         CompileResult {
             status,

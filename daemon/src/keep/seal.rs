@@ -202,7 +202,7 @@ impl<'a> Harvest<'a> {
         }
         if length <= limits::INLINE_BYTES {
             let bytes = read_all(file, length).map_err(|_| Reason::OutputChanged)?;
-            return Ok(Content::Inline(bytes));
+            return Ok(Content::Inline(bytes.into()));
         }
         let staged = self.store.stage(file, length).map_err(|error| {
             tracing::warn!(%error, "an output could not be copied");
@@ -245,9 +245,10 @@ fn unchanged(
     if same && linked { Ok(()) } else { Err(Reason::OutputChanged) }
 }
 
-fn digest_of(content: &Content, root: &Root) -> Digest {
+/// The digest of an output as it is below a root.
+pub(super) fn digest_of(content: &Content, root: &Root) -> Digest {
     match content {
-        Content::Inline(bytes) => Digest::of(bytes),
+        Content::Inline(bytes) => bytes.digest(),
         Content::Blob { digest, .. } => *digest,
         Content::Depfile { text, breaks } => Digest::of(&depfile::at(text, *breaks, root)),
     }

@@ -39,7 +39,7 @@ impl Daemon {
         let mut files = Vec::with_capacity(result.outputs.len());
         for output in &result.outputs {
             let source = match &output.content {
-                Content::Inline(bytes) => Source::Inline(bytes.clone()),
+                Content::Inline(bytes) => Source::Inline(bytes.to_vec()),
                 Content::Depfile { text, breaks } => {
                     Source::Inline(depfile::at(text, *breaks, &case.root))
                 }
@@ -66,7 +66,7 @@ impl Daemon {
         let mut set = Vec::with_capacity(outputs.len());
         for (path, output) in paths.into_iter().zip(outputs) {
             let source = match &output.content {
-                Content::Inline(bytes) => ProjectedBytes::Inline(bytes.as_slice().into()),
+                Content::Inline(bytes) => ProjectedBytes::Inline(bytes.clone()),
                 Content::Depfile { text, breaks } => {
                     ProjectedBytes::Inline(depfile::at(text, *breaks, &case.root).into())
                 }

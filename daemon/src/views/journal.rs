@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use zccache_core::{Digest, OsBytes, Stamp, codec, limits};
+use zccache_core::{Digest, OsBytes, SmallFile, Stamp, codec, limits};
 use zccache_fs::{Change, Journal, ProjectedBytes, Shown};
 
 /// The beginning of every journal.
@@ -59,7 +59,7 @@ struct ShownFile {
 
 #[derive(Serialize, Deserialize)]
 enum Source {
-    Inline(#[serde(with = "zccache_core::os_bytes::plain")] Vec<u8>),
+    Inline(SmallFile),
     Blob { digest: Digest, length: u64 },
 }
 
@@ -221,7 +221,7 @@ fn record(change: &Change) -> Record {
 
 fn shown(shown: &Shown) -> Record {
     let source = match &shown.source {
-        ProjectedBytes::Inline(bytes) => Source::Inline(bytes.to_vec()),
+        ProjectedBytes::Inline(bytes) => Source::Inline(bytes.clone()),
         &ProjectedBytes::Blob { digest, length } => Source::Blob { digest, length },
     };
     let file = ShownFile {
@@ -239,7 +239,7 @@ fn shown(shown: &Shown) -> Record {
 impl ShownFile {
     fn at(self, path: &OsBytes) -> Shown {
         let source = match self.source {
-            Source::Inline(bytes) => ProjectedBytes::Inline(bytes.into()),
+            Source::Inline(bytes) => ProjectedBytes::Inline(bytes),
             Source::Blob { digest, length } => ProjectedBytes::Blob { digest, length },
         };
         Shown {
@@ -294,7 +294,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (path, of) = (home.path().join("j"), OsBytes::from("/build"));
         let journal = ViewJournal::open(&path, &of).unwrap();
-        let small = Shown { source: ProjectedBytes::Inline(b"bytes"[..].into()), ..file("c", 1) };
+        let small =
+            Shown { source: ProjectedBytes::Inline(b"bytes".to_vec().into()), ..file("c", 1) };
         journal.note(&[Change::Shown(file("a", 1)), Change::Shown(file("b", 1))]);
         journal.note(&[Change::Gone("a".into()), Change::Shown(file("b", 2))]);
         journal.note(&[Change::Shown(small.clone())]);

@@ -139,7 +139,7 @@ fn serve_as_user(served: &str) {
         assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     };
     let project = |path: &str, mode: u32, uid: u32| {
-        let source = ProjectedBytes::Inline(Arc::from(&b"bytes\n"[..]));
+        let source = ProjectedBytes::Inline(b"bytes\n".to_vec().into());
         view.project(&[Projection { path: path.into(), source, mode, uid, gid: USER }]).unwrap();
     };
     shell("mkdir dir; echo lower > dir/lower; cat dir/lower; umask 077; : > private");

@@ -19,7 +19,7 @@ use crate::kit::{
 #[test]
 fn what_is_published_is_found_also_after_opening_again() {
     let home = Home::new();
-    let inline = Content::Inline(vec![7; INLINE_BYTES as usize]);
+    let inline = Content::Inline(vec![7; INLINE_BYTES as usize].into());
     let expected = entry("t", vec![blob(b"object"), inline, blob(b"object")]);
     let store = home.open();
     let (done, told) = done();

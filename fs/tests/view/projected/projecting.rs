@@ -3,7 +3,6 @@ use std::io::{Read, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -38,7 +37,7 @@ fn a_projected_file_is_read_like_any_other(mount: &Mount) {
 }
 
 fn a_small_file_is_projected_from_memory(mount: &Mount) {
-    let source = ProjectedBytes::Inline(Arc::from(&b"a.o: a.c\n"[..]));
+    let source = ProjectedBytes::Inline(b"a.o: a.c\n".to_vec().into());
     let path = "a.d".into();
     mount.view.project(&[Projection { path, source, mode: 0o600, uid: 0, gid: 0 }]).unwrap();
     for _ in 0..2 {
