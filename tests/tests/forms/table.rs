@@ -143,6 +143,7 @@ const FORMS: &[Form] = &[
         "$CC -O2 -flto -fuse-ld=mold lto/main.o lto/b.o -o p",
         BOTH,
     ),
+    Form("the same, in pieces", "$CC -O2 -flto=thin -fuse-ld=mold lto/main.o lto/b.o -o p", CLANG),
     Form("undefined symbol", "$CC main.o -o p", both(NotKept(Reason::CompilerFailed))),
     Form(
         "random build id",
