@@ -10,13 +10,13 @@ use crate::places;
 
 /// What the launcher asks the kernel for one hit, after the start of the process: each
 /// call, and how often at most.
-const LOOK_UP: [(&str, usize); 17] = [
+const LOOK_UP: [(&str, usize); 18] = [
     // The three streams are open; they are terminals or not; what standard input is.
-    // musl sets the flag of what it opens once more.
-    ("fcntl", 5),
+    ("fcntl", 4),
     ("ioctl", 2),
     // The terminal behind them.
     ("openat", 1),
+    (FLAG_OF_OPENED, 1),
     // Directory, namespace, root, standard input; the directory once more by its path;
     // whether the store can be written, and whether the daemon was found silent.
     ("access", 1),
@@ -38,7 +38,7 @@ const LOOK_UP: [(&str, usize); 17] = [
 
 /// What it asks besides for a file that it puts in the place of another.
 const PLACED: [(&str, usize); 11] = [
-    ("fcntl", 1),
+    (FLAG_OF_OPENED, 1),
     ("getpid", 1),
     ("newfstatat", 2),
     ("openat", 1),
@@ -54,13 +54,18 @@ const PLACED: [(&str, usize); 11] = [
 /// Memory, in whatever steps the allocator takes it, and the end.
 const OF_THE_PROCESS: [&str; 4] = ["brk", "mmap", "munmap", "exit_group"];
 
-/// What C libraries call by its old name or by its new one.
-fn by_new_name(name: &str) -> &str {
-    match name {
+/// What musl asks after it has opened something to be closed on exec.
+const FLAG_OF_OPENED: &str = "F_SETFD";
+
+/// The name of a call; what C libraries call by its old or by its new name has the new one.
+fn name_of(line: &str) -> Option<&str> {
+    let (name, rest) = line.split_once('(')?;
+    Some(match name {
         "open" => "openat",
         "stat" | "lstat" | "fstat" => "newfstatat",
+        "fcntl" if rest.contains("F_SETFD, FD_CLOEXEC") => FLAG_OF_OPENED,
         other => other,
-    }
+    })
 }
 
 type Counts = BTreeMap<String, usize>;
@@ -73,10 +78,10 @@ fn calls(trial: &Trial, line: &str) -> Counts {
     let _ = trial.sandbox().bare(trial.tree(), traced).succeeded();
     let text = fs::read_to_string(log).expect("strace has written it");
     let mut counts = Counts::new();
-    let names = text.lines().filter_map(|line| Some(line.split_once('(')?.0));
+    let names = text.lines().filter_map(name_of);
     for name in names.skip_while(|name| *name != "fcntl") {
         if !OF_THE_PROCESS.contains(&name) {
-            *counts.entry(by_new_name(name).to_owned()).or_default() += 1;
+            *counts.entry(name.to_owned()).or_default() += 1;
         }
     }
     counts

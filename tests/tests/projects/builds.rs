@@ -142,7 +142,7 @@ impl Build for Zstd {
     fn is_source(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let made = path.starts_with("lib/obj") || name.starts_with("libzstd.a");
-        !made && !name.starts_with("libzstd.so") && !is_product(path) && !is_program(path)
+        !made && !name.starts_with("libzstd.so") && !is_product(path)
     }
 
     fn compiles(&self) -> u64 {

@@ -69,7 +69,8 @@ fn refused(counted: &Counters) -> u64 {
 
 /// Whether a build after a change was taken back ran only what it has to.
 fn is_known(project: &impl Build, counted: &Counters) -> bool {
-    counted.misses <= refused(counted) + project.updates()
+    let refused = refused(counted);
+    (refused..=refused + project.updates()).contains(&counted.misses)
 }
 
 /// A change comes, and is taken back: what is built follows, and nothing that
