@@ -5,10 +5,12 @@ use zccache_core::{Invocation, OsBytes};
 
 use crate::arguments::{WITH_VALUE, is_one_of};
 use crate::program::{base_name, is_driver};
+use crate::tools::binary::{self, Tool};
+use crate::tools::emscripten;
 
-/// The absolute paths that a command seems to write: what `-o` names; without it,
-/// for a compiler, the object or assembly file that each source leads to in the
-/// working directory, or `a.out`.
+/// The absolute paths that a command seems to write: what `-o` names; without it, what
+/// a tool changes in its place; for a compiler the object or assembly file that each
+/// source leads to in the working directory, or `a.out`.
 #[must_use]
 pub fn guess(invocation: &Invocation) -> Vec<OsBytes> {
     let mut arguments = invocation.argv.iter().skip(1).map(OsBytes::as_bytes);
@@ -28,13 +30,42 @@ pub fn guess(invocation: &Invocation) -> Vec<OsBytes> {
             _ => sources.push(argument),
         }
     }
-    let compiler = invocation.argv.first().map_or(&b""[..], OsBytes::as_bytes);
-    if sources.is_empty() || !is_driver(base_name(compiler)) {
+    let name = invocation.argv.first().map_or(&b""[..], |name| base_name(name.as_bytes()));
+    if !is_driver(name) {
+        return changed_in_place(invocation);
+    }
+    if sources.is_empty() {
         return Vec::new();
     }
     let Some(suffix) = suffix else { return vec![at(invocation, b"a.out")] };
     let object = |source: &&[u8]| at(invocation, &[stem(base_name(source)), suffix].concat());
     sources.iter().map(object).collect()
+}
+
+/// The absolute paths of what a tool for binaries seems to change where it is: the archive
+/// of an archiver, and what is stripped or indexed.
+#[must_use]
+pub fn changed_in_place(invocation: &Invocation) -> Vec<OsBytes> {
+    let mut words = invocation.argv.iter().map(OsBytes::as_bytes);
+    let name = base_name(words.next().unwrap_or_default());
+    let Some(tool) = binary::tool(name).or_else(|| emscripten::wrapped(name)) else {
+        return Vec::new();
+    };
+    let mut operands = words.filter(|word| !word.starts_with(b"-") && !word.starts_with(b"@"));
+    let has_dash = |operation: &OsBytes| operation.as_bytes().starts_with(b"-");
+    let file = |word| at(invocation, word);
+    match tool {
+        Tool::Linker => Vec::new(),
+        Tool::Archiver => {
+            let before = usize::from(!invocation.argv.get(1).is_some_and(has_dash));
+            operands.nth(before).map(file).into_iter().collect()
+        }
+        // Only the second of two is written.
+        Tool::Rewriter if name.ends_with(b"objcopy") => {
+            operands.next_back().map(file).into_iter().collect()
+        }
+        Tool::Rewriter => operands.map(file).collect(),
+    }
 }
 
 fn at(invocation: &Invocation, name: &[u8]) -> OsBytes {

@@ -110,6 +110,15 @@ fn outputs_are_guessed() {
         ("gcc --version", ""),
         ("cat a.c", ""),
         ("gcc -c -o", ""),
+        ("ar rcs lib/a.a a.o b.o", "/b/lib/a.a"),
+        ("gcc-ar -rcs a.a a.o", "/b/a.a"),
+        ("ar -M", ""),
+        ("emranlib a.a", "/b/a.a"),
+        ("strip -g a b", "/b/a /b/b"),
+        ("strip -o c a", "/b/c"),
+        ("objcopy -g a", "/b/a"),
+        ("llvm-objcopy -g a b", "/b/b"),
+        ("ld a.o", ""),
     ] {
         let found: Vec<_> =
             outputs::guess(&invocation(command)).iter().map(OsBytes::to_string).collect();

@@ -29,7 +29,8 @@ pub fn is_tool(file_name: &[u8]) -> bool {
     is_one_of(file_name, DRIVERS) || wrapped(file_name).is_some()
 }
 
-fn wrapped(file_name: &[u8]) -> Option<Tool> {
+/// What the tool of LLVM does that this script is around, if it is one.
+pub(crate) fn wrapped(file_name: &[u8]) -> Option<Tool> {
     let (_, tool) = WRAPPERS.iter().find(|(wrapper, _)| wrapper.as_bytes() == file_name)?;
     binary::tool(tool.as_bytes())
 }

@@ -37,6 +37,13 @@ impl Publication {
         &self.account
     }
 
+    /// The compiler has ended, and left files with these inode numbers behind.
+    pub(crate) fn wrote(&self, files: Vec<u64>) {
+        if let Some(flight) = &self.flight {
+            flight.wrote(files);
+        }
+    }
+
     /// Takes its share of the bytes that may wait for the disk.
     ///
     /// # Errors

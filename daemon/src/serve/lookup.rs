@@ -141,6 +141,7 @@ impl Daemon {
 
     async fn decide(&self, frames: &Frames, case: Case) -> Result<Answer, ConnectionError> {
         let deadline = Instant::now() + limits::COALESCE_WITHIN;
+        self.let_land(frames, &case, deadline).await?;
         let mut waiting = false;
         loop {
             let candidates = self.candidates(&case.plan);
@@ -187,6 +188,29 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Waits for the results of which the invocation is about to change a file in its place:
+    /// an archive is indexed, a program stripped as soon as there is one.
+    async fn let_land(
+        &self,
+        frames: &Frames,
+        case: &Case,
+        deadline: Instant,
+    ) -> Result<(), ConnectionError> {
+        let inode = |path: &OsBytes| match case.namespace.look(path.as_path(), true) {
+            Found::File(found) => Some(found.identity.inode),
+            _ => None,
+        };
+        let files = outputs::changed_in_place(&case.invocation);
+        let files: Vec<_> = files.iter().filter_map(inode).collect();
+        while let Some(run) = self.flights.that_wrote(&files) {
+            self.store.expedite();
+            if !wait(frames, run, deadline).await? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The entries that may answer, those of this checkout first.
@@ -259,6 +283,7 @@ impl Daemon {
         let Ticket { case, views, publication, suspect, contender } = ticket;
         let contest = contender.end(&report);
         let is_awaited = case.is_rust();
+        publication.wrote(report.outputs.iter().map(|output| output.identity.inode).collect());
         let made = report.outputs.iter().map(|output| output.path.clone());
         self.chronicle.enter(publication.account(), made);
         let Case { invocation, root, plan, namespace, .. } = case;

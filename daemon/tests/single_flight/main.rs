@@ -180,6 +180,22 @@ fn who_waits_is_known_to_the_one_waited_for() {
 }
 
 #[test]
+fn a_run_is_found_by_what_it_wrote_until_it_lands() {
+    every_order(|| {
+        let flights = Flights::default();
+        let (first, other) = (flights.join(key()), flights.join(key()));
+        assert!(flights.that_wrote(&[1]).is_none(), "it still runs");
+        first.wrote(vec![1, 2]);
+        other.wrote(vec![3]);
+        let Some(run) = flights.that_wrote(&[9, 2]) else { panic!("not found") };
+        let waits = thread::spawn(move || block_on(landed(run)));
+        drop(first);
+        waits.join().unwrap();
+        assert!(flights.that_wrote(&[1, 2]).is_none() && flights.that_wrote(&[3]).is_some());
+    });
+}
+
+#[test]
 fn a_panicking_leader_wakes_its_followers() {
     every_order(|| {
         let flights = Flights::default();

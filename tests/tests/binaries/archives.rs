@@ -1,6 +1,8 @@
 //! Archives, and files that are rewritten in their place: what was in them before counts.
 
-use crate::scenarios;
+use zccache_tests::{Command, Step, Trial};
+
+use crate::{scenarios, trials};
 
 scenarios! {
     gcc:
@@ -93,3 +95,34 @@ scenarios! {
         miss: strip -g a.o
     "#
 }
+
+/// Keeps the publisher busy, and then changes an archive and a program in their places as
+/// soon as they are made.
+fn tools_in_a_row(trial: &Trial) -> Step {
+    let script = "
+        \"$@\" objcopy big.o 1.o && \"$@\" objcopy big.o 2.o &&
+        \"$@\" ar rcs l.a a.o && \"$@\" ranlib l.a &&
+        \"$@\" $CC a.o -o p && \"$@\" strip p";
+    let script = script.replace("$CC", trial.compiler().c());
+    let launcher = trial.sandbox().programs().launcher();
+    let shell = Command::new(["sh", "-c", script.as_str(), "sh"]);
+    trial.run_pair(shell.clone().arg("env"), shell.arg(launcher))
+}
+
+fn a_file_changed_as_soon_as_it_is_made(trial: &Trial) {
+    trial.file("big.c", "char big[48 << 20] = { 1 };\n");
+    trial.file("a.c", "char small[1 << 20] = { 1 }; int main(void) { return small[1]; }\n");
+    for name in ["big", "a"] {
+        let line = format!("$CC -g -fdebug-prefix-map=$PWD=. -c {name}.c -o {name}.o");
+        trial.run_line(&line).kept();
+    }
+    let cold = tools_in_a_row(trial).counted;
+    assert_eq!((cold.hits, cold.misses, cold.abandoned), (0, 6, 0), "{cold:?}");
+    for made in ["1.o", "2.o", "l.a", "p"] {
+        trial.remove(made);
+    }
+    let warm = tools_in_a_row(trial).counted;
+    assert_eq!((warm.hits, warm.misses), (6, 0), "{warm:?}");
+}
+
+trials!(a_file_changed_as_soon_as_it_is_made);
