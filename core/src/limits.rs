@@ -82,6 +82,10 @@ pub const REPORT_WITHIN: Duration = Duration::from_secs(1);
 /// How long a launcher waits for a daemon it has started to listen.
 pub const START_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a tool that changes a file in its place waits for the report of a run that
+/// seems to have made it, and which may be a run that waits for the tool.
+pub const REPORTED_WITHIN: Duration = Duration::from_millis(300);
+
 /// How long an invocation waits for an equal one in flight before it runs
 /// by itself.
 pub const COALESCE_WITHIN: Duration = Duration::from_secs(120);
@@ -150,6 +154,7 @@ pub const COARSE_TICK: Duration = Duration::from_millis(10);
 
 const _: () = assert!(connections(64) == 8 && connections(1024) == 248);
 const _: () = assert!(WAIT_AGAIN.as_millis() < ANSWER_WITHIN.as_millis());
+const _: () = assert!(REPORTED_WITHIN.as_millis() < WAIT_AGAIN.as_millis());
 const _: () = assert!(ANSWER_WITHIN.as_millis() * 20 <= SILENCE.as_millis());
 const _: () = assert!(OUTPUTS < DESCRIPTORS);
 const _: () = assert!(STREAM_BYTES * 2 < FRAME_BYTES);

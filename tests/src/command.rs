@@ -8,6 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -172,7 +173,10 @@ impl Command {
     #[must_use]
     pub fn start(&self, process: &mut std::process::Command) -> Running {
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = process.spawn().unwrap_or_else(|error| panic!("{self}: {error}"));
+        let mut child = {
+            let _forks = FORKS.read().unwrap_or_else(PoisonError::into_inner);
+            process.spawn().unwrap_or_else(|error| panic!("{self}: {error}"))
+        };
         let mut stdin = child.stdin.take().expect("piped");
         let input = self.stdin.clone();
         // A program that does not read its input breaks the pipe, rightly.
@@ -181,6 +185,17 @@ impl Command {
         let stderr = drain(child.stderr.take().expect("piped"));
         Running { name: self.to_string(), child, stdout, stderr }
     }
+}
+
+/// Shared by all who fork, for as long as a child may have a copy of every descriptor.
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// Waits until no child of another test has a copy of a descriptor that was closed before:
+/// a script that somebody may still write to cannot be run (`ETXTBSY`, `execve(2)`).
+pub(crate) fn wait_for_forks() {
+    drop(FORKS.write().unwrap_or_else(PoisonError::into_inner));
+    // Where exec closes descriptors, files follow when it returns.
+    std::thread::sleep(Duration::from_millis(1));
 }
 
 /// A terminal or a build service may have left descriptors open, which are not

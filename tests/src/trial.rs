@@ -12,7 +12,7 @@ use crate::command::{Command, Outcome};
 use crate::counters::Counters;
 use crate::sandbox::Sandbox;
 use crate::tree::Tree;
-use crate::{confine, sandbox};
+use crate::{command, confine, sandbox};
 
 /// Files that have just changed are not trusted by their time stamps; a person
 /// is never as fast as a test.
@@ -147,6 +147,7 @@ impl Trial {
     pub fn edit(&self, change: impl Fn(&Path)) {
         change(&self.tree);
         change(&self.twin);
+        command::wait_for_forks();
         *self.last_edit.lock().expect("no panic holds it") = Instant::now();
     }
 

@@ -62,6 +62,12 @@ impl Rivals {
         Contender { began, rivals: Arc::clone(self) }
     }
 
+    /// Whether a run that is going on, as far as is known, will write one of these files.
+    pub(crate) fn expect(&self, files: &[OsBytes]) -> bool {
+        let is_one = |path| files.contains(path);
+        self.known().running.values().any(|running| running.expected.iter().any(is_one))
+    }
+
     /// A hit has put files in place.
     pub(crate) fn delivered(&self, paths: impl IntoIterator<Item = OsBytes>) {
         let mut known = self.known();
@@ -210,7 +216,8 @@ mod tests {
         rivals.delivered(["/o".into()]);
         assert!(!is_alone(&writes(expecting, "/o")));
         assert!(!is_alone(&writes(other, "/o")));
-        let unconcerned = rivals.begin(Vec::new());
+        let unconcerned = rivals.begin(vec!["/y".into()]);
+        assert!(rivals.expect(&["/x".into(), "/y".into()]) && !rivals.expect(&["/x".into()]));
         rivals.delivered(["/x".into()]);
         assert!(is_alone(&writes(unconcerned, "/o")));
     }

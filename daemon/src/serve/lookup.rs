@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use zccache_compiler::program::{Family, family_of};
 use zccache_compiler::response::Files;
 use zccache_compiler::{Plan, outputs, plan};
@@ -198,11 +198,19 @@ impl Daemon {
         case: &Case,
         deadline: Instant,
     ) -> Result<(), ConnectionError> {
+        let files = outputs::changed_in_place(&case.invocation);
+        if files.is_empty() {
+            return Ok(());
+        }
+        // The report of a launcher that has ended may not have been read yet.
+        let reported = Instant::now() + limits::REPORTED_WITHIN;
+        while self.rivals.expect(&files) && Instant::now() < reported {
+            sleep(limits::REPORTED_WITHIN / 100).await;
+        }
         let inode = |path: &OsBytes| match case.namespace.look(path.as_path(), true) {
             Found::File(found) => Some(found.identity.inode),
             _ => None,
         };
-        let files = outputs::changed_in_place(&case.invocation);
         let files: Vec<_> = files.iter().filter_map(inode).collect();
         while let Some(run) = self.flights.that_wrote(&files) {
             self.store.expedite();
@@ -281,9 +289,9 @@ impl Daemon {
         descriptors: Vec<OwnedFd>,
     ) {
         let Ticket { case, views, publication, suspect, contender } = ticket;
+        publication.wrote(report.outputs.iter().map(|output| output.identity.inode).collect());
         let contest = contender.end(&report);
         let is_awaited = case.is_rust();
-        publication.wrote(report.outputs.iter().map(|output| output.identity.inode).collect());
         let made = report.outputs.iter().map(|output| output.path.clone());
         self.chronicle.enter(publication.account(), made);
         let Case { invocation, root, plan, namespace, .. } = case;
