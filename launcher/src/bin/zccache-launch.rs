@@ -4,6 +4,13 @@
 
 use std::ffi::CStr;
 
+use dlmalloc::GlobalDlmalloc;
+
+/// It asks the kernel for memory once, where musl's asks for some pages, again and again,
+/// and gives them back when the process ends anyway.
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
+
 /// The entry point of the C library. Rust's own start is left out: it would
 /// ignore SIGPIPE and open missing streams, and the compiler would inherit that.
 ///

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::stat::{Mode, stat};
 use zccache_core::invocation::{Place, Terminal};
@@ -111,7 +111,7 @@ pub fn effective_capabilities() -> Option<u64> {
 /// The terminal that `/dev/tty` means for this process and its children.
 fn console() -> Option<Terminal> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let opened = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()).ok()?;
+    let opened = openat(AT_FDCWD, c"/dev/tty", flags, Mode::empty()).ok()?;
     terminal(opened.as_raw_fd())
 }
 

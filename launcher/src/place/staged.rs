@@ -1,15 +1,16 @@
-//! One file of a hit: written beside its place, then renamed to it.
+//! One file of a hit: written without a name or beside its place, then brought there.
 
 use std::ffi::{CStr, OsString};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use nix::NixPath;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
-use nix::unistd::{AccessFlags, faccessat, unlink};
+use nix::unistd::{AccessFlags, faccessat, linkat, unlink};
 use zccache_core::entry::Manner;
 use zccache_core::protocol::Delivery;
 
@@ -17,9 +18,12 @@ use super::Undeliverable;
 use super::bytes::Bytes;
 use crate::xattr;
 
-/// A file with all its bytes, under a temporary name that goes away on drop.
+/// A file with all its bytes that goes away on drop.
 pub(super) struct Staged {
-    temporary: Temporary,
+    file: File,
+    /// None while it has no name (`O_TMPFILE`, `open(2)`): the directory, for which others
+    /// wait, is locked only once, and it can replace nothing.
+    name: Option<Temporary>,
     target: PathBuf,
     /// Whether something was at the target.
     replaces: bool,
@@ -48,37 +52,71 @@ impl Staged {
     ) -> Result<Self, Undeliverable> {
         let target = file.path.as_path();
         let existing = existing(target)?;
-        if existing.is_none() || file.manner == Manner::Renamed {
-            let directory = target.parent().ok_or(Undeliverable)?;
-            if xattr::decides_modes(directory) {
-                return Err(Undeliverable);
-            }
+        let directory = target.parent().ok_or(Undeliverable)?;
+        let is_new = existing.is_none() || file.manner == Manner::Renamed;
+        if is_new && xattr::decides_modes(directory) {
+            return Err(Undeliverable);
         }
-        let temporary = temporary_name(target, number)?;
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-        let descriptor =
-            open(&temporary, flags | OFlag::O_CLOEXEC, Mode::from_bits_truncate(0o600))?;
-        let temporary = Temporary(temporary);
-        let written = File::from(descriptor);
+        let (written, name) = match existing {
+            None => unnamed(directory).or_else(|_| named(directory, number))?,
+            Some(_) => named(directory, number)?,
+        };
         bytes.write_to(&written).map_err(|_| Undeliverable)?;
         fchmod(&written, Mode::from_bits_truncate(file.mode))?;
         if let Some(existing) = &existing {
             check_replaceable(target, existing, &fstat(&written)?, file)?;
         }
-        Ok(Self { temporary, target: target.to_owned(), replaces: existing.is_some() })
+        Ok(Self { file: written, name, target: target.to_owned(), replaces: existing.is_some() })
     }
 
-    /// Renames the file to its place.
+    /// Brings the file to its place.
     pub(super) fn commit(self) -> Result<Placed, Undeliverable> {
-        let placed = Placed { target: self.target, replaces: self.replaces };
-        let Temporary(temporary) = &self.temporary;
-        if self.replaces && swap(temporary, &placed.target) {
-            return Ok(placed);
+        match self.name {
+            None => link(&self.file, &self.target)?,
+            Some(temporary) => temporary.rename(&self.target, self.replaces)?,
         }
-        renameat(AT_FDCWD, temporary, AT_FDCWD, &placed.target)?;
-        // The temporary name is gone.
-        std::mem::forget(self.temporary);
-        Ok(placed)
+        Ok(Placed { target: self.target, replaces: self.replaces })
+    }
+}
+
+impl Temporary {
+    fn rename(self, target: &Path, replaces: bool) -> Result<(), Errno> {
+        if !replaces || !swap(&self.0, target) {
+            renameat(AT_FDCWD, &self.0, AT_FDCWD, target)?;
+            // The temporary name is gone.
+            std::mem::forget(self);
+        }
+        Ok(())
+    }
+}
+
+/// A file without a name, where the file system has such files.
+fn unnamed(directory: &Path) -> Result<(File, Option<Temporary>), Errno> {
+    Ok((create(directory, OFlag::O_TMPFILE)?, None))
+}
+
+/// A file with a temporary name; `number` tells it from the others of this process.
+fn named(directory: &Path, number: usize) -> Result<(File, Option<Temporary>), Errno> {
+    let name = format!(".zccache-{}-{number}", std::process::id());
+    let path = directory.join(OsString::from_vec(name.into_bytes()));
+    let file = create(&path, OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW)?;
+    Ok((file, Some(Temporary(path))))
+}
+
+fn create(path: &Path, flags: OFlag) -> Result<File, Errno> {
+    let flags = flags | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    openat(AT_FDCWD, path, flags, Mode::from_bits_truncate(0o600)).map(File::from)
+}
+
+/// Gives a file its first name. Where the descriptor itself is not taken for a path
+/// (before Linux 6.10, without privileges), `/proc` has one for it (`open(2)`).
+fn link(file: &File, target: &Path) -> Result<(), Errno> {
+    match linkat(file, c"", AT_FDCWD, target, AtFlags::AT_EMPTY_PATH) {
+        Err(Errno::ENOENT) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(AT_FDCWD, path.as_str(), AT_FDCWD, target, AtFlags::AT_SYMLINK_FOLLOW)
+        }
+        linked => linked,
     }
 }
 
@@ -136,10 +174,4 @@ fn check_replaceable(
         && (existing.st_uid, existing.st_gid) == (new.st_uid, new.st_gid);
     let is_lost = file.manner == Manner::InPlace && (!alike || xattr::has_own(target));
     if is_lost { Err(Undeliverable) } else { Ok(()) }
-}
-
-fn temporary_name(target: &Path, number: usize) -> Result<PathBuf, Undeliverable> {
-    let directory = target.parent().ok_or(Undeliverable)?;
-    let name = format!(".zccache-{}-{number}", std::process::id());
-    Ok(directory.join(OsString::from_vec(name.into_bytes())))
 }
