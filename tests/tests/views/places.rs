@@ -124,6 +124,33 @@ fn a_view_that_another_covers_is_named_with_it() {
     let _ = shell(&sandbox, "cmp s/a.o a.bare && cmp s/q/b.o b.bare").succeeded();
 }
 
+/// To the daemon of another store it is a file system like any, and one in which files
+/// have names from the start.
+#[test]
+fn in_the_view_of_another_store_files_are_put_in_place() {
+    let other = with_kept_results();
+    let work = other.path("work");
+    other.mount(&work.join("s"));
+    let sandbox = Sandbox::new();
+    let _ = sandbox.zccache(&["start"]).succeeded();
+    let compile = Command::from("gcc -c a.c -o s/a.o");
+    for _ in 0..2 {
+        let _ = sandbox.launch(&work, &compile).succeeded();
+        sandbox.settle();
+        let made = fs::read(work.join("s/a.o")).expect("it was made");
+        assert_eq!(made, fs::read(work.join("a.bare")).expect("it was made before"));
+        fs::remove_file(work.join("s/a.o")).expect("it can be removed");
+    }
+    let counters = sandbox.counters();
+    assert_eq!((counters.hits, counters.misses), (1, 1), "{counters:?}");
+    other.umount(&work.join("s"));
+    assert!(
+        fs::read_dir(work.join("s"))
+            .expect("listed")
+            .all(|left| { left.expect("listed").file_name() == "q" })
+    );
+}
+
 #[test]
 fn what_the_system_or_the_store_needs_is_not_mounted_over() {
     let sandbox = Sandbox::new();
