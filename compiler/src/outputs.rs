@@ -1,10 +1,11 @@
-//! Which files a command makes, as far as its arguments say: for telling people
-//! about commands that were not observed, never for keeping anything.
+//! Which files a command makes, as far as its arguments say: for telling people about
+//! commands that were not observed, and whom to wait for or to distrust; a result is never
+//! kept because of it.
 
 use zccache_core::{Invocation, OsBytes};
 
 use crate::arguments::{WITH_VALUE, is_one_of};
-use crate::program::{base_name, is_driver};
+use crate::program::{base_name, is_driver, name_of};
 use crate::tools::binary::{self, Tool};
 use crate::tools::emscripten;
 
@@ -30,8 +31,7 @@ pub fn guess(invocation: &Invocation) -> Vec<OsBytes> {
             _ => sources.push(argument),
         }
     }
-    let name = invocation.argv.first().map_or(&b""[..], |name| base_name(name.as_bytes()));
-    if !is_driver(name) {
+    if !is_driver(name_of(invocation)) {
         return changed_in_place(invocation);
     }
     if sources.is_empty() {
@@ -46,11 +46,11 @@ pub fn guess(invocation: &Invocation) -> Vec<OsBytes> {
 /// of an archiver, and what is stripped or indexed.
 #[must_use]
 pub fn changed_in_place(invocation: &Invocation) -> Vec<OsBytes> {
-    let mut words = invocation.argv.iter().map(OsBytes::as_bytes);
-    let name = base_name(words.next().unwrap_or_default());
+    let name = name_of(invocation);
     let Some(tool) = binary::tool(name).or_else(|| emscripten::wrapped(name)) else {
         return Vec::new();
     };
+    let words = invocation.argv.iter().skip(1).map(OsBytes::as_bytes);
     let mut operands = words.filter(|word| !word.starts_with(b"-") && !word.starts_with(b"@"));
     let has_dash = |operation: &OsBytes| operation.as_bytes().starts_with(b"-");
     let file = |word| at(invocation, word);

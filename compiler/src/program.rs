@@ -43,9 +43,8 @@ pub fn family(file_name: &[u8]) -> Option<Family> {
 /// The family of the compiler that an invocation names.
 #[must_use]
 pub fn family_of(invocation: &Invocation) -> Option<Family> {
-    let compiler = invocation.argv.first()?.as_bytes();
-    let known = family(compiler.rsplit(|&byte| byte == b'/').next().unwrap_or_default());
-    known.or_else(|| trusted::is_trusted(invocation).then_some(Family::Trusted))
+    family(name_of(invocation))
+        .or_else(|| trusted::is_trusted(invocation).then_some(Family::Trusted))
 }
 
 /// rustc, and clippy's driver, which is rustc with more lints.
@@ -143,6 +142,12 @@ const _: () = assert!(SEAM == MAKERS[1].len());
 #[must_use]
 pub fn is_of_toolchain(piece: &[u8]) -> bool {
     MAKERS.iter().any(|name| memmem::find(piece, name).is_some())
+}
+
+/// The file name of the program that an invocation names; empty if it names none.
+#[must_use]
+pub fn name_of(invocation: &Invocation) -> &[u8] {
+    invocation.argv.first().map_or(&[], |program| base_name(program.as_bytes()))
 }
 
 /// The name of a program without its directory.

@@ -4,7 +4,7 @@
 use zccache_core::{Invocation, OsBytes, Reason};
 
 use crate::arguments::{Traits, begins, is_one_of, refuse_private};
-use crate::program::{base_name, names_one_of};
+use crate::program::{name_of, names_one_of};
 use crate::tools::emscripten;
 use crate::tools::trusted::is_trusted;
 
@@ -35,7 +35,7 @@ pub fn tool(file_name: &[u8]) -> Option<Tool> {
 /// Whether the tool of an invocation gives what it makes the mode of what it reads, or may.
 #[must_use]
 pub fn passes_modes_on(invocation: &Invocation) -> bool {
-    let name = invocation.argv.first().map_or(&b""[..], |name| base_name(name.as_bytes()));
+    let name = name_of(invocation);
     tool(name) == Some(Tool::Rewriter) || emscripten::is_tool(name) || is_trusted(invocation)
 }
 

@@ -20,13 +20,19 @@ use crate::xattr;
 
 /// A file with all its bytes that goes away on drop.
 pub(super) struct Staged {
-    file: File,
-    /// None while it has no name (`O_TMPFILE`, `open(2)`): the directory, for which others
-    /// wait, is locked only once, and it can replace nothing.
-    name: Option<Temporary>,
+    draft: Draft,
     target: PathBuf,
     /// Whether something was at the target.
     replaces: bool,
+}
+
+/// Where a file is until it is in its place.
+enum Draft {
+    /// Without a name (`O_TMPFILE`, `open(2)`): the directory, for which others wait, is
+    /// locked only once, and it can replace nothing.
+    Unnamed(File),
+    /// Beside its place, and closed.
+    Named(Temporary),
 }
 
 /// A file in its place.
@@ -66,14 +72,18 @@ impl Staged {
         if let Some(existing) = &existing {
             check_replaceable(target, existing, &fstat(&written)?, file)?;
         }
-        Ok(Self { file: written, name, target: target.to_owned(), replaces: existing.is_some() })
+        let draft = match name {
+            None => Draft::Unnamed(written),
+            Some(temporary) => Draft::Named(temporary),
+        };
+        Ok(Self { draft, target: target.to_owned(), replaces: existing.is_some() })
     }
 
     /// Brings the file to its place.
     pub(super) fn commit(self) -> Result<Placed, Undeliverable> {
-        match self.name {
-            None => link(&self.file, &self.target)?,
-            Some(temporary) => temporary.rename(&self.target, self.replaces)?,
+        match self.draft {
+            Draft::Unnamed(file) => link(&file, &self.target)?,
+            Draft::Named(temporary) => temporary.rename(&self.target, self.replaces)?,
         }
         Ok(Placed { target: self.target, replaces: self.replaces })
     }
