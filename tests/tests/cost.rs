@@ -10,7 +10,7 @@ use crate::places;
 
 /// What the launcher asks the kernel for one hit, after the start of the process: each
 /// call, and how often at most.
-const LOOK_UP: [(&str, usize); 17] = [
+const LOOK_UP: [(&str, usize); 18] = [
     // The three streams are open; they are terminals or not; what standard input is.
     ("fcntl", 4),
     ("ioctl", 2),
@@ -29,8 +29,9 @@ const LOOK_UP: [(&str, usize); 17] = [
     ("socket", 1),
     ("connect", 1),
     ("getsockopt", 1),
-    ("setsockopt", 2),
+    ("setsockopt", 1),
     ("sendmsg", 1),
+    ("poll", 1),
     ("recvmsg", 1),
     ("close", 1),
 ];

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use zccache_core::protocol::frame::{self, HEADER, Header};
 use zccache_core::protocol::{Reply, Request, socket};
@@ -74,7 +76,6 @@ impl Connection {
     /// [`LinkError::Io`] when the duration is zero.
     pub fn set_patience(&mut self, patience: Duration) -> Result<(), LinkError> {
         if self.patience != patience {
-            self.socket.set_read_timeout(Some(patience))?;
             self.socket.set_write_timeout(Some(patience))?;
             self.patience = patience;
         }
@@ -132,6 +133,7 @@ impl Connection {
     fn fill(&mut self, wanted: usize) -> Result<(), LinkError> {
         let mut used = self.pending.len();
         while used < wanted {
+            self.await_more()?;
             self.pending.resize(wanted.max(used + STEP), 0);
             let room = &mut self.pending[used..];
             match socket::receive(self.socket.as_fd(), room, &mut self.descriptors) {
@@ -143,6 +145,21 @@ impl Connection {
         }
         self.pending.truncate(used);
         Ok(())
+    }
+
+    /// Waits until there is something to receive. Not `recvmsg(2)` itself: a wait in there
+    /// ends also when the daemon has taken what was sent (`unix_write_space` in
+    /// `net/unix/af_unix.c`), to begin again.
+    fn await_more(&self) -> io::Result<()> {
+        let patience = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
+        let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut socket, patience) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(Errno::EINTR) => {}
+                other => return other.map(drop).map_err(io::Error::from),
+            }
+        }
     }
 }
 

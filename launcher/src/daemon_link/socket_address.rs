@@ -15,7 +15,7 @@ use nix::sys::time::TimeVal;
 const ADDRESS: usize = 108;
 
 /// Connects to the socket at `path`, through a descriptor of its directory if
-/// the path is too long for an address. Sending and receiving have the same patience.
+/// the path is too long for an address. Sending has the same patience.
 ///
 /// # Errors
 /// As `connect(2)`; `WouldBlock` where so many wait for the listener, for as long as
@@ -38,7 +38,6 @@ fn connect_to(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
     let timeout = TimeVal::new(seconds, patience.subsec_micros().into());
     setsockopt(&socket, sockopt::SendTimeout, &timeout)?;
-    setsockopt(&socket, sockopt::ReceiveTimeout, &timeout)?;
     nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(UnixStream::from(socket))
 }
