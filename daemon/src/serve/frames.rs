@@ -48,9 +48,8 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// Takes over a connection.
+    /// Takes over a connection that does not block (`SOCK_NONBLOCK`).
     pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
         let peer = getsockopt(&socket, PeerCredentials)?;
         Ok(Self { socket, waiting: OnceLock::new(), peer, fresh: AtomicBool::new(true) })
     }

@@ -3,6 +3,7 @@
 mod connection;
 mod daemon;
 mod delivery;
+mod door;
 mod frames;
 mod log;
 mod lookup;
@@ -20,10 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use zccache_core::{limits, settings};
 use zccache_store::{Seam, Store, StoreError};
 
@@ -32,7 +31,7 @@ pub use log::log_file;
 use crate::Options;
 use crate::world::ignore_lease_signals;
 use daemon::Daemon;
-use frames::Frames;
+use door::Door;
 
 /// The daemon cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +59,7 @@ impl From<StoreError> for DaemonError {
 /// How often the daemon asks itself whether it is still wanted.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Threads that serve connections: a look-up may read a large input, and must
-/// not keep the others waiting.
+/// Threads for what waits: launchers whose compiler runs, and all other conversations.
 const WORKERS: usize = 4;
 
 /// Serves the store of `options` until told to stop or idle.
@@ -94,7 +92,7 @@ fn serve(options: &Options, seam: Seam, ready: &mut Option<File>) -> Result<(), 
     let daemon = Arc::new(Daemon::new(options, store)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
-        .thread_name("connections")
+        .thread_name("conversations")
         .enable_all()
         .build()?;
     let served = runtime.block_on(listen(&daemon, options, ready));
@@ -161,18 +159,16 @@ async fn listen(
         say(pipe, LISTENING);
     }
     let stop = Arc::new(Notify::new());
-    // A task of its own: the thread that is woken for a connection also serves it.
-    let mut accepting = tokio::spawn(accept(Arc::clone(daemon), listener, Arc::clone(&stop)));
+    let door = Door::open(listener, Arc::clone(daemon), Arc::clone(&stop))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        failed = &mut accepting => tracing::error!(?failed, "cannot accept connections"),
         () = stop.notified() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = unwanted(daemon, &socket, bound, options.idle_exit) => {}
     }
-    accepting.abort();
+    door.close();
     daemon.leave().await;
     leave_within(options.drain_within);
     if is_at(&socket, bound) {
@@ -183,16 +179,13 @@ async fn listen(
 
 /// Binds the socket in a home. The lock there says that no other daemon has it, so a
 /// socket that is there is a dead one's.
-fn bind(home: &Path) -> io::Result<AsyncFd<UnixListener>> {
+fn bind(home: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(settings::socket_path(home)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let (_open, socket) = socket_through_directory(home)?;
-    let listener = UnixListener::bind(socket)?;
-    listener.set_nonblocking(true)?;
-    // SAFETY: a listener has the same descriptor open for as long as it lives.
-    Ok(unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }?)
+    UnixListener::bind(socket)
 }
 
 /// What a daemon that listens says; one that cannot says why.
@@ -209,35 +202,6 @@ fn ready_pipe() -> File {
 fn say(mut pipe: File, text: &str) {
     if let Err(error) = pipe.write_all(text.as_bytes()) {
         tracing::info!(%error, "nobody waits for this daemon");
-    }
-}
-
-async fn accept(
-    daemon: Arc<Daemon>,
-    listener: AsyncFd<UnixListener>,
-    stop: Arc<Notify>,
-) -> io::Error {
-    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| limit);
-    let room = Arc::new(Semaphore::new(limits::connections(descriptors)));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-            return io::Error::other("no more connections are taken");
-        };
-        let accepted = listener.async_io(Interest::READABLE, UnixListener::accept).await;
-        match accepted.and_then(|(socket, _)| Frames::new(socket)) {
-            Ok(frames) => {
-                let (daemon, stop) = (Arc::clone(&daemon), Arc::clone(&stop));
-                tokio::spawn(async move {
-                    connection::serve(&daemon, &frames, &stop).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, or the peer has gone: others may succeed.
-                tracing::warn!(%error, "a connection was lost");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
     }
 }
 

@@ -1,0 +1,142 @@
+//! Where connections come in.
+//!
+//! Most carry one request, and the answer is known at once: the thread that takes such a
+//! connection also answers it. Only what has to wait for something goes on in the runtime.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::socket::{SockFlag, accept4};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use zccache_core::limits;
+
+use super::connection;
+use super::daemon::Daemon;
+use super::frames::Frames;
+
+/// How many threads take connections: a look-up may read a large input, and must not keep
+/// the others waiting. With more of them than processors each finds its caches colder.
+const THREADS: RangeInclusive<usize> = 2..=4;
+
+/// How long nothing is taken after a connection was lost: out of descriptors, or the peer
+/// has gone.
+const RESPITE: Duration = Duration::from_millis(10);
+
+/// The listener, and what those who take connections from it need.
+pub(super) struct Door {
+    listener: UnixListener,
+    daemon: Arc<Daemon>,
+    stop: Arc<Notify>,
+    room: Arc<Semaphore>,
+    runtime: Handle,
+    is_closed: AtomicBool,
+}
+
+impl Door {
+    /// Takes connections from now on, each once there is room for it. `stop` hears of the
+    /// wish that the daemon leaves.
+    ///
+    /// # Errors
+    /// As `pthread_create(3)`.
+    pub(super) fn open(
+        listener: UnixListener,
+        daemon: Arc<Daemon>,
+        stop: Arc<Notify>,
+    ) -> io::Result<Arc<Self>> {
+        let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| limit);
+        let room = Arc::new(Semaphore::new(limits::connections(descriptors)));
+        let (runtime, is_closed) = (Handle::current(), AtomicBool::new(false));
+        let door = Arc::new(Self { listener, daemon, stop, room, runtime, is_closed });
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..processors.clamp(*THREADS.start(), *THREADS.end()) {
+            let door = Arc::clone(&door);
+            let thread = std::thread::Builder::new().name("connections".into());
+            thread.spawn(move || door.attend())?;
+        }
+        Ok(door)
+    }
+
+    /// Answers nobody who comes from now on.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    fn attend(&self) {
+        let _tasks_and_timers = self.runtime.enter();
+        loop {
+            let accepted = self.reserve().and_then(|room| Ok((room, self.accept()?)));
+            match accepted {
+                Ok((_, socket)) if self.is_closed.load(Ordering::Relaxed) => {
+                    wait_for_the_end(socket)
+                }
+                Ok((room, socket)) => self.receive(room, socket),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was lost");
+                    std::thread::sleep(RESPITE);
+                }
+            }
+        }
+    }
+
+    /// The next connection, which is not waited for once it is there.
+    fn accept(&self) -> io::Result<UnixStream> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = accept4(self.listener.as_raw_fd(), flags)?;
+        // SAFETY: the kernel has just made this descriptor for us alone.
+        Ok(unsafe { UnixStream::from_raw_fd(socket) })
+    }
+
+    /// Room for one more connection, once there is some.
+    fn reserve(&self) -> io::Result<OwnedSemaphorePermit> {
+        let room = || Arc::clone(&self.room);
+        let reserved = match room().try_acquire_owned() {
+            Ok(permit) => return Ok(permit),
+            Err(_) => self.runtime.block_on(room().acquire_owned()),
+        };
+        reserved.map_err(io::Error::other)
+    }
+
+    fn receive(&self, room: OwnedSemaphorePermit, socket: UnixStream) {
+        let (daemon, stop) = (Arc::clone(&self.daemon), Arc::clone(&self.stop));
+        let mut conversation = Box::pin(async move {
+            match Frames::new(socket) {
+                Ok(frames) => connection::serve(&daemon, &frames, &stop).await,
+                Err(error) => tracing::warn!(%error, "a connection was lost"),
+            }
+            drop(room);
+        });
+        match begin(conversation.as_mut()) {
+            Ok(Poll::Ready(())) => {}
+            Ok(Poll::Pending) => drop(self.runtime.spawn(conversation)),
+            Err(_) => tracing::error!("a conversation was given up"),
+        }
+    }
+}
+
+/// Does of some work what need not wait. Whatever it would wait for is told of it only
+/// when it is asked again.
+fn begin(work: Pin<&mut impl Future<Output = ()>>) -> Result<Poll<()>, Box<dyn Any + Send>> {
+    let mut nobody = Context::from_waker(Waker::noop());
+    catch_unwind(AssertUnwindSafe(|| work.poll(&mut nobody)))
+}
+
+/// Holds a connection as if it had not been taken, until the process ends.
+fn wait_for_the_end(_socket: UnixStream) -> ! {
+    loop {
+        std::thread::park();
+    }
+}
