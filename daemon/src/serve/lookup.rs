@@ -42,6 +42,13 @@ pub(super) struct Candidate {
 }
 
 impl Case {
+    /// Takes notice of what has changed during a wait.
+    fn look_anew(&self) {
+        if let Err(error) = self.namespace.refresh() {
+            tracing::warn!(%error, "mounts may have changed");
+        }
+    }
+
     /// What is where `TMPDIR`, if set, says that a directory is: without one some
     /// compilers fail.
     pub(super) fn not_the_temporary_directory(&self) -> Option<Difference> {
@@ -182,9 +189,7 @@ impl Daemon {
                         let flight = self.flights.join(case.plan.here);
                         return self.let_run(frames, case, flight, cause).await;
                     }
-                    if let Err(error) = case.namespace.refresh() {
-                        tracing::warn!(%error, "mounts may have changed");
-                    }
+                    case.look_anew();
                 }
             }
         }
@@ -218,6 +223,7 @@ impl Daemon {
                 break;
             }
         }
+        case.look_anew();
         Ok(())
     }
 

@@ -103,12 +103,17 @@ impl Namespace {
         self.watch.as_ref()
     }
 
-    /// Takes notice of changed mounts; to be called before each request.
+    /// Takes notice of changed mounts, and of all that was announced of what is
+    /// remembered: to be called once a request has come, and again after a wait.
     pub(crate) fn refresh(&self) -> io::Result<()> {
         // Held until all is as the table says: who comes next hears of no change.
         let mut table = self.table();
         if table.refresh()? {
             self.show(&table);
+        }
+        drop(table);
+        if let Some(watch) = &self.watch {
+            watch.refresh();
         }
         Ok(())
     }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use rustc_hash::FxHashMap;
-use zccache_core::Digest;
+use zccache_core::{Digest, Observation, Root};
 use zccache_fs::{Look, ViewDirectory};
 
 use super::namespace::{Found, FoundFile, Located, Namespace, Shown, missing};
 use super::walk::{Here, walk};
-use super::watch::{Answer, Question, Recalled, Watch, What};
+use super::watch::{Answer, Fact, Made, Proof, Question, Recalled, Watch, What};
 
 /// A look around that takes a moment: what it has learnt of the way to one path it
 /// does not ask again on the way to the next.
@@ -27,12 +27,21 @@ pub(crate) struct Sight<'n> {
     steps: FxHashMap<PathBuf, Found>,
     /// Whom to ask about names in directories, by their paths without links.
     places: FxHashMap<PathBuf, Asked>,
-    /// The generation of what is remembered, once that was made current.
+    /// See [`Self::generation`].
     generation: Option<u64>,
     /// What is to be remembered.
     questions: Vec<Question>,
+    /// What was found to hold, by what is remembered.
+    proofs: Vec<Proof>,
     /// Whether everything was remembered so far.
     from_memory: bool,
+}
+
+/// What is at a path, as it is remembered.
+pub(super) struct Recollection {
+    pub(super) found: Found,
+    /// It is so while these hold.
+    pub(super) facts: Arc<[Fact]>,
 }
 
 impl<'n> Sight<'n> {
@@ -43,44 +52,39 @@ impl<'n> Sight<'n> {
             directories: FxHashMap::default(),
             steps: FxHashMap::default(),
             places: FxHashMap::default(),
-            generation: None,
+            generation: namespace.watch().map(Watch::generation),
             questions: Vec::new(),
+            proofs: Vec::new(),
             from_memory: true,
         }
     }
 
-    /// The generation of what is remembered, which holds all that was announced before
-    /// this look around began; none where nothing is remembered.
-    pub(super) fn generation(&mut self) -> Option<u64> {
-        let watch = self.namespace.watch()?;
-        if self.generation.is_none() {
-            watch.refresh();
-            self.generation = Some(watch.generation());
-        }
+    /// The generation of what is remembered when this look around began; none where
+    /// nothing is remembered.
+    pub(super) fn generation(&self) -> Option<u64> {
         self.generation
     }
 
     /// What is at an absolute path, if that is remembered. Of a directory that is which
     /// one it is, not its times.
-    pub(super) fn recall(&mut self, path: &Path, follow: bool) -> Option<Found> {
+    pub(super) fn recall(&mut self, path: &Path, follow: bool) -> Option<Recollection> {
         match self.remembered(path, What::of_look(follow))? {
-            Answer::Found(found) => Some(found),
-            Answer::Names(_) => None,
+            (Answer::Found(found), facts) => Some(Recollection { found, facts }),
+            (Answer::Names(_), _) => None,
         }
     }
 
     /// The digest of the names in a directory, if that is remembered.
     pub(super) fn recall_names(&mut self, path: &Path) -> Option<Digest> {
         match self.remembered(path, What::Names)? {
-            Answer::Names(names) => Some(names),
-            Answer::Found(_) => None,
+            (Answer::Names(names), _) => Some(names),
+            (Answer::Found(_), _) => None,
         }
     }
 
-    fn remembered(&mut self, path: &Path, what: What) -> Option<Answer> {
-        self.generation()?;
+    fn remembered(&mut self, path: &Path, what: What) -> Option<(Answer, Arc<[Fact]>)> {
         match self.namespace.watch()?.recall(path, what) {
-            Recalled::Known(answer) => return Some(answer),
+            Recalled::Known(answer, facts) => return Some((answer, facts)),
             Recalled::New => self.questions.push(Question::new(path, what)),
             Recalled::Changing => {}
         }
@@ -90,7 +94,35 @@ impl<'n> Sight<'n> {
 
     /// What is at an absolute path: see [`Self::recall`].
     pub(crate) fn recollect(&mut self, path: &Path, follow: bool) -> Found {
-        self.recall(path, follow).unwrap_or_else(|| self.look(path, follow))
+        match self.recall(path, follow) {
+            Some(recollection) => recollection.found,
+            None => self.look(path, follow),
+        }
+    }
+
+    /// Of each observation, whether what is remembered says that it would be made again in
+    /// a checkout.
+    pub(super) fn proven(
+        &self,
+        root: &Root,
+        observations: &[Arc<Observation>],
+    ) -> Vec<Option<Made>> {
+        self.namespace.watch().map_or_else(Vec::new, |watch| watch.proven(root, observations))
+    }
+
+    /// Takes notice that an observation would be made again, as what was recalled says.
+    pub(super) fn prove(&mut self, observation: &Arc<Observation>, made: Made, facts: Arc<[Fact]>) {
+        self.proofs.push(Proof::new(observation, made, facts));
+    }
+
+    /// Has what was proven in a checkout remembered.
+    pub(super) fn remember_proofs(&mut self, root: &Root) {
+        let proofs = std::mem::take(&mut self.proofs);
+        if let (Some(watch), Some(generation)) = (self.namespace.watch(), self.generation)
+            && !proofs.is_empty()
+        {
+            watch.prove(generation, root, proofs);
+        }
     }
 
     /// Takes notice that something is looked at elsewhere.

@@ -29,7 +29,7 @@ pub(super) struct Query<'t> {
 }
 
 /// The directories of absent names that one verification has looked at.
-pub(super) type Parents<'t> = FxHashMap<&'t [u8], Parent>;
+pub(super) type Parents = FxHashMap<Box<[u8]>, Parent>;
 
 /// What is known of the directory of a name.
 #[derive(Clone, Copy)]
@@ -51,24 +51,24 @@ const MOST_DIRECTORIES: usize = 20_000;
 const SETTLED: i64 = 2_100_000_000;
 
 impl Absences {
-    /// Whether nothing is at a path. As long as a directory has the identity it
-    /// had when a name was not in it, the name is not in it.
-    pub(super) fn include<'t>(
+    /// Whether nothing is at a path of which nothing is remembered. As long as a directory
+    /// has the identity it had when a name was not in it, the name is not in it.
+    pub(super) fn include(
         &self,
-        query: Query<'t>,
-        parents: &mut Parents<'t>,
+        query: Query<'_>,
+        parents: &mut Parents,
         sight: &mut Sight<'_>,
     ) -> bool {
         let Query { path, follow } = query;
-        if let Some(found) = sight.recall(path, follow) {
-            return matches!(found, Found::Absent);
-        }
         let is_absent =
             |sight: &mut Sight<'_>, follow| matches!(sight.look(path, follow), Found::Absent);
         let Some((parent, name)) = parent_and_name(path) else {
             return is_absent(sight, follow);
         };
-        let known = *parents.entry(parent).or_insert_with(|| directory_of(parent, sight));
+        let known = match parents.get(parent) {
+            Some(known) => *known,
+            None => *parents.entry(parent.into()).or_insert(directory_of(parent, sight)),
+        };
         let (directory, looked_at) = match known {
             Parent::Missing => return true,
             Parent::Directory(identity, at) => (identity, at),

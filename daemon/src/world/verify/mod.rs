@@ -4,7 +4,6 @@ mod absences;
 mod directories;
 mod verified;
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +18,8 @@ use zccache_fs::Listed;
 use self::absences::{Absences, Parents, Query};
 pub(crate) use self::directories::SameDirectories;
 use self::verified::Verified;
+use super::sight::Recollection;
+use super::watch::Made;
 use super::{Contents, CratesUsed, Found, Namespace, Sight, digest_of_crates};
 
 /// Where an invocation takes place.
@@ -63,6 +64,7 @@ impl Verifier {
             return Ok(());
         }
         let verdict = self.look_at(&entry.trace, scene, &mut sight, contents);
+        sight.remember_proofs(scene.root);
         if verdict.is_ok()
             && let Some(generation) = sight.only_remembered()
         {
@@ -81,46 +83,25 @@ impl Verifier {
         sight: &mut Sight<'_>,
         contents: &Contents,
     ) -> Result<(), Divergence> {
-        let root = scene.root;
-        let paths: Vec<Cow<'_, OsBytes>> =
-            trace.observations.iter().map(|observation| observation.path.at(root)).collect();
+        let path = |number: u32| {
+            let observation = trace.observations.get(number as usize);
+            observation.map(|it| it.path.at(scene.root).into_owned()).unwrap_or_default()
+        };
+        let proven = sight.proven(scene.root, &trace.observations);
+        let mut comparison = Comparison::new(&self.absences, trace, scene, contents);
         let mut identities = FxHashMap::default();
-        let mut parents = Parents::default();
         let mut directories = SameDirectories::default();
         let mut twins: FxHashSet<u32> = FxHashSet::default();
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
-        let ages: FxHashMap<u32, Age> = trace.ages.iter().copied().collect();
-        for (index, (observation, path)) in trace.observations.iter().zip(&paths).enumerate() {
-            let query = Query { path: path.as_path(), follow: observation.follow };
-            if observation.expected == Expected::Absent
-                && self.absences.include(query, &mut parents, sight)
-            {
-                continue;
-            }
-            let number = u32::try_from(index).unwrap_or(u32::MAX);
-            // What is remembered of a directory is not its age.
-            let found = match ages.contains_key(&number) {
-                true => sight.look(query.path, query.follow),
-                false => sight.recollect(query.path, query.follow),
+        for (number, observation) in (0..).zip(&trace.observations) {
+            let position = number as usize;
+            let made = match proven.get(position) {
+                Some(Some(made)) if !comparison.ages.contains_key(&number) => Ok(*made),
+                _ => comparison.make_again(number, observation, sight),
             };
-            let names = match observation.expected {
-                Expected::Listing(_) => sight.recall_names(query.path),
-                Expected::Crates { .. } => {
-                    sight.notes_a_look();
-                    None
-                }
-                _ => None,
-            };
-            let there = There { path: query.path, found: &found, names };
-            let seen =
-                matches((Some(trace), observation), there, scene, contents).map_err(|change| {
-                    Divergence { position: index, path: path.clone().into_owned(), change }
-                })?;
-            let Some(identity) = seen else { continue };
-            if ages.get(&number).is_some_and(|age| !age.is_of(&identity)) {
-                let path = path.clone().into_owned();
-                return Err(Divergence { position: index, path, change: Change::Age });
-            }
+            let made =
+                made.map_err(|change| Divergence { position, path: path(number), change })?;
+            let Some(identity) = made.identity else { continue };
             if kind_expected(&observation.expected) == Kind::Directory {
                 directories.note(number, observation.follow, &identity);
             } else if twins.contains(&number) {
@@ -131,9 +112,77 @@ impl Verifier {
             .differ_from(&trace.same_directories)
             .or_else(|| unlike_before(trace, &identities));
         let Some((first, second)) = estranged else { return Ok(()) };
-        let path = |index: u32| paths.get(index as usize).cloned().unwrap_or_default().into_owned();
         let change = Change::Kinship { other: path(second) };
         Err(Divergence { position: trace.observations.len(), path: path(first), change })
+    }
+}
+
+/// The observations of one trace, being compared with the world.
+struct Comparison<'a> {
+    absences: &'a Absences,
+    parents: Parents,
+    trace: &'a Trace,
+    ages: FxHashMap<u32, Age>,
+    scene: Scene<'a>,
+    contents: &'a Contents,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(
+        absences: &'a Absences,
+        trace: &'a Trace,
+        scene: Scene<'a>,
+        contents: &'a Contents,
+    ) -> Self {
+        let ages = trace.ages.iter().copied().collect();
+        Self { absences, parents: Parents::default(), trace, ages, scene, contents }
+    }
+
+    /// Makes an observation again, unless what it finds is different.
+    fn make_again(
+        &mut self,
+        number: u32,
+        observation: &Arc<Observation>,
+        sight: &mut Sight<'_>,
+    ) -> Result<Made, Change> {
+        let path = observation.path.at(self.scene.root);
+        let query = Query { path: path.as_path(), follow: observation.follow };
+        let age = self.ages.get(&number);
+        // What is remembered of a directory is not its age.
+        let recalled = match age {
+            None => sight.recall(query.path, query.follow),
+            Some(_) => None,
+        };
+        let is_absent = observation.expected == Expected::Absent;
+        if is_absent && recalled.is_none() && self.absences.include(query, &mut self.parents, sight)
+        {
+            return Ok(Made { identity: None });
+        }
+        let (found, facts) = match recalled {
+            Some(Recollection { found, facts }) => (found, Some(facts)),
+            None => (sight.look(query.path, query.follow), None),
+        };
+        let names = match observation.expected {
+            Expected::Listing(_) => sight.recall_names(query.path),
+            Expected::Crates { .. } => {
+                sight.notes_a_look();
+                None
+            }
+            _ => None,
+        };
+        let there = There { path: query.path, found: &found, names };
+        let identity = matches((Some(self.trace), observation), there, self.scene, self.contents)?;
+        if age.zip(identity).is_some_and(|(age, identity)| !age.is_of(&identity)) {
+            return Err(Change::Age);
+        }
+        let made = Made { identity };
+        // What is in a directory is known by other facts than which one it is.
+        let is_of_names =
+            matches!(observation.expected, Expected::Listing(_) | Expected::Crates { .. });
+        if let Some(facts) = facts.filter(|_| !is_of_names) {
+            sight.prove(observation, made, facts);
+        }
+        Ok(made)
     }
 }
 

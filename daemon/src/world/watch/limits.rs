@@ -18,6 +18,9 @@ pub(super) const DIRECTORIES: usize = 5_000;
 /// Facts numbered before all is begun anew: those that hold and those that do not.
 pub(super) const FACTS: usize = 1_000_000;
 
+/// Observations that are known to hold: some 150 bytes each.
+pub(super) const PROOFS: usize = 50_000;
+
 /// Files kept open because everybody opens them: the libraries of the C compiler and of
 /// the shell.
 const KEPT_OPEN: usize = 32;

@@ -13,6 +13,7 @@
 
 mod lesson;
 mod limits;
+mod proofs;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -21,17 +22,18 @@ mod writers;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
-use zccache_core::Digest;
 use zccache_core::settings::Watching;
+use zccache_core::{Digest, Observation, Root};
 
-pub(crate) use self::state::Recalled;
+pub(crate) use self::proofs::{Made, Proof};
 use self::state::State;
+pub(crate) use self::state::{Fact, Recalled};
 pub(crate) use self::writers::Writers;
 use super::{Found, Namespace};
 
@@ -183,6 +185,23 @@ impl Watch {
     /// What is at a path, if that is known.
     pub(super) fn recall(&self, path: &Path, what: What) -> Recalled {
         self.state().recall(path.as_os_str().as_bytes(), what)
+    }
+
+    /// Of each observation, whether it is known that it would be made again in a checkout.
+    pub(super) fn proven(
+        &self,
+        root: &Root,
+        observations: &[Arc<Observation>],
+    ) -> Vec<Option<Made>> {
+        self.state().proven(root, observations)
+    }
+
+    /// Remembers proofs made of what was recalled in a generation, unless that has ended.
+    pub(super) fn prove(&self, generation: u64, root: &Root, proofs: Vec<Proof>) {
+        let mut state = self.state_to_change();
+        if state.generation == generation {
+            state.prove(root, proofs);
+        }
     }
 
     /// As long as this is the same, all that is remembered holds.

@@ -1,17 +1,19 @@
 //! What is remembered, and which changes put an end to it.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 use rustc_hash::FxHashMap;
 use zccache_core::Identity;
 
+use super::proofs::Proofs;
 use super::writers::Writers;
 use super::{Answer, Question, What, limits};
 
 /// The number of something that is so until the kernel announces that it changes.
-pub(super) type Fact = u32;
+pub(crate) type Fact = u32;
 
 /// What the watches are for.
 #[derive(Default)]
@@ -30,6 +32,7 @@ pub(super) struct State {
     opened: Vec<WatchDescriptor>,
     /// By path, for each [`What`].
     known: [FxHashMap<Box<[u8]>, Known>; 3],
+    pub(super) proofs: Proofs,
 }
 
 /// What a name leads to in a directory, by the name in lower case: of a directory that
@@ -62,13 +65,13 @@ pub(super) struct Known {
 /// What is at a path while all these facts hold.
 pub(super) struct Memory {
     pub(super) answer: Answer,
-    pub(super) facts: Box<[Fact]>,
+    pub(super) facts: Arc<[Fact]>,
 }
 
 /// What somebody who asks is told.
 pub(crate) enum Recalled {
-    /// This.
-    Known(Answer),
+    /// This, while these facts hold.
+    Known(Answer, Arc<[Fact]>),
     /// It has to be looked at, and it is worth while to remember it.
     New,
     /// It has to be looked at.
@@ -84,7 +87,9 @@ impl State {
     pub(super) fn recall(&self, path: &[u8], what: What) -> Recalled {
         let Some(known) = self.known[what as usize].get(path) else { return Recalled::New };
         match &known.memory {
-            Some(memory) if self.hold(&memory.facts) => Recalled::Known(memory.answer.clone()),
+            Some(memory) if self.hold(&memory.facts) => {
+                Recalled::Known(memory.answer.clone(), Arc::clone(&memory.facts))
+            }
             _ if known.since.elapsed() < limits::AGAIN => Recalled::Changing,
             _ => Recalled::New,
         }
@@ -97,7 +102,7 @@ impl State {
                 let known = self.known[question.what as usize].get(&question.path);
                 Some(known.map_or(0, |known| known.times))
             }
-            Recalled::Known(_) | Recalled::Changing => None,
+            Recalled::Known(..) | Recalled::Changing => None,
         }
     }
 

@@ -2,13 +2,15 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 use zccache_core::settings::Watching;
+use zccache_core::{Expected, Observation, Root, Rooted};
 
 use super::lesson::is_watchable;
-use super::{Answer, Question, Recalled, Watch, What};
+use super::{Answer, Fact, Made, Proof, Question, Recalled, Watch, What};
 use crate::world::{Found, Namespace};
 
 /// A directory of which everything asked is watched: `d/file`, `d/link` to it, `up`, a
@@ -55,7 +57,7 @@ impl Place {
     fn recall(&self, name: &str) -> Option<Found> {
         self.watch().refresh();
         match self.watch().recall(&self.path(name), What::Target) {
-            Recalled::Known(Answer::Found(found)) => Some(found),
+            Recalled::Known(Answer::Found(found), _) => Some(found),
             _ => None,
         }
     }
@@ -337,13 +339,53 @@ fn a_generation_ends_with_what_is_remembered() {
     assert_ne!(place.watch().generation(), before);
 }
 
+/// Facts that tell when `d/file` changes.
+fn facts_of_the_file(place: &Place) -> Arc<[Fact]> {
+    place.learn("d/file");
+    place.watch().refresh();
+    match place.watch().recall(&place.path("d/file"), What::Target) {
+        Recalled::Known(_, facts) => facts,
+        _ => panic!("d/file is not watched"),
+    }
+}
+
+#[test]
+fn what_is_proven_holds_until_a_fact_ends() {
+    let edit = |place: &Place| fs::write(place.path("d/file"), "new").unwrap();
+    let forget = |place: &Place| place.watch().forget();
+    for change in [&edit as &dyn Fn(&Place), &forget] {
+        is_proven_until(change);
+    }
+}
+
+fn is_proven_until(change: &dyn Fn(&Place)) {
+    let place = Place::new();
+    let (watch, facts) = (place.watch(), facts_of_the_file(&place));
+    let observation =
+        |path| Arc::new(Observation { path, follow: true, expected: Expected::Absent });
+    let both = [observation(Rooted::Plain("/a".into())), observation(Rooted::Below("/b".into()))];
+    let [here, there] = ["/here", "/there"].map(|path| Root::new(Path::new(path)));
+    let proven = |root| watch.proven(root, &both).iter().map(Option::is_some).collect::<Vec<_>>();
+    let prove = |generation| {
+        let proof = |it| Proof::new(it, Made { identity: None }, Arc::clone(&facts));
+        watch.prove(generation, &here, both.iter().map(proof).collect());
+    };
+    prove(watch.generation() + 1);
+    assert_eq!(proven(&here), [false, false], "what was recalled has ended since");
+    prove(watch.generation());
+    assert_eq!((proven(&here), proven(&there)), (vec![true, true], vec![true, false]));
+    change(&place);
+    watch.refresh();
+    assert_eq!((proven(&here), proven(&there)), (vec![false, false], vec![false, false]));
+}
+
 #[test]
 fn what_is_not_on_a_disk_is_not_remembered() {
     let place = Place::new();
     for path in ["/proc/self/stat", "/sys/kernel/notes", "/dev/null"] {
         place.watch().learn(&place.namespace, vec![Question::new(Path::new(path), What::Target)]);
         let recalled = place.watch().recall(Path::new(path), What::Target);
-        assert!(!matches!(recalled, Recalled::Known(_)), "{path}");
+        assert!(!matches!(recalled, Recalled::Known(..)), "{path}");
     }
 }
 
@@ -356,7 +398,7 @@ fn names_that_come_and_go_are_noticed() {
     let names = || {
         place.watch().refresh();
         match place.watch().recall(&place.path("up"), What::Names) {
-            Recalled::Known(Answer::Names(digest)) => Some(digest),
+            Recalled::Known(Answer::Names(digest), _) => Some(digest),
             _ => None,
         }
     };
