@@ -1,6 +1,7 @@
 //! What is built, as data, and how it is laid down and built.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::available_parallelism;
@@ -81,7 +82,7 @@ impl Project {
             Build::CMake { .. } => {
                 let _ = lane.told(&format!("ninja --quiet -C {} -t clean", build.display()));
             }
-            _ => empty(&build),
+            _ => empty(&build, &lane.root),
         }
     }
 
@@ -158,12 +159,26 @@ fn configure(lane: &Lane, tree: &Path, options: &str) {
     let _ = lane.told(&lane.expand(&line, tree));
 }
 
-fn empty(directory: &Path) {
+/// Moves what is in a directory elsewhere below `root`. ext4 without a journal looks at each
+/// inode that was freed within minutes before it gives a new one (`recently_deleted` in
+/// `fs/ext4/ialloc.c`), so that tools would be measured by what was removed before. What is
+/// in a view can only be removed.
+fn empty(directory: &Path, root: &Path) {
+    let unused = |number: &u32| !root.join(format!("aside-{number}")).exists();
+    let aside = (0..).find(unused).map(|number| root.join(format!("aside-{number}")));
+    let aside = aside.expect("there is a number for it");
+    fs::create_dir(&aside).expect("a directory");
     for entry in fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("it can be listed").path();
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let entry = entry.expect("it can be listed");
+        let path = entry.path();
+        let gone = match fs::rename(&path, aside.join(entry.file_name())) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices && path.is_dir() => {
+                fs::remove_dir_all(&path)
+            }
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => fs::remove_file(&path),
+            renamed => renamed,
+        };
+        gone.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
 

@@ -15,11 +15,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::thread::available_parallelism;
+use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::{SockFlag, accept4};
+use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use zccache_core::limits;
@@ -36,14 +36,10 @@ const THREADS: RangeInclusive<usize> = 2..=4;
 /// has gone.
 const RESPITE: Duration = Duration::from_millis(10);
 
-/// The listener, and what those who take connections from it need.
+/// Where connections are taken.
 pub(super) struct Door {
-    listener: UnixListener,
-    daemon: Arc<Daemon>,
-    stop: Arc<Notify>,
-    room: Arc<Semaphore>,
-    runtime: Handle,
-    is_closed: AtomicBool,
+    porter: Arc<Porter>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Door {
@@ -56,40 +52,66 @@ impl Door {
         listener: UnixListener,
         daemon: Arc<Daemon>,
         stop: Arc<Notify>,
-    ) -> io::Result<Arc<Self>> {
+    ) -> io::Result<Self> {
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| limit);
         let room = Arc::new(Semaphore::new(limits::connections(descriptors)));
         let (runtime, is_closed) = (Handle::current(), AtomicBool::new(false));
-        let door = Arc::new(Self { listener, daemon, stop, room, runtime, is_closed });
+        let porter = Arc::new(Porter { listener, daemon, stop, room, runtime, is_closed });
         let processors = available_parallelism().map_or(1, NonZero::get);
-        for _ in 0..processors.clamp(*THREADS.start(), *THREADS.end()) {
-            let door = Arc::clone(&door);
+        let threads = (0..processors.clamp(*THREADS.start(), *THREADS.end())).map(|_| {
+            let porter = Arc::clone(&porter);
             let thread = std::thread::Builder::new().name("connections".into());
-            thread.spawn(move || door.attend())?;
-        }
-        Ok(door)
+            thread.spawn(move || porter.attend())
+        });
+        Ok(Self { threads: threads.collect::<io::Result<_>>()?, porter })
     }
 
-    /// Answers nobody who comes from now on.
+    /// Refuses whoever comes from now on, and so sends them to the next daemon.
     pub(super) fn close(&self) {
-        self.is_closed.store(true, Ordering::Relaxed);
+        self.porter.is_closed.store(true, Ordering::Relaxed);
+        // Those who wait for a connection are woken as well.
+        if let Err(error) = shutdown(self.porter.listener.as_raw_fd(), Shutdown::Both) {
+            tracing::warn!(%error, "connections are still taken");
+        }
     }
 
+    /// Waits for what is being answered, once it is closed. Nobody here has the daemon then.
+    pub(super) fn wait(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread that takes connections had panicked");
+            }
+        }
+    }
+}
+
+/// What takes connections and answers them.
+struct Porter {
+    listener: UnixListener,
+    daemon: Arc<Daemon>,
+    stop: Arc<Notify>,
+    room: Arc<Semaphore>,
+    runtime: Handle,
+    is_closed: AtomicBool,
+}
+
+impl Porter {
     fn attend(&self) {
         let _tasks_and_timers = self.runtime.enter();
-        loop {
-            let accepted = self.reserve().and_then(|room| Ok((room, self.accept()?)));
-            match accepted {
-                Ok((_, socket)) if self.is_closed.load(Ordering::Relaxed) => {
-                    wait_for_the_end(socket)
-                }
+        while !self.is_closed() {
+            match self.reserve().and_then(|room| Ok((room, self.accept()?))) {
                 Ok((room, socket)) => self.receive(room, socket),
+                Err(_) if self.is_closed() => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection was lost");
                     std::thread::sleep(RESPITE);
                 }
             }
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     /// The next connection, which is not waited for once it is there.
@@ -132,11 +154,4 @@ impl Door {
 fn begin(work: Pin<&mut impl Future<Output = ()>>) -> Result<Poll<()>, Box<dyn Any + Send>> {
     let mut nobody = Context::from_waker(Waker::noop());
     catch_unwind(AssertUnwindSafe(|| work.poll(&mut nobody)))
-}
-
-/// Holds a connection as if it had not been taken, until the process ends.
-fn wait_for_the_end(_socket: UnixStream) -> ! {
-    loop {
-        std::thread::park();
-    }
 }

@@ -54,7 +54,7 @@ impl Case {
     pub(super) fn not_the_temporary_directory(&self) -> Option<Difference> {
         let path = OsBytes::from(self.invocation.variable(b"TMPDIR")?);
         let path = self.invocation.cwd.as_path().join(path.as_path());
-        let found = self.namespace.look(&path, true);
+        let found = self.namespace.recollect(&path);
         let change = Change::Kind { before: Kind::Directory, now: kind_of(&found) };
         let difference = Difference { path: path.into(), change, hides: None };
         (!matches!(found, Found::Directory(_))).then_some(difference)
@@ -358,7 +358,7 @@ impl Files for SceneFiles<'_> {
     }
 
     fn is_working_directory(&self, path: &[u8]) -> bool {
-        let identity = |path: &Path| match self.namespace.look(path, true) {
+        let identity = |path: &Path| match self.namespace.recollect(path) {
             Found::Directory(identity) => Some((identity.device, identity.inode)),
             _ => None,
         };

@@ -191,6 +191,15 @@ impl Namespace {
         Root::new(root.as_deref().unwrap_or(cwd))
     }
 
+    /// What an absolute path leads to, remembered if that can be. Of a directory that is
+    /// which one it is, not its times.
+    pub(crate) fn recollect(&self, path: &Path) -> Found {
+        let mut sight = self.sight();
+        let found = sight.recollect(path, true);
+        sight.learn();
+        found
+    }
+
     /// What is at an absolute path now.
     pub(crate) fn look(&self, path: &Path, follow: bool) -> Found {
         self.sight().look(path, follow)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
-use zccache_core::{Identity, Observation, Root, Rooted};
+use zccache_core::{Expected, Identity, Observation, Root, Rooted};
 
 use super::limits;
 use super::state::{Fact, State};
@@ -35,14 +35,14 @@ pub(crate) struct Proof {
     pub(crate) observation: Weak<Observation>,
     pub(crate) made: Made,
     pub(crate) facts: Arc<[Fact]>,
-    /// Whether it is one of this checkout alone.
-    pub(crate) is_below: bool,
+    /// Whether it means something else in another checkout.
+    pub(crate) is_of_checkout: bool,
 }
 
 impl Proof {
     pub(crate) fn new(observation: &Arc<Observation>, made: Made, facts: Arc<[Fact]>) -> Self {
         Self {
-            is_below: is_below(observation),
+            is_of_checkout: is_of_checkout(observation),
             observation: Arc::downgrade(observation),
             made,
             facts,
@@ -50,7 +50,7 @@ impl Proof {
     }
 }
 
-/// The number of what is not below the root.
+/// The number for what means the same in every checkout.
 const ANYWHERE: u32 = 0;
 
 impl Proofs {
@@ -60,8 +60,8 @@ impl Proofs {
         }
         let next = u32::try_from(self.roots.len()).map_or(u32::MAX, |count| count + 1);
         let here = *self.roots.entry(root.clone()).or_insert(next);
-        for Proof { observation, made, facts, is_below } in proofs {
-            let place = if is_below { here } else { ANYWHERE };
+        for Proof { observation, made, facts, is_of_checkout } in proofs {
+            let place = if is_of_checkout { here } else { ANYWHERE };
             let key = (observation.as_ptr().addr(), place);
             self.each.insert(key, Known { _observation: observation, made, facts });
         }
@@ -78,7 +78,7 @@ impl State {
         let Proofs { each, roots } = &self.proofs;
         let here = roots.get(root);
         let known = |observation: &Arc<Observation>| {
-            let place = if is_below(observation) { *here? } else { ANYWHERE };
+            let place = if is_of_checkout(observation) { *here? } else { ANYWHERE };
             let known = each.get(&(Arc::as_ptr(observation).addr(), place))?;
             self.hold(&known.facts).then_some(known.made)
         };
@@ -91,6 +91,9 @@ impl State {
     }
 }
 
-fn is_below(observation: &Observation) -> bool {
-    matches!(observation.path, Rooted::Below(_))
+/// Whether an observation means something else in another checkout.
+fn is_of_checkout(observation: &Observation) -> bool {
+    let is_below = |text: &Rooted| matches!(text, Rooted::Below(_));
+    is_below(&observation.path)
+        || matches!(&observation.expected, Expected::Symlink(target) if is_below(target))
 }

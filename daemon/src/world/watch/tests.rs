@@ -361,22 +361,27 @@ fn what_is_proven_holds_until_a_fact_ends() {
 fn is_proven_until(change: &dyn Fn(&Place)) {
     let place = Place::new();
     let (watch, facts) = (place.watch(), facts_of_the_file(&place));
-    let observation =
-        |path| Arc::new(Observation { path, follow: true, expected: Expected::Absent });
-    let both = [observation(Rooted::Plain("/a".into())), observation(Rooted::Below("/b".into()))];
+    let observation = |path, expected| Arc::new(Observation { path, follow: false, expected });
+    let below = || Rooted::Below("/b".into());
+    let outside = || Rooted::Plain("/a".into());
+    let some = [
+        observation(outside(), Expected::Absent),
+        observation(below(), Expected::Absent),
+        observation(outside(), Expected::Symlink(below())),
+    ];
     let [here, there] = ["/here", "/there"].map(|path| Root::new(Path::new(path)));
-    let proven = |root| watch.proven(root, &both).iter().map(Option::is_some).collect::<Vec<_>>();
+    let proven = |root| watch.proven(root, &some).iter().map(Option::is_some).collect::<Vec<_>>();
     let prove = |generation| {
         let proof = |it| Proof::new(it, Made { identity: None }, Arc::clone(&facts));
-        watch.prove(generation, &here, both.iter().map(proof).collect());
+        watch.prove(generation, &here, some.iter().map(proof).collect());
     };
     prove(watch.generation() + 1);
-    assert_eq!(proven(&here), [false, false], "what was recalled has ended since");
+    assert_eq!(proven(&here), [false; 3], "what was recalled has ended since");
     prove(watch.generation());
-    assert_eq!((proven(&here), proven(&there)), (vec![true, true], vec![true, false]));
+    assert_eq!((proven(&here), proven(&there)), (vec![true; 3], vec![true, false, false]));
     change(&place);
     watch.refresh();
-    assert_eq!((proven(&here), proven(&there)), (vec![false, false], vec![false, false]));
+    assert_eq!((proven(&here), proven(&there)), (vec![false; 3], vec![false; 3]));
 }
 
 #[test]
