@@ -40,9 +40,9 @@ fn tables(machine: &Machine, steps: &[Vec<&Row>], tools: &[&str]) -> String {
     text += "\nTime, as a multiple of what the compiler alone took in the same round (median; \
         the least and the most are in the JSON and the page); of the compiler alone, in seconds. The best is bold; † marks a tool \
         some of whose files differ from the compiler's.\n\n";
-    text += &table(steps, tools, of_wall, |row| {
+    text += &table(steps, tools, [of_wall, of_ratio], |row| {
         let mark = if row.differing() > 0 { " †" } else { "" };
-        format!("{}{mark}", short(row.ratio().median))
+        format!("{}{mark}", short(of_ratio(row)))
     });
     let last =
         |at: usize| steps.get(at + 1).is_none_or(|next| next[0].scenario != steps[at][0].scenario);
@@ -59,7 +59,7 @@ fn tables(machine: &Machine, steps: &[Vec<&Row>], tools: &[&str]) -> String {
     ];
     for (title, amount, steps) in amounts {
         write!(text, "\n{title} (medians).\n\n").ok();
-        text += &table(steps, tools, amount, |row| short(amount(row)));
+        text += &table(steps, tools, [amount, amount], |row| short(amount(row)));
     }
     text += &losses(steps);
     text
@@ -67,6 +67,11 @@ fn tables(machine: &Machine, steps: &[Vec<&Row>], tools: &[&str]) -> String {
 
 fn of_wall(row: &Row) -> f64 {
     row.wall().median
+}
+
+/// Of measurements that lie seconds apart, so that it does not matter which round was slow.
+fn of_ratio(row: &Row) -> f64 {
+    row.ratio().median
 }
 
 fn of_cpu(row: &Row) -> f64 {
@@ -81,11 +86,11 @@ fn of_memory(row: &Row) -> f64 {
     row.of(|sample| sample.usage.memory).median / 1e6
 }
 
-/// The least amount of those of a row is bold.
+/// What there is of the compiler alone, then of each tool; the least of these is bold.
 fn table(
     steps: &[Vec<&Row>],
     tools: &[&str],
-    amount: Amount,
+    [alone, amount]: [Amount; 2],
     cell: impl Fn(&Row) -> String,
 ) -> String {
     let mut text = format!("| | bare | {} |\n", tools[1..].join(" | "));
@@ -93,7 +98,7 @@ fn table(
     for step in steps {
         let best = best(step, amount, |_| true);
         write!(text, "| {}, {} |", step[0].scenario, step[0].step).ok();
-        write!(text, " {} |", short(amount(step[0]))).ok();
+        write!(text, " {} |", short(alone(step[0]))).ok();
         for tool in &tools[1..] {
             let cell = match step.iter().find(|row| row.tool == *tool) {
                 Some(row) if best.is_some_and(|best| best.tool == row.tool) => {
@@ -120,9 +125,9 @@ fn losses(steps: &[Vec<&Row>]) -> String {
     let mut lines = String::new();
     for step in steps {
         let peers = |amount| best(step, amount, |row| !row.is_ours());
-        let Some((peer, thrifty)) = peers(of_wall).zip(peers(of_cpu)) else { continue };
+        let Some((peer, thrifty)) = peers(of_ratio).zip(peers(of_cpu)) else { continue };
         for ours in step.iter().skip(1).filter(|row| row.is_ours()) {
-            let times = of_wall(ours) / of_wall(peer);
+            let times = of_ratio(ours) / of_ratio(peer);
             if times > NOISE {
                 let cpu = short(of_cpu(ours) / of_cpu(thrifty).max(f64::EPSILON));
                 let (scenario, step, tool) = (&ours.scenario, &ours.step, &ours.tool);

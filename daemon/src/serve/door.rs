@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread::{JoinHandle, available_parallelism};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
@@ -69,18 +69,22 @@ impl Door {
     /// Refuses whoever comes from now on, and so sends them to the next daemon.
     pub(super) fn close(&self) {
         self.porter.is_closed.store(true, Ordering::Relaxed);
-        // Those who wait for a connection are woken as well.
+        // Those who wait for room or for a connection are woken.
+        self.porter.room.close();
         if let Err(error) = shutdown(self.porter.listener.as_raw_fd(), Shutdown::Both) {
             tracing::warn!(%error, "connections are still taken");
         }
     }
 
-    /// Waits for what is being answered, once it is closed. Nobody here has the daemon then.
-    pub(super) fn wait(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread that takes connections had panicked");
+    /// Waits for what is being answered, once it is closed: nobody here has the daemon then.
+    /// What waits for a disk that hangs is left alone.
+    pub(super) fn wait(self, patience: Duration) {
+        let began = Instant::now();
+        while !self.threads.iter().all(JoinHandle::is_finished) {
+            if began.elapsed() > patience {
+                return tracing::error!("a connection is still being answered");
             }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -171,7 +171,7 @@ async fn listen(
     door.close();
     daemon.leave().await;
     leave_within(options.drain_within);
-    door.wait();
+    door.wait(HEARTBEAT);
     if is_at(&socket, bound) {
         std::fs::remove_file(&socket)?;
     }

@@ -106,14 +106,13 @@ impl Namespace {
     /// Takes notice of changed mounts, and of all that was announced of what is
     /// remembered: to be called once a request has come, and again after a wait.
     pub(crate) fn refresh(&self) -> io::Result<()> {
+        if let Some(watch) = &self.watch {
+            watch.refresh();
+        }
         // Held until all is as the table says: who comes next hears of no change.
         let mut table = self.table();
         if table.refresh()? {
             self.show(&table);
-        }
-        drop(table);
-        if let Some(watch) = &self.watch {
-            watch.refresh();
         }
         Ok(())
     }
