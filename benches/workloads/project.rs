@@ -164,20 +164,16 @@ fn configure(lane: &Lane, tree: &Path, options: &str) {
 /// `fs/ext4/ialloc.c`), so that tools would be measured by what was removed before. What is
 /// in a view can only be removed.
 fn empty(directory: &Path, root: &Path) {
-    let unused = |number: &u32| !root.join(format!("aside-{number}")).exists();
-    let aside = (0..).find(unused).map(|number| root.join(format!("aside-{number}")));
-    let aside = aside.expect("there is a number for it");
-    fs::create_dir(&aside).expect("a directory");
+    let aside = tempfile::tempdir_in(root).expect("a directory").keep();
     for entry in fs::read_dir(directory).expect("a directory") {
         let entry = entry.expect("it can be listed");
         let path = entry.path();
-        let gone = match fs::rename(&path, aside.join(entry.file_name())) {
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices && path.is_dir() => {
-                fs::remove_dir_all(&path)
-            }
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => fs::remove_file(&path),
-            renamed => renamed,
-        };
+        let moved = fs::rename(&path, aside.join(entry.file_name()));
+        let gone = moved.or_else(|error| match error.kind() {
+            io::ErrorKind::CrossesDevices if path.is_dir() => fs::remove_dir_all(&path),
+            io::ErrorKind::CrossesDevices => fs::remove_file(&path),
+            _ => Err(error),
+        });
         gone.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }

@@ -104,7 +104,7 @@ impl Porter {
         let _tasks_and_timers = self.runtime.enter();
         while !self.is_closed() {
             match self.reserve().and_then(|room| Ok((room, self.accept()?))) {
-                Ok((room, socket)) => self.receive(room, socket),
+                Ok((room, frames)) => self.receive(room, frames),
                 Err(_) if self.is_closed() => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection was lost");
@@ -119,11 +119,11 @@ impl Porter {
     }
 
     /// The next connection, which is not waited for once it is there.
-    fn accept(&self) -> io::Result<UnixStream> {
+    fn accept(&self) -> io::Result<Frames> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = accept4(self.listener.as_raw_fd(), flags)?;
         // SAFETY: the kernel has just made this descriptor for us alone.
-        Ok(unsafe { UnixStream::from_raw_fd(socket) })
+        Frames::new(unsafe { UnixStream::from_raw_fd(socket) })
     }
 
     /// Room for one more connection, once there is some.
@@ -136,13 +136,10 @@ impl Porter {
         reserved.map_err(io::Error::other)
     }
 
-    fn receive(&self, room: OwnedSemaphorePermit, socket: UnixStream) {
+    fn receive(&self, room: OwnedSemaphorePermit, frames: Frames) {
         let (daemon, stop) = (Arc::clone(&self.daemon), Arc::clone(&self.stop));
         let mut conversation = Box::pin(async move {
-            match Frames::new(socket) {
-                Ok(frames) => connection::serve(&daemon, &frames, &stop).await,
-                Err(error) => tracing::warn!(%error, "a connection was lost"),
-            }
+            connection::serve(&daemon, &frames, &stop).await;
             drop(room);
         });
         match begin(conversation.as_mut()) {

@@ -200,7 +200,7 @@ impl Watch {
     pub(super) fn prove(&self, generation: u64, root: &Root, proofs: Vec<Proof>) {
         let mut state = self.state_to_change();
         if state.generation == generation {
-            state.prove(root, proofs);
+            state.proofs.add(root, proofs);
         }
     }
 

@@ -12,15 +12,8 @@ use super::state::{Fact, State};
 /// those were compared in.
 #[derive(Default)]
 pub(super) struct Proofs {
-    each: FxHashMap<(usize, u32), Known>,
+    each: FxHashMap<(usize, u32), Proof>,
     roots: FxHashMap<Root, u32>,
-}
-
-struct Known {
-    /// Keeps its address from becoming another's.
-    _observation: Weak<Observation>,
-    made: Made,
-    facts: Arc<[Fact]>,
 }
 
 /// An observation that would be made again.
@@ -32,11 +25,12 @@ pub(crate) struct Made {
 
 /// That an observation would be made again while facts hold.
 pub(crate) struct Proof {
-    pub(crate) observation: Weak<Observation>,
-    pub(crate) made: Made,
-    pub(crate) facts: Arc<[Fact]>,
+    /// Keeps its address from becoming another's.
+    observation: Weak<Observation>,
+    made: Made,
+    facts: Arc<[Fact]>,
     /// Whether it means something else in another checkout.
-    pub(crate) is_of_checkout: bool,
+    is_of_checkout: bool,
 }
 
 impl Proof {
@@ -54,16 +48,16 @@ impl Proof {
 const ANYWHERE: u32 = 0;
 
 impl Proofs {
-    fn add(&mut self, root: &Root, proofs: Vec<Proof>) {
-        if self.each.len() >= limits::PROOFS {
+    /// Adds proofs that were made in a checkout.
+    pub(super) fn add(&mut self, root: &Root, proofs: Vec<Proof>) {
+        if self.each.len().max(self.roots.len()) >= limits::PROOFS {
             *self = Self::default();
         }
         let next = u32::try_from(self.roots.len()).map_or(u32::MAX, |count| count + 1);
         let here = *self.roots.entry(root.clone()).or_insert(next);
-        for Proof { observation, made, facts, is_of_checkout } in proofs {
-            let place = if is_of_checkout { here } else { ANYWHERE };
-            let key = (observation.as_ptr().addr(), place);
-            self.each.insert(key, Known { _observation: observation, made, facts });
+        for proof in proofs {
+            let place = if proof.is_of_checkout { here } else { ANYWHERE };
+            self.each.insert((proof.observation.as_ptr().addr(), place), proof);
         }
     }
 }
@@ -79,15 +73,10 @@ impl State {
         let here = roots.get(root);
         let known = |observation: &Arc<Observation>| {
             let place = if is_of_checkout(observation) { *here? } else { ANYWHERE };
-            let known = each.get(&(Arc::as_ptr(observation).addr(), place))?;
-            self.hold(&known.facts).then_some(known.made)
+            let proof = each.get(&(Arc::as_ptr(observation).addr(), place))?;
+            self.hold(&proof.facts).then_some(proof.made)
         };
         observations.iter().map(known).collect()
-    }
-
-    /// Remembers proofs that were made in a checkout.
-    pub(super) fn prove(&mut self, root: &Root, proofs: Vec<Proof>) {
-        self.proofs.add(root, proofs);
     }
 }
 
