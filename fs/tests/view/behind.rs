@@ -11,6 +11,7 @@ use crate::support::{Mount, names};
 
 in_both_modes! {
     a_changed_file_is_seen_when_it_is_opened
+    a_change_of_a_file_that_is_written_here_is_seen
     a_file_that_is_replaced_or_gone_is_looked_for_again
     changed_names_are_seen_once_the_directory_is_listed
     what_is_mounted_in_a_changed_directory_stays
@@ -35,22 +36,54 @@ const EDITS: &[Edit] = &[
 ];
 
 fn a_changed_file_is_seen_when_it_is_opened(mount: &Mount) {
-    let (path, below) = (mount.path("file"), mount.below("file"));
     for (number, (how, edit)) in EDITS.iter().enumerate() {
-        fs::write(&path, "bytes").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"bytes");
-        assert_eq!(fs::metadata(&path).unwrap().len(), 5);
-        edit(&below);
-        let mut file = File::open(&path).unwrap();
-        let (seen, is) = (file.metadata().unwrap(), fs::metadata(&below).unwrap());
-        let of = |stat: &fs::Metadata| (stat.len(), stat.mtime_nsec(), stat.ctime_nsec());
-        assert_eq!(of(&seen), of(&is), "{how}");
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).unwrap();
-        assert_eq!(bytes, fs::read(&below).unwrap(), "{how}");
+        // Not from here: who forks beside this test would hold the file open longer.
+        mount.shell("printf bytes > file");
+        assert_eq!(fs::read(mount.path("file")).unwrap(), b"bytes");
+        assert_eq!(fs::metadata(mount.path("file")).unwrap().len(), 5);
+        edit(&mount.below("file"));
+        assert_seen(mount, how);
         assert_eq!(mount.view.changes_behind(), number as u64 + 1, "{how}");
-        assert_eq!(fs::read(&path).unwrap(), bytes, "{how}, again");
+        assert_seen(mount, how);
         assert_eq!(mount.view.changes_behind(), number as u64 + 1, "{how}, again");
+    }
+}
+
+/// Who opens the file in the view finds what is below.
+fn assert_seen(mount: &Mount, how: &str) {
+    let mut file = File::open(mount.path("file")).unwrap();
+    let (seen, is) = (file.metadata().unwrap(), fs::metadata(mount.below("file")).unwrap());
+    let of = |stat: &fs::Metadata| (stat.len(), stat.mtime_nsec(), stat.ctime_nsec());
+    assert_eq!(of(&seen), of(&is), "{how}");
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, fs::read(mount.below("file")).unwrap(), "{how}");
+}
+
+/// The view cannot know whether it was its own writer that changed the file, nor
+/// does it count that as a change behind it.
+fn a_change_of_a_file_that_is_written_here_is_seen(mount: &Mount) {
+    let path = mount.path("file");
+    let look = || assert!(fs::metadata(&path).unwrap().is_file());
+    for (how, edit) in EDITS {
+        let _ = fs::remove_file(&path);
+        fs::write(&path, "").unwrap();
+        edit(&mount.below("file"));
+        assert_seen(mount, &format!("made empty, then {how}"));
+        let writer = File::create(&path).unwrap();
+        writer.write_all_at(b"bytes", 0).unwrap();
+        look();
+        edit(&mount.below("file"));
+        assert_seen(mount, &format!("{how}, while it is written"));
+        look();
+        drop(writer);
+        edit(&mount.below("file"));
+        assert_seen(mount, &format!("seen while it was written, then {how}"));
+        let writer = OpenOptions::new().append(true).open(&path).unwrap();
+        edit(&mount.below("file"));
+        assert_seen(mount, &format!("{how}, while it is open for writing"));
+        (&writer).write_all(b"more").unwrap();
+        assert_seen(mount, &format!("{how}, then appended to"));
     }
 }
 

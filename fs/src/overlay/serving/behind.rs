@@ -13,6 +13,7 @@ use crate::lower::{Directory, LowerId, Name, Place};
 use crate::overlay::core::Overlay;
 use crate::overlay::state::attributes::NodeId;
 use crate::overlay::state::kernel::Invalidation;
+use crate::overlay::state::told::Difference;
 
 /// A lower file that is not at its name any more, or a link in its place: `ESTALE`,
 /// at which the kernel looks again.
@@ -30,18 +31,23 @@ impl Overlay {
     }
 
     /// What the kernel has to forget of a lower file that is opened and not what it
-    /// was told. Who truncates it has changed it already.
+    /// was told. Who truncates it has the kernel forget all by that.
     pub(crate) fn changed_behind(
         &self,
         (node, place): (NodeId, &Place),
         now: &FileStat,
         flags: OFlag,
     ) -> Vec<Invalidation> {
-        let truncated = writes(flags) && flags.contains(OFlag::O_TRUNC);
-        if truncated || !self.nodes().was_changed_behind(node, now) {
+        if writes(flags) && flags.contains(OFlag::O_TRUNC) {
+            self.nodes().truncated(node);
             return Vec::new();
         }
-        self.notice(place);
+        let difference = self.nodes().compare(node, now);
+        match difference {
+            Difference::None => return Vec::new(),
+            Difference::ByAnyone => {}
+            Difference::ByOthers => self.notice(place),
+        }
         vec![Invalidation::Content(node)]
     }
 
@@ -62,11 +68,11 @@ impl Overlay {
         directory: &Arc<Directory>,
     ) -> nix::Result<Vec<Invalidation>> {
         let tree = self.tree();
-        if self.nodes().told(node).is_none() {
+        if !self.nodes().is_told(node) {
             return Ok(Vec::new());
         }
         let now = directory.stat()?;
-        if !self.nodes().was_changed_behind(node, &now) {
+        if self.nodes().compare(node, &now) == Difference::None {
             return Ok(Vec::new());
         }
         self.notice(&Place::Named(Name::new(directory, ".".as_ref())));

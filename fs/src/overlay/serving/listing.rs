@@ -81,7 +81,7 @@ impl Overlay {
         let open = self.handles.directory(handle)?;
         let tree = self.tree();
         self.nodes().show(NodeId(open.inode));
-        if from == 0 && self.nodes().told(NodeId(open.inode)).is_none() {
+        if from == 0 && !self.nodes().is_told(NodeId(open.inode)) {
             self.nodes().tell(NodeId(open.inode), &open.directory.stat()?);
         }
         let names = open.names(&tree, from == 0)?;

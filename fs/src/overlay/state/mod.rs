@@ -5,5 +5,6 @@ pub(super) mod kernel;
 pub(super) mod nodes;
 pub(super) mod open_files;
 pub(super) mod projected;
+pub(super) mod told;
 pub(super) mod tree;
 mod untold;

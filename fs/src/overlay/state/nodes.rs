@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
-use zccache_core::Identity;
 
 use super::attributes::NodeId;
 use super::open_files::OpenFiles;
 use super::projected::Projected;
+use super::told::{Difference, Told};
 use crate::lower::{Directory, LowerId, Name, Place};
 
 /// Names remembered of one lower file. More hard links than this are reached
@@ -38,9 +38,9 @@ pub(crate) struct Node {
     pub(crate) open: OpenFiles,
     /// How many of them write.
     pub(crate) writers: u64,
-    /// What the kernel was last told of a lower object, for as long as only others
-    /// than this view can have changed it since.
-    told: Option<Identity>,
+    /// What the kernel was last told of a lower object; of a directory only until this
+    /// view changes it.
+    told: Option<Told>,
     /// When the kernel was last told of a directory what it may remember: what it is
     /// like, or its names. Nothing once it has forgotten that.
     shown: Option<Turn>,
@@ -282,13 +282,15 @@ impl Nodes {
     }
 
     /// The kernel is told what a lower object is like. What it was told before stays
-    /// the measure of what others change: only who asks for it takes notice.
+    /// the measure of what others change: only who asks for it takes notice. If this
+    /// view changed it meanwhile, that stays only where the kernel may have kept content.
     pub(crate) fn tell(&mut self, node: NodeId, stat: &FileStat) {
         self.show(node);
-        if let Some(node) = self.known.get_mut(&node)
-            && node.writers == 0
-        {
-            node.told.get_or_insert_with(|| stat.into());
+        let Some(node) = self.known.get_mut(&node) else { return };
+        let ours = node.writers > 0;
+        let refreshed = !ours && !matches!(node.open, OpenFiles::Cached);
+        if node.told.is_none_or(|told| told.ours && refreshed) {
+            node.told = Some(Told { identity: stat.into(), ours });
         }
     }
 
@@ -316,18 +318,24 @@ impl Nodes {
         }
     }
 
-    /// What the kernel was last told of a lower object.
-    pub(crate) fn told(&self, node: NodeId) -> Option<Identity> {
-        self.known.get(&node)?.told
+    /// Whether the kernel was told of a lower object since this view changed it.
+    pub(crate) fn is_told(&self, node: NodeId) -> bool {
+        self.known.get(&node).is_some_and(|node| node.told.is_some())
     }
 
-    /// Whether a lower object is not what the kernel was told, though it was not this
-    /// view that changed it. It will be told.
-    pub(crate) fn was_changed_behind(&mut self, node: NodeId, now: &FileStat) -> bool {
-        let Some(told) = self.known.get_mut(&node).and_then(|node| node.told.as_mut()) else {
-            return false;
-        };
-        std::mem::replace(told, now.into()) != *told
+    /// Compares a lower object with what the kernel was told of it. It will be told.
+    pub(crate) fn compare(&mut self, node: NodeId, now: &FileStat) -> Difference {
+        let Some(node) = self.known.get_mut(&node) else { return Difference::None };
+        let ours = node.writers > 0;
+        let now = Told { identity: now.into(), ours };
+        node.told.as_mut().map_or(Difference::None, |told| told.replace(now))
+    }
+
+    /// The kernel has forgotten what it was told of a file.
+    pub(crate) fn truncated(&mut self, node: NodeId) {
+        if let Some(node) = self.known.get_mut(&node) {
+            node.told = None;
+        }
     }
 
     /// This view changes a lower object, of which the kernel takes notice by itself.
@@ -339,8 +347,12 @@ impl Nodes {
 
     /// As [`Nodes::changed_here`], of a node.
     pub(crate) fn writes(&mut self, node: NodeId) {
-        if let Some(node) = self.known.get_mut(&node) {
-            node.told = None;
+        let Some(node) = self.known.get_mut(&node) else { return };
+        match &node.object {
+            Object::Directory(..) => node.told = None,
+            Object::Lower(_) | Object::Projected(_) => {
+                node.told = node.told.map(|told| Told { ours: true, ..told });
+            }
         }
     }
 
