@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use zccache_core::Stamp;
@@ -34,7 +35,21 @@ pub enum Change {
     /// It is this projected file now.
     Shown(Shown),
     /// It is no projected file any more.
-    Gone(PathBuf),
+    Gone {
+        /// As in [`Shown`].
+        path: PathBuf,
+        /// As in [`Shown`].
+        directory: (u64, u64),
+    },
+}
+
+impl Change {
+    /// The name in its directory, and the device and inode number of that.
+    #[must_use]
+    pub fn name(&self) -> ((u64, u64), &OsStr) {
+        let (Self::Shown(Shown { path, directory, .. }) | Self::Gone { path, directory }) = self;
+        (*directory, path.file_name().unwrap_or_default())
+    }
 }
 
 /// Who remembers what a view shows, should the process that serves it die.

@@ -1,6 +1,6 @@
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -172,6 +172,13 @@ impl View {
 pub struct ViewDirectory {
     overlay: Arc<Overlay>,
     directory: Arc<Directory>,
+}
+
+/// The lower directory, opened with `O_PATH`.
+impl AsFd for ViewDirectory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_ref().as_fd()
+    }
 }
 
 impl ViewDirectory {

@@ -3,8 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Command as Process, Stdio};
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use zccache_tests::Trial;
+use zccache_tests::sandbox::eventually;
 
 use crate::places;
 
@@ -124,4 +129,48 @@ fn asks_no_more_than(trial: &Trial, line: &str, delivery: &[(&str, usize)]) {
     assert!(above.is_empty(), "{line}: {above:?}");
 }
 
-places!(a_hit_asks_the_kernel_little_however_much_is_included);
+/// What the daemon asks the kernel while a command runs.
+fn calls_of_the_daemon(trial: &Trial, line: &str) -> Vec<String> {
+    let log = trial.sandbox().path("strace of the daemon");
+    let daemon = trial.sandbox().daemons().first().expect("it runs").as_raw();
+    let mut strace = Process::new("strace")
+        .args(["-f", "-p", &daemon.to_string(), "-o"])
+        .arg(&log)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("strace is installed");
+    let status = format!("/proc/{daemon}/status");
+    let is_traced = || fs::read_to_string(&status).is_ok_and(|s| !s.contains("TracerPid:\t0\n"));
+    eventually("the daemon is traced", is_traced);
+    let _ = trial.sandbox().launch(trial.tree(), trial.line(line)).succeeded();
+    let strace_itself = Pid::from_raw(i32::try_from(strace.id()).expect("a process"));
+    kill(strace_itself, Signal::SIGINT).expect("it runs");
+    let _ended = strace.wait().expect("it ends");
+    let text = fs::read_to_string(log).expect("strace has written it");
+    text.lines().filter(|line| line.contains("newfstatat(")).map(str::to_owned).collect()
+}
+
+fn a_hit_looks_at_no_header_that_has_not_changed(trial: &Trial) {
+    let headers = 60;
+    let includes = (0..headers).map(|number| format!("#include <h{number}.h>\n"));
+    trial.file("many.c", includes.collect::<String>());
+    trial.file("empty/other.h", "");
+    for number in 0..headers {
+        trial.file(format!("inc/h{number}.h"), format!("int h{number}(void);\n"));
+    }
+    let line = "$CC -Iempty -Iinc -c many.c -o many.o";
+    trial.line_misses_then_hits(line);
+    // Who compares trees opens all files. What has changed, or was opened, is left alone
+    // for two seconds (`watch/limits.rs`).
+    std::thread::sleep(Duration::from_millis(2_100));
+    let before = trial.sandbox().counters();
+    let _ = trial.sandbox().launch(trial.tree(), trial.line(line)).succeeded();
+    let looks = calls_of_the_daemon(trial, line);
+    assert_eq!(trial.sandbox().counters().since(&before).hits, 2);
+    assert!(looks.len() < headers, "{looks:#?}");
+}
+
+places!(
+    a_hit_asks_the_kernel_little_however_much_is_included,
+    a_hit_looks_at_no_header_that_has_not_changed,
+);

@@ -215,7 +215,7 @@ fn sum(payload: &[u8]) -> [u8; 8] {
 fn record(change: &Change) -> Record {
     match change {
         Change::Shown(file) => shown(file),
-        Change::Gone(path) => Record::Gone(path.as_path().into()),
+        Change::Gone { path, .. } => Record::Gone(path.as_path().into()),
     }
 }
 
@@ -297,7 +297,10 @@ mod tests {
         let small =
             Shown { source: ProjectedBytes::Inline(b"bytes".to_vec().into()), ..file("c", 1) };
         journal.note(&[Change::Shown(file("a", 1)), Change::Shown(file("b", 1))]);
-        journal.note(&[Change::Gone("a".into()), Change::Shown(file("b", 2))]);
+        journal.note(&[
+            Change::Gone { path: "a".into(), directory: (1, 2) },
+            Change::Shown(file("b", 2)),
+        ]);
         journal.note(&[Change::Shown(small.clone())]);
         let expected = [file("b", 2), small.clone()];
         for _ in 0..2 {

@@ -1,5 +1,6 @@
 //! The views that the daemon serves.
 
+mod announcer;
 mod journal;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,7 @@ use zccache_core::{Digest, OsBytes, limits};
 use zccache_fs::{Content, Journal, NoJournal, Settle, View, ViewOptions};
 use zccache_store::{Pin, Store};
 
+use announcer::Announcer;
 pub use journal::ViewJournal;
 #[cfg(feature = "fuzzing")]
 pub(crate) use journal::any as any_journal;
@@ -97,7 +99,8 @@ impl Views {
             Some((_, journal)) => Arc::clone(journal) as Arc<dyn Journal>,
             None => Arc::new(NoJournal),
         };
-        let view = Arc::new(View::serve(lower, fuse, options, content, noted)?);
+        let announcer = Arc::new(Announcer::new(noted, self.atlas.own()));
+        let view = Arc::new(View::serve(lower, fuse, options, content, announcer)?);
         let pins = view.digests().into_iter().map(|digest| (digest, self.store.pin(digest)));
         let served = Arc::new(Served {
             request,

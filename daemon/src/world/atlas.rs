@@ -17,7 +17,7 @@ use super::watch::{Watch, learn_from};
 
 /// All followed namespaces, and the views they may show.
 pub(crate) struct Atlas {
-    own: Place,
+    own: (Place, Arc<Namespace>),
     state: RwLock<State>,
 }
 
@@ -47,13 +47,21 @@ impl Atlas {
                 namespace
             }
         };
-        let namespaces = HashMap::from([(own, namespace)]);
-        Ok(Self { own, state: RwLock::new(State { namespaces, served: Vec::new() }) })
+        let namespaces = HashMap::from([(own, Arc::clone(&namespace))]);
+        Ok(Self {
+            own: (own, namespace),
+            state: RwLock::new(State { namespaces, served: Vec::new() }),
+        })
+    }
+
+    /// The daemon's own namespace, the only one that remembers anything.
+    pub(crate) fn own(&self) -> &Arc<Namespace> {
+        &self.own.1
     }
 
     /// Whether a place is another than the daemon's.
     pub(crate) fn is_foreign(&self, place: Place) -> bool {
-        place != self.own
+        place != self.own.0
     }
 
     /// The namespace of a launcher, with its mounts as they are now.

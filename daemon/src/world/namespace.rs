@@ -12,7 +12,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, 
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use zccache_compiler::relocation::rustc::output_directory;
 use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
-use zccache_fs::{Listed, View};
+use zccache_fs::{Change, Listed, View};
 
 use super::mounts::{MountTable, Mounts};
 use super::sight::Sight;
@@ -101,6 +101,13 @@ impl Namespace {
     /// What is remembered of paths, where that is done.
     pub(crate) fn watch(&self) -> Option<&Watch> {
         self.watch.as_ref()
+    }
+
+    /// Takes notice of what a view is about to show, or not to show any more.
+    pub(crate) fn announce(&self, changes: &[Change]) {
+        if let Some(watch) = &self.watch {
+            watch.announce(changes);
+        }
     }
 
     /// Takes notice of changed mounts, and of all that was announced of what is

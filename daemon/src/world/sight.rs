@@ -252,7 +252,7 @@ impl<'n> Sight<'n> {
     }
 
     /// As [`Self::step`], asked now.
-    fn look_at(&mut self, path: &Path) -> Found {
+    pub(super) fn look_at(&mut self, path: &Path) -> Found {
         let Self { namespace, shown, places, .. } = self;
         let in_directory = path.parent().zip(path.file_name());
         if let Some((parent, name)) = in_directory.filter(|_| !shown.is_mount_point(path)) {

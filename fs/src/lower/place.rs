@@ -3,6 +3,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
@@ -10,6 +11,13 @@ use nix::sys::stat::{FileStat, Mode, fstatat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, linkat, unlinkat};
 
 use super::directory::Directory;
+
+/// How often a file is tried again that cannot be opened because of a lease. Our own
+/// last some microseconds; another program's may stay.
+const LEASE_TRIES: u32 = 100;
+
+/// How long after.
+const LEASE_PAUSE: Duration = Duration::from_micros(100);
 
 /// A name in a directory.
 #[derive(Clone, Debug)]
@@ -80,8 +88,20 @@ impl Place {
         }
     }
 
-    /// Opens a regular file.
+    /// Opens a regular file. Who asks in the same moment whether anybody writes it, as
+    /// this process does, holds a lease on it: with `O_NONBLOCK` that is not waited for
+    /// (`F_SETLEASE` in `fcntl(2)`).
     pub(crate) fn open(&self, flags: OFlag) -> nix::Result<File> {
+        for _ in 0..LEASE_TRIES {
+            match self.open_at_once(flags) {
+                Err(Errno::EAGAIN) => std::thread::sleep(LEASE_PAUSE),
+                result => return result,
+            }
+        }
+        self.open_at_once(flags)
+    }
+
+    fn open_at_once(&self, flags: OFlag) -> nix::Result<File> {
         let flags = flags | OFlag::O_CLOEXEC;
         let fd = match self {
             Self::Named(Name { directory, name }) => {

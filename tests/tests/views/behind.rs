@@ -50,8 +50,10 @@ fn compile(sandbox: &Sandbox, directory: &Path, launcher: Option<&Path>) -> Vec<
 /// its names have been listed, and even without that nothing wrong is kept for later.
 #[test]
 fn inputs_changed_behind_a_view_are_never_served_wrong() {
-    for listed in [true, false] {
-        let sandbox = Sandbox::new();
+    let ways = [true, false].into_iter().flat_map(|l| [(l, "0"), (l, "at-once")]);
+    for (listed, watch) in ways {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("ZCCACHE_WATCH", watch);
         let view = sandbox.path("work");
         fs::create_dir(view.join("first")).expect("a directory");
         fs::write(view.join("a.c"), "#include <h.h>\nint x = H;\n").expect("a file");

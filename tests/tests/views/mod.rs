@@ -5,6 +5,7 @@ mod containers;
 mod lifecycle;
 mod links;
 mod places;
+mod remembered;
 mod showing;
 mod survival;
 mod users;

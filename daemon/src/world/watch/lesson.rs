@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::inotify::{AddWatchFlags, WatchDescriptor};
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{
@@ -17,9 +17,11 @@ use nix::sys::statfs::{
 use rustc_hash::FxHashMap;
 use zccache_core::Identity;
 
-use super::super::namespace::{Shown, missing};
+use super::super::namespace::{FoundFile, Shown, missing};
+use super::super::sight::Sight;
 use super::super::walk::{Here, walk};
 use super::super::{Found, Namespace, digest_of_listing};
+use super::below::BelowView;
 use super::state::{Fact, Known, Memory};
 use super::writers::Writers;
 use super::{Answer, Question, Watch, What, limits};
@@ -49,11 +51,15 @@ const WATCHABLE: [FsType; 4] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_M
 impl Watch {
     /// Finds out what is at paths, and remembers what can be watched.
     pub(super) fn study(&self, namespace: &Namespace, questions: Vec<Question>) {
+        // Mounts that change after this end the epoch.
+        let epoch = self.watches().epoch;
+        let shown = namespace.shown();
         let mut lesson = Lesson {
             watch: self,
             namespace,
-            shown: namespace.shown(),
-            epoch: self.watches().epoch,
+            sight: Sight::new(namespace, Arc::clone(&shown)),
+            shown,
+            epoch,
             directories: FxHashMap::default(),
             steps: FxHashMap::default(),
         };
@@ -95,6 +101,7 @@ impl Watch {
 struct Lesson<'w> {
     watch: &'w Watch,
     namespace: &'w Namespace,
+    sight: Sight<'w>,
     shown: Arc<Shown>,
     epoch: u64,
     /// The watch of each directory that can be watched.
@@ -109,11 +116,12 @@ impl Lesson<'_> {
         let path = Path::new(std::ffi::OsStr::from_bytes(&question.path));
         // What these lead to is a directory (`path_resolution(7)`), else an error.
         let ends_open = question.path.ends_with(b"/") || question.path.ends_with(b"/.");
-        let (mut facts, mut all) = (Vec::new(), true);
+        let (mut facts, mut all, mut in_view) = (Vec::new(), true, false);
         let follow = question.what != What::Itself || ends_open;
         let walked = walk(&Here::default(), path, follow, |step| {
             let seen = self.step(step);
             all = all && seen.is_some();
+            in_view = in_view || self.shown.view_of(step).is_some();
             let (found, fact) = seen.unwrap_or((Found::Absent, Fact::MAX));
             facts.push(fact);
             found
@@ -121,10 +129,19 @@ impl Lesson<'_> {
         if !all {
             return None;
         }
+        let finds = |found| {
+            // The kernel knows more reasons not to follow a link: a slash behind its target,
+            // `nosymfollow`, `fs.protected_symlinks`. About a view it would ask us.
+            let now = match in_view {
+                true => self.namespace.look(path, follow),
+                false => self.namespace.ask_kernel(path, follow),
+            };
+            is_same(&now, found)
+        };
         let found = match walked {
             Ok((here, found @ Found::Directory(_))) if question.what == What::Names => {
                 facts.push(self.all_names(&here.path)?);
-                self.finds(path, follow, &found).then_some(())?;
+                finds(&found).then_some(())?;
                 let names = self.namespace.list(&here.path).ok()?;
                 let answer = Answer::Names(digest_of_listing(&names));
                 return Some(Memory { answer, facts: facts.into() });
@@ -142,40 +159,24 @@ impl Lesson<'_> {
             found,
             Found::Absent | Found::File(_) | Found::Directory(_) | Found::Symlink(_)
         );
-        let is_so = is_lasting && self.finds(path, follow, &found);
+        let is_so = is_lasting && finds(&found);
         is_so.then(|| Memory { answer: Answer::Found(found), facts: facts.into() })
     }
 
-    /// Whether a look finds the same as was found step by step. The kernel knows more
-    /// reasons not to follow a link: a slash behind its target, `nosymfollow`,
-    /// `fs.protected_symlinks`.
-    fn finds(&self, path: &Path, follow: bool, found: &Found) -> bool {
-        match (self.namespace.ask_kernel(path, follow), found) {
-            (Found::Absent, Found::Absent) => true,
-            (Found::File(now), Found::File(file)) => {
-                (now.identity, now.mode) == (file.identity, file.mode)
-            }
-            (Found::Directory(now), Found::Directory(directory)) => {
-                (now.device, now.inode) == (directory.device, directory.inode)
-            }
-            (Found::Symlink(now), Found::Symlink(target)) => now == *target,
-            _ => false,
-        }
-    }
-
-    /// What is at a path without links, outside views. From before this look on, a
-    /// change of what its name leads to is announced.
+    /// What is at a path without links. From before this look on, a change of what its
+    /// name leads to is announced.
     fn step(&mut self, path: &Path) -> Option<(Found, Fact)> {
         if let Some(known) = self.steps.get(path) {
             return Some(known.clone());
         }
         let (parent, name) = (path.parent()?, path.file_name()?);
-        if self.shown.view_of(path).is_some() {
-            return None;
-        }
         let directory = self.directory(parent)?;
         let fact = self.name(directory, name.as_bytes())?;
-        let found = self.namespace.ask_kernel(path, false);
+        let found = self.sight.look_at(path);
+        // Of a projected file nobody says when it changes.
+        if matches!(found, Found::File(FoundFile { digest: Some(_), .. })) {
+            return None;
+        }
         if matches!(found, Found::Directory(_) | Found::Symlink(_)) {
             self.steps.insert(path.to_owned(), (found.clone(), fact));
         }
@@ -197,14 +198,30 @@ impl Lesson<'_> {
         if let Some(known) = self.directories.get(path) {
             return *known;
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let directory = open(path, flags, Mode::empty()).ok();
-        let watch = directory.filter(has_exact_names).and_then(|directory| {
-            let watches = self.watch.current(self.epoch)?;
-            watches.inotify.add_watch(&link_to(&directory), DIRECTORY).ok()
-        });
+        let watch = self.watch_directory(path);
         self.directories.insert(path.to_owned(), watch);
         watch
+    }
+
+    /// Watches a directory, or the one below it in a view.
+    fn watch_directory(&self, path: &Path) -> Option<WatchDescriptor> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let in_view = match self.shown.view_of(path) {
+            Some((view, below)) => Some(view.directory(&below).ok()?),
+            None => None,
+        };
+        let opened = match &in_view {
+            Some(directory) => openat(directory, ".", flags, Mode::empty()),
+            None => open(path, flags, Mode::empty()),
+        };
+        let directory = opened.ok().filter(has_exact_names)?;
+        let watches = self.watch.current(self.epoch)?;
+        let watch = watches.inotify.add_watch(&link_to(&directory), DIRECTORY).ok()?;
+        if let Some(directory) = in_view {
+            let below = BelowView::new(directory).ok()?;
+            self.watch.state_to_change().is_below(watch, below);
+        }
+        Some(watch)
     }
 
     /// Watches a file that has this identity and is not being written.
@@ -213,12 +230,7 @@ impl Lesson<'_> {
         if let Some(armed) = self.watch.state().armed(identity) {
             return Some(armed);
         }
-        let flags = OFlag::O_RDONLY
-            | OFlag::O_NONBLOCK
-            | OFlag::O_NOCTTY
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_CLOEXEC;
-        let file = open(path, flags, Mode::empty()).ok().filter(is_watchable)?;
+        let file = self.open_file(path).filter(is_watchable)?;
         let link = link_to(&file);
         let file = File::from(file);
         let (mask, kept) = match Writers::of(&file) {
@@ -246,13 +258,44 @@ impl Lesson<'_> {
         Some(fact)
     }
 
+    /// Opens a file, or the one below it in a view.
+    fn open_file(&self, path: &Path) -> Option<OwnedFd> {
+        let flags = OFlag::O_RDONLY
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC;
+        match self.shown.view_of(path) {
+            Some((view, below)) => view.open_lower(&below).ok(),
+            None => open(path, flags, Mode::empty()).ok(),
+        }
+    }
+
     /// Whether a file may be kept open: one more, in the mount that nobody unmounts.
     fn may_keep(&self, path: &Path) -> bool {
+        if self.shown.view_of(path).is_some() {
+            return false;
+        }
         let how = OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_NO_XDEV);
         // From the root on, and into no other mount (`openat2(2)`).
         self.watch.state().may_keep() && openat2(AT_FDCWD, path, how).is_ok()
+    }
+}
+
+/// Whether a look finds the same as was found step by step.
+fn is_same(now: &Found, found: &Found) -> bool {
+    match (now, found) {
+        (Found::Absent, Found::Absent) => true,
+        (Found::File(now), Found::File(file)) => {
+            (now.identity, now.mode) == (file.identity, file.mode)
+        }
+        (Found::Directory(now), Found::Directory(directory)) => {
+            (now.device, now.inode) == (directory.device, directory.inode)
+        }
+        (Found::Symlink(now), Found::Symlink(target)) => now == target,
+        _ => false,
     }
 }
 

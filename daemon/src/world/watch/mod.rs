@@ -11,6 +11,7 @@
 //! This makes nothing true that a look would not have found: whatever cannot be watched,
 //! has changed or is new is looked at.
 
+mod below;
 mod lesson;
 mod limits;
 mod proofs;
@@ -30,6 +31,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use zccache_core::settings::Watching;
 use zccache_core::{Digest, Observation, Root};
+use zccache_fs::Change;
 
 pub(crate) use self::proofs::{Made, Proof};
 use self::state::State;
@@ -180,6 +182,17 @@ impl Watch {
         drop(state);
         self.begin_anew(watches);
         Vec::new()
+    }
+
+    /// Takes notice of names that a view projects, or projects no longer, before anybody
+    /// sees that: the kernel is not told of it.
+    pub(super) fn announce(&self, changes: &[Change]) {
+        let watched = |change: &Change| self.state().watch_below(change.name().0);
+        let watched: Vec<_> = changes.iter().filter_map(|c| Some((watched(c)?, c))).collect();
+        if !watched.is_empty() {
+            let mut state = self.state_to_change();
+            watched.into_iter().for_each(|(watch, c)| state.changes(watch, c.name().1, true));
+        }
     }
 
     /// What is at a path, if that is known.

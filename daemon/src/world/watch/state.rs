@@ -1,5 +1,6 @@
 //! What is remembered, and which changes put an end to it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 use rustc_hash::FxHashMap;
 use zccache_core::Identity;
 
+use super::below::BelowView;
 use super::proofs::Proofs;
 use super::writers::Writers;
 use super::{Answer, Question, What, limits};
@@ -23,6 +25,8 @@ pub(super) struct State {
     /// How many facts have ceased to hold.
     pub(super) generation: u64,
     directories: FxHashMap<WatchDescriptor, Names>,
+    /// The watches of directories below views, by device and inode.
+    below_views: FxHashMap<(u64, u64), WatchDescriptor>,
     names: usize,
     files: FxHashMap<WatchDescriptor, Armed>,
     /// Their watches, by device and inode.
@@ -42,6 +46,8 @@ struct Names {
     each: FxHashMap<Box<[u8]>, Fact>,
     /// That there are no others and none fewer.
     all: Option<Fact>,
+    /// The directory, if it is below one of a view.
+    below: Option<BelowView>,
 }
 
 /// A file that is as it was until an event.
@@ -140,6 +146,17 @@ impl State {
         *directories.entry(directory).or_default().all.get_or_insert_with(|| new_fact(holds))
     }
 
+    /// A watched directory is below one of a view.
+    pub(super) fn is_below(&mut self, directory: WatchDescriptor, below: BelowView) {
+        self.below_views.insert(below.id(), directory);
+        self.directories.entry(directory).or_default().below = Some(below);
+    }
+
+    /// The watch of a directory below a view, by its device and inode number.
+    pub(super) fn watch_below(&self, directory: (u64, u64)) -> Option<WatchDescriptor> {
+        self.below_views.get(&directory).copied()
+    }
+
     /// Whether a file is armed already: one may be at many paths.
     pub(super) fn armed(&self, file: &Identity) -> Option<Fact> {
         let watch = self.inodes.get(&(file.device, file.inode))?;
@@ -192,26 +209,37 @@ impl State {
             }
             return;
         }
-        let Some(names) = self.directories.get_mut(&event.wd) else { return };
-        match &event.name {
-            Some(name) => {
-                let name = name.as_encoded_bytes().to_ascii_lowercase();
-                let fact = names.each.remove(name.as_slice());
-                self.names -= usize::from(fact.is_some());
-                // Who owns a link may decide who follows it (`fs.protected_symlinks`),
-                // but is no matter of the other names.
-                let of_one = event.mask.contains(AddWatchFlags::IN_ATTRIB);
-                let all = if of_one { None } else { names.all.take() };
-                let ended = [fact, all];
-                ended.into_iter().flatten().for_each(|fact| self.end(fact));
-            }
+        let Some(names) = self.directories.get(&event.wd) else { return };
+        let of_attributes = event.mask.contains(AddWatchFlags::IN_ATTRIB);
+        match (&event.name, &names.below) {
+            // Whoever went through that directory is told by its own watch.
+            (Some(_), _) if of_attributes && event.mask.contains(AddWatchFlags::IN_ISDIR) => {}
+            // Who owns a link may decide who follows it (`fs.protected_symlinks`),
+            // but is no matter of the other names.
+            (Some(name), _) => self.changes(event.wd, name, !of_attributes),
+            (None, Some(below)) if of_attributes && below.is_as_it_was() => {}
             // What happens to the directory itself: its names may lead elsewhere.
-            None => {
-                let names = self.directories.remove(&event.wd).unwrap_or_default();
-                self.names -= names.each.len();
-                names.each.into_values().chain(names.all).for_each(|fact| self.end(fact));
-            }
+            (None, _) => self.forget_names(event.wd),
         }
+    }
+
+    /// A name of a watched directory may lead elsewhere now, and may be new or gone.
+    pub(super) fn changes(&mut self, directory: WatchDescriptor, name: &OsStr, is_new: bool) {
+        let Some(names) = self.directories.get_mut(&directory) else { return };
+        let name = name.as_encoded_bytes().to_ascii_lowercase();
+        let fact = names.each.remove(name.as_slice());
+        let all = if is_new { names.all.take() } else { None };
+        self.names -= usize::from(fact.is_some());
+        [fact, all].into_iter().flatten().for_each(|fact| self.end(fact));
+    }
+
+    fn forget_names(&mut self, directory: WatchDescriptor) {
+        let names = self.directories.remove(&directory).unwrap_or_default();
+        self.names -= names.each.len();
+        if let Some(below) = names.below {
+            self.below_views.remove(&below.id());
+        }
+        names.each.into_values().chain(names.all).for_each(|fact| self.end(fact));
     }
 
     /// Gives up those files opened lately that are being written, and returns those

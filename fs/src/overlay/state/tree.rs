@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLockWriteGuard};
 
 use super::projected::Projected;
-use super::untold::{Untold, shown};
+use super::untold::{Untold, gone, shown};
 use crate::journal::{Change, Journal, Shown};
 use crate::lower::{Directory, LowerId, Name};
 
@@ -115,7 +115,7 @@ impl Tree {
         self.files -= 1;
         file.state().remove_name(directory, name);
         if let (Some(untold), Some(place)) = (&mut self.untold, &branch.place) {
-            untold.add(Change::Gone(place.join(name)));
+            untold.add(gone(place, directory.id(), name));
         }
         self.prune(directory.id());
         Some(file)
@@ -144,7 +144,8 @@ impl Tree {
                 continue;
             }
             if let Some(before) = std::mem::replace(&mut branch.place, place) {
-                branch.files.keys().for_each(|name| untold.add(Change::Gone(before.join(name))));
+                let directory = branch.directory.id();
+                branch.files.keys().for_each(|name| untold.add(gone(&before, directory, name)));
             }
             appeared.extend(branch.shown());
         }

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs::read_link;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,4 +71,10 @@ pub(super) fn shown(place: &Path, name: &Name, file: &Projected) -> Shown {
         atime: metadata.atime,
         mtime: metadata.mtime,
     }
+}
+
+/// A name in the directory at `place` that is no projected file any more.
+pub(super) fn gone(place: &Path, directory: LowerId, name: &OsStr) -> Change {
+    let LowerId { device, inode } = directory;
+    Change::Gone { path: place.join(name), directory: (device, inode) }
 }

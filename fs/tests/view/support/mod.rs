@@ -98,7 +98,7 @@ impl Journal for Notes {
         for change in changes {
             match change {
                 Change::Shown(shown) => notes.insert(shown.path.clone(), shown.clone()),
-                Change::Gone(path) => notes.remove(path),
+                Change::Gone { path, .. } => notes.remove(path),
             };
         }
         false
