@@ -116,6 +116,16 @@ fn what_does_not_change_is_remembered() {
     names.iter().for_each(|name| assert!(place.knows(name), "{name}"));
 }
 
+/// Its names may lead elsewhere then, or nowhere; where it is stays known.
+#[test]
+fn a_directory_whose_attributes_change_is_where_it_was() {
+    let place = Place::new();
+    ["d", "up", "d/file", "d/absent"].iter().for_each(|name| place.learn(name));
+    fs::set_permissions(place.path("d"), Permissions::from_mode(0o500)).unwrap();
+    let known = ["d", "up", "d/file", "d/absent"].map(|name| place.knows(name));
+    assert_eq!(known, [true, true, false, false]);
+}
+
 #[test]
 fn a_write_is_noticed() {
     is_noticed(FILE, |place| fs::write(place.path("d/file"), "new").unwrap());
