@@ -118,9 +118,9 @@ pub(super) struct Zstd;
 impl Build for Zstd {
     fn build(&self, compiler: Compiler, launcher: &str) -> Vec<Command> {
         let make = Command::from("make -j2 -C lib BUILD_DIR=obj lib");
-        let make = make.arg(format!("CC={launcher}{}", compiler.c())).env("CFLAGS", "-O1 -g");
+        let make = make.arg(format!("CC={launcher}{}", compiler.c())).env("CFLAGS", "-O0 -g");
         let examples = Command::from("make -C examples streaming_compression");
-        let examples = examples.arg("streaming_decompression").env("CFLAGS", "-O1");
+        let examples = examples.arg("streaming_decompression").env("CFLAGS", "-O0");
         vec![make, examples.arg(format!("CC={launcher}{}", compiler.c()))]
     }
 
