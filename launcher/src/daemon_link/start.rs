@@ -175,17 +175,24 @@ impl Daemon {
     }
 }
 
-/// Leaves `/dev/null` on the standard streams, the pipe on [`READINESS`], and
-/// nothing else open.
+/// Leaves `/dev/null` on the standard streams, the pipe on [`READINESS`], and nothing else
+/// open.
 fn take_descriptors(ready: i32) {
     // Out of the way of the numbers to be taken.
     // SAFETY: duplicates a descriptor that is open.
     let ready = unsafe { libc::fcntl(ready, libc::F_DUPFD_CLOEXEC, READINESS + 1) };
     // SAFETY: a constant path.
     let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+    // Where it cannot be opened (a `chroot` without devices) a directory serves: whoever
+    // reads what the build writes must not wait for us.
+    let nothing = match null {
+        // SAFETY: a constant path.
+        ..0 => unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY) },
+        null => null,
+    };
     for stream in 0..READINESS {
         // SAFETY: this process, about to become another program, owns every number.
-        unsafe { libc::dup2(null, stream) };
+        unsafe { libc::dup2(nothing, stream) };
     }
     // SAFETY: as above.
     unsafe { libc::dup2(ready, READINESS) };

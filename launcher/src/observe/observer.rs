@@ -12,7 +12,7 @@ use super::Setting;
 use super::dispatch::Dispatcher;
 use super::process::child::Child;
 use super::process::keeper;
-use super::process::signals::HeldSignals;
+use super::process::signals::{Delayed, HeldSignals};
 use super::process::tick::Ticks;
 use super::record::{Ledger, Streams};
 use super::seccomp::Listener;
@@ -70,7 +70,7 @@ impl Observer {
     }
 
     fn until_ended(&mut self, child: &Child, signals: &HeldSignals) {
-        let mut listening = true;
+        let (mut listening, mut delayed) = (true, Delayed::default());
         loop {
             let interest = if listening { PollFlags::POLLIN } else { PollFlags::empty() };
             let mut descriptors = [
@@ -80,13 +80,14 @@ impl Observer {
             ];
             // A listener without users reports that it hung up, wanted or not.
             let watched = if listening { &mut descriptors[..] } else { &mut descriptors[..2] };
-            if poll(watched, PollTimeout::NONE).is_err() {
+            if poll(watched, delayed.patience()).is_err() {
                 continue;
             }
             let events = descriptors.map(|d| d.revents().unwrap_or(PollFlags::empty()));
             if events[1].contains(PollFlags::POLLIN) {
-                signals.forward_to(child.pid());
+                signals.take(&mut delayed);
             }
+            delayed.pass_on(child.pid());
             if events[2].contains(PollFlags::POLLIN) {
                 self.serve_while_busy();
             } else if !events[0].is_empty() {
@@ -156,21 +157,23 @@ impl Observer {
 
 /// Waits for a program that runs without a filter.
 pub(super) fn wait_unobserved(child: &Child, signals: &HeldSignals) -> Run {
+    let mut delayed = Delayed::default();
     loop {
         let mut descriptors = [
             PollFd::new(child.handle(), PollFlags::POLLIN),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
-        if poll(&mut descriptors, PollTimeout::NONE).is_err() {
+        if poll(&mut descriptors, delayed.patience()).is_err() {
             continue;
         }
         let events = descriptors.map(|d| d.revents().unwrap_or(PollFlags::empty()));
-        if events[1].contains(PollFlags::POLLIN) {
-            signals.forward_to(child.pid());
-        }
         if !events[0].is_empty() {
             break;
         }
+        if events[1].contains(PollFlags::POLLIN) {
+            signals.take(&mut delayed);
+        }
+        delayed.pass_on(child.pid());
     }
     let (ended, not_executed) = child.wait();
     Run { ended, not_executed, record: Err(Reason::ObserverUnavailable) }

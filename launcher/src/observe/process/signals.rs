@@ -1,8 +1,12 @@
 //! Signals that reach the launcher while the compiler runs.
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::PollTimeout;
 
 /// Signals that keep their meaning for the launcher: job control, what is
 /// ignored by default, and faults of its own.
@@ -67,9 +71,9 @@ impl HeldSignals {
         set_mask(&self.before);
     }
 
-    /// Forwards one held signal to the process `child`, unless the kernel sent it
-    /// on behalf of a terminal, which has sent it to the child too.
-    pub(crate) fn forward_to(&self, child: libc::pid_t) {
+    /// Takes one held signal, for the compiler unless the kernel sent it on behalf of a
+    /// terminal, which has sent it to the compiler too.
+    pub(crate) fn take(&self, delayed: &mut Delayed) {
         let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
         let size = size_of::<libc::signalfd_siginfo>();
         // SAFETY: the buffer is valid for `size` bytes.
@@ -81,8 +85,36 @@ impl HeldSignals {
         // SAFETY: plain integers, wholly read.
         let info = unsafe { info.assume_init() };
         if info.ssi_code <= 0 {
+            delayed.0.push_back((Instant::now() + PATIENCE, info.ssi_signo.cast_signed()));
+        }
+    }
+}
+
+/// How long a compiler may take to end by a signal that it was sent itself.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Signals on their way to the compiler. Who signals a process group, as `ninja` and
+/// `timeout(1)` do, has sent them to the compiler too, and nothing tells that; a second one
+/// would kill it while it clears up after the first. So they are passed on only if it has
+/// not ended after a while.
+#[derive(Default)]
+pub(crate) struct Delayed(VecDeque<(Instant, libc::c_int)>);
+
+impl Delayed {
+    /// How long to wait until there is one to be passed on.
+    pub(crate) fn patience(&self) -> PollTimeout {
+        let Some((due, _)) = self.0.front() else { return PollTimeout::NONE };
+        // `poll(2)` counts whole milliseconds.
+        let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
+    }
+
+    /// Passes those on to the process `child` whose time has come.
+    pub(crate) fn pass_on(&mut self, child: libc::pid_t) {
+        let now = Instant::now();
+        while let Some((_, signal)) = self.0.pop_front_if(|(due, _)| *due <= now) {
             // SAFETY: `child` is ours and not yet waited for, so the id is still its own.
-            unsafe { libc::kill(child, info.ssi_signo.cast_signed()) };
+            unsafe { libc::kill(child, signal) };
         }
     }
 }
