@@ -4,8 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use zccache_core::Reason;
 use zccache_tests::{Command, Compiler, Place, Trial, sandbox, trial};
 
@@ -151,6 +152,37 @@ fn interrupted(trial: &Trial, signal: Signal) {
     assert_eq!(outcome.status.signal(), Some(signal as i32), "{outcome:?}");
     sandbox::eventually("the ticket ends", || sandbox.status()["running"] == 0);
     assert!(!trial.tree().join("a.o").exists(), "gcc removes what it has not finished");
+}
+
+/// `ninja` signals the process group, and `timeout` first the launcher, then the group.
+/// clang removes what it has not finished, unless a second signal comes while it does.
+#[test]
+fn a_signal_to_the_process_group_reaches_the_compiler_once() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT].repeat(4) {
+        trial::once(Place::Plain, Compiler::Clang, |trial| {
+            let function = |number| {
+                format!(
+                    "int f{number}(int a) {{ int s = 0; while (a--) s ^= a * {number}; return s; }}\n"
+                )
+            };
+            trial.file("a.cpp", (0..20_000).map(function).collect::<String>());
+            let names = || {
+                let listed = fs::read_dir(trial.tree()).expect("a directory");
+                let names = listed.map(|entry| entry.expect("listed").file_name());
+                names.map(|name| name.into_string().expect("plain")).collect::<Vec<_>>()
+            };
+            let compile = Command::from("clang++ -O2 -c a.cpp -o a.o");
+            let running = trial.sandbox().start_launch(trial.tree(), compile);
+            let is_writing = || names().iter().any(|name| name.ends_with(".tmp"));
+            sandbox::eventually("clang writes", is_writing);
+            std::thread::sleep(Duration::from_millis(100));
+            kill(running.pid(), signal).expect("the launcher runs");
+            killpg(running.pid(), signal).expect("both run");
+            let outcome = running.wait();
+            assert_eq!(outcome.status.signal(), Some(signal as i32), "{outcome:?}");
+            assert_eq!(names(), ["a.cpp"]);
+        });
+    }
 }
 
 trials!(

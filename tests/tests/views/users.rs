@@ -248,6 +248,21 @@ fn a_container_without_the_capability_is_told_which() {
     assert!(!outcome.status.success() && known, "{outcome:?}");
 }
 
+/// Whoever reads what a build writes would wait for a daemon that keeps its streams, which
+/// whoever runs commands here finds.
+#[test]
+fn a_daemon_keeps_no_stream_of_a_build_though_there_is_no_null_device() {
+    let mut someone = Someone::new();
+    let device = someone.sandbox.path("null");
+    mknod(&device, SFlag::S_IFCHR, Mode::empty(), makedev(1, 3)).expect("a device");
+    fs::set_permissions(&device, PermissionsExt::from_mode(0o444)).expect("a mode");
+    someone.see(device, "/dev/null");
+    let script = "echo 'int f;' > a.c; zccache-launch gcc -c a.c -o a.o; zccache status --json";
+    let said = someone.shell(script).succeeded().out();
+    let _ = someone.shell("zccache stop").succeeded();
+    assert!(said.contains("\"pid\""), "{said}");
+}
+
 /// Such as one on a disk of another machine: results are used, and none is kept.
 #[test]
 fn a_store_without_write_permission_gives_hits() {
