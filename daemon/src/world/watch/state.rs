@@ -146,10 +146,11 @@ impl State {
         *directories.entry(directory).or_default().all.get_or_insert_with(|| new_fact(holds))
     }
 
-    /// A watched directory is below one of a view.
+    /// A watched directory is below one of a view. What it was like when that was said
+    /// first counts: a change since may be announced yet.
     pub(super) fn is_below(&mut self, directory: WatchDescriptor, below: BelowView) {
         self.below_views.insert(below.id(), directory);
-        self.directories.entry(directory).or_default().below = Some(below);
+        self.directories.entry(directory).or_default().below.get_or_insert(below);
     }
 
     /// The watch of a directory below a view, by its device and inode number.
