@@ -48,9 +48,9 @@ pub const CARRIED_BYTES: u64 = 64 << 10;
 /// Largest entry as stored, in bytes.
 pub const ENTRY_BYTES: usize = 32 << 20;
 
-/// Traces kept for one invocation key, newest first. Enough for a header to
-/// go through several branches and back.
-pub const TRACES_PER_KEY: usize = 16;
+/// Traces kept for one invocation key, newest first. Enough for a header to go through
+/// several branches and back, and for what a `configure` script compiles under one name.
+pub const TRACES_PER_KEY: usize = 128;
 
 /// Bytes of outputs that may wait for the disk. Past it a publication is
 /// dropped and counted; the build never waits.

@@ -56,6 +56,14 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
     }
 
+    /// Changes the value of a key, if it has one.
+    pub(crate) fn change(&self, key: &K, change: impl FnOnce(&mut V)) {
+        let shard = &mut *self.shard(key);
+        if let Some((value, _)) = shard.young.get_mut(key).or_else(|| shard.old.get_mut(key)) {
+            change(value);
+        }
+    }
+
     /// Forgets a key.
     pub(crate) fn remove(&self, key: &K) {
         self.shard(key).remove(key);
@@ -126,6 +134,9 @@ mod tests {
         assert_eq!(cache.get(&1), Some("b"));
         cache.insert_if(1, "c", 1, || false);
         assert_eq!(cache.get(&1), Some("b"));
+        cache.change(&1, |value| *value = "d");
+        cache.change(&3, |value| *value = "e");
+        assert_eq!((cache.get(&1), cache.get(&3)), (Some("d"), None));
         cache.remove(&1);
         assert_eq!(cache.get(&1), None);
         cache.insert(2, "d", 1);

@@ -38,10 +38,15 @@ pub(crate) struct Shared {
 }
 
 /// The entries of a key, newest first, and their ids.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Listed {
     pub(crate) entries: Arc<[Arc<Entry>]>,
     ids: Arc<[EntryId]>,
+    /// The memory that each takes, in bytes.
+    weights: Arc<[usize]>,
+    /// Whether others are there now. Those that stayed need not be decoded again: the record
+    /// of an id does not change.
+    is_stale: bool,
 }
 
 #[derive(Default)]
@@ -109,7 +114,7 @@ impl Shared {
     /// Called after a commit that changed the entries of these keys.
     pub(crate) fn entries_changed(&self, keys: impl Iterator<Item = InvocationKey>) {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        keys.for_each(|key| self.entries.remove(&key));
+        keys.for_each(|key| self.entries.change(&key, |listed| listed.is_stale = true));
     }
 
     /// Called after a commit that may have changed the entries of any key.
@@ -154,7 +159,7 @@ impl Shared {
 
     /// The id of an entry, one of [`Self::listed`], if it is still there.
     pub(crate) fn id_of(&self, key: &InvocationKey, entry: &Arc<Entry>) -> Option<EntryId> {
-        let Listed { entries, ids } = self.listed(key);
+        let Listed { entries, ids, .. } = self.listed(key);
         let same = |other: &Arc<Entry>| Arc::ptr_eq(other, entry) || other.trace == entry.trace;
         entries.iter().position(same).map(|position| ids[position])
     }
@@ -187,40 +192,54 @@ impl Shared {
 
     /// The entries of a key, from memory if they are there.
     pub(crate) fn listed(&self, key: &InvocationKey) -> Listed {
-        if let Some(listed) = self.entries.get(key) {
-            return listed;
+        let before =
+            self.entries.get(key).unwrap_or(Listed { is_stale: true, ..Listed::default() });
+        if !before.is_stale {
+            return before;
         }
         let generation = self.generation.load(Ordering::SeqCst);
-        let rows = match self.read_entries(*key) {
+        let rows = match self.read_entries(*key, &before) {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(%error, "cannot look up entries");
-                return Listed { entries: Arc::default(), ids: Arc::default() };
+                return Listed::default();
             }
         };
-        let weight: usize = rows.iter().map(|(_, _, weight)| weight).sum();
         let listed = Listed {
             ids: rows.iter().map(|(id, ..)| *id).collect(),
+            weights: rows.iter().map(|(_, _, weight)| *weight).collect(),
             entries: rows.into_iter().map(|(_, entry, _)| entry).collect(),
+            is_stale: false,
         };
         // That there are none is worth as much: each hit asks for two keys.
+        let weight = listed.weights.iter().sum::<usize>().max(limits::KEY_WEIGHT);
         let still = || self.generation.load(Ordering::SeqCst) == generation;
-        self.entries.insert_if(*key, listed.clone(), weight.max(limits::KEY_WEIGHT), still);
+        self.entries.insert_if(*key, listed.clone(), weight, still);
         listed
     }
 
-    /// The readable entries of a key, newest first, with the memory that they take, in bytes.
+    /// The readable entries of a key, newest first, with the memory that they take, in bytes;
+    /// those that were there before as they are in memory.
     fn read_entries(
         &self,
         key: InvocationKey,
+        before: &Listed,
     ) -> Result<Vec<(EntryId, Arc<Entry>, usize)>, StoreError> {
         self.index.read(|transaction| {
             let mut found = Vec::new();
+            let before = before.ids.iter().zip(before.entries.iter().zip(&*before.weights));
+            let mut known = before.peekable();
             let range = EntryId::all_of(key);
             let table = transaction.open_table(ENTRIES)?;
             for row in table.range::<&[u8; 40]>(range.start()..=range.end())?.rev() {
                 let (id, row) = row?;
                 let id = EntryId::from_bytes(id.value());
+                // Both are newest first.
+                while known.next_if(|(known, _)| **known > id).is_some() {}
+                if let Some((id, (entry, weight))) = known.next_if(|(known, _)| **known == id) {
+                    found.push((*id, Arc::clone(entry), *weight));
+                    continue;
+                }
                 match record::decode::<Entry>(id.as_bytes(), row.value()) {
                     Ok(mut entry) => {
                         let weight = self.share(&mut entry, row.value().len());

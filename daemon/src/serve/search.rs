@@ -20,7 +20,7 @@ use super::delivery::length;
 use super::lookup::{Candidate, Case};
 use crate::chronicle::nearest;
 use crate::keep::Suspect;
-use crate::world::{Contents, Divergence, Scene, Words};
+use crate::world::{Contents, Divergence, Scene, Survey, Words};
 
 /// What a search came to.
 pub(super) enum Search {
@@ -52,10 +52,10 @@ impl Daemon {
                 Some(first) => Cause::Observation { traces, made: first.entry.made, difference },
             });
         }
-        let mut whole = None;
+        let (mut whole, mut survey) = (None, Survey::new(&case.namespace));
         let mut closest: Option<(usize, &Candidate, Held)> = None;
         for candidate in candidates {
-            let progress = match self.holds(case, &candidate.entry, &mut whole) {
+            let progress = match self.holds(case, &candidate.entry, &mut whole, &mut survey) {
                 Held::Wholly => return self.serve(case, candidate),
                 held @ Held::NotTheEnvironment => (0, candidate, held),
                 Held::UpTo(divergence) => {
@@ -78,11 +78,12 @@ impl Daemon {
         })
     }
 
-    fn holds(
+    fn holds<'c>(
         &self,
-        case: &Case,
+        case: &'c Case,
         entry: &Arc<Entry>,
         whole: &mut Option<zccache_core::Digest>,
+        survey: &mut Survey<'c>,
     ) -> Held {
         let invocation = &case.invocation;
         let whole = || *whole.get_or_insert_with(|| environment::whole(invocation));
@@ -98,7 +99,7 @@ impl Daemon {
             return Held::UpTo(divergence);
         }
         let scene = Scene { root: &case.root, namespace: &case.namespace };
-        match self.verifier.verify(entry, scene, &self.contents) {
+        match self.verifier.verify(entry, scene, &self.contents, survey) {
             Ok(()) if may_know(&entry.trace, &new, scene, &self.contents) => {
                 Held::NotTheEnvironment
             }

@@ -21,6 +21,7 @@ pub(crate) use namespace::{Found, FoundFile, Located, Namespace};
 pub(crate) use pieces::for_each_piece;
 pub(crate) use sight::Sight;
 pub(crate) use verify::{
-    Divergence, SameDirectories, Scene, Verifier, agrees, digest_of_listing, kind_of, kinship,
+    Divergence, SameDirectories, Scene, Survey, Verifier, agrees, digest_of_listing, kind_of,
+    kinship,
 };
 pub(crate) use words::Words;

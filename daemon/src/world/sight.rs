@@ -125,6 +125,11 @@ impl<'n> Sight<'n> {
         }
     }
 
+    /// What follows is about another entry.
+    pub(super) fn begin(&mut self) {
+        self.from_memory = true;
+    }
+
     /// Takes notice that something is looked at elsewhere.
     pub(super) fn notes_a_look(&mut self) {
         self.from_memory = false;

@@ -176,7 +176,23 @@ fn the_same_through_the_full_path_of_the_compiler(trial: &Trial) {
     trial.miss_then_hit(Command::from(full.as_str()));
 }
 
+/// As a `configure` script does, which then is run again.
+fn one_source_with_many_contents(trial: &Trial) {
+    let check = |number| {
+        trial.file("conftest.c", format!("int check_{number}(void) {{ return {number}; }}\n"));
+        trial.age();
+        trial.run_line("$CC -c -g -O2 conftest.c")
+    };
+    for number in 0..24 {
+        let _ = check(number).kept();
+    }
+    for number in 0..24 {
+        let _ = check(number).hit();
+    }
+}
+
 trials!(
+    one_source_with_many_contents,
     c_to_an_object,
     c_to_an_implicit_object,
     c_to_assembly,

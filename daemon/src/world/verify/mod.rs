@@ -29,6 +29,21 @@ pub(crate) struct Scene<'a> {
     pub(crate) namespace: &'a Namespace,
 }
 
+/// A look around for the traces of one request: what several of them observed is looked at
+/// once.
+pub(crate) struct Survey<'n> {
+    sight: Sight<'n>,
+    /// The observations that would be made again, as somebody has looked; by their address.
+    made: FxHashMap<*const Observation, Made>,
+}
+
+impl<'n> Survey<'n> {
+    /// Nothing was looked at yet.
+    pub(crate) fn new(namespace: &'n Namespace) -> Self {
+        Self { sight: namespace.sight(), made: FxHashMap::default() }
+    }
+}
+
 /// Compares traces with the world.
 #[derive(Default)]
 pub(crate) struct Verifier {
@@ -48,22 +63,26 @@ pub(crate) struct Divergence {
 }
 
 impl Verifier {
-    /// Whether everything that the trace of an entry observed is there again.
+    /// Whether everything that the trace of an entry observed is there again. The entries
+    /// of a survey outlive it.
     ///
     /// # Errors
     /// The first observation that differs.
     #[tracing::instrument(target = "time", level = "trace", skip_all)]
-    pub(crate) fn verify(
+    pub(crate) fn verify<'n>(
         &self,
         entry: &Arc<Entry>,
-        scene: Scene<'_>,
+        scene: Scene<'n>,
         contents: &Contents,
+        survey: &mut Survey<'n>,
     ) -> Result<(), Divergence> {
-        let mut sight = scene.namespace.sight();
-        if sight.generation().is_some_and(|now| self.verified.holds(entry, scene.root, now)) {
+        if survey.sight.generation().is_some_and(|now| self.verified.holds(entry, scene.root, now))
+        {
             return Ok(());
         }
-        let verdict = self.look_at(&entry.trace, scene, &mut sight, contents);
+        survey.sight.begin();
+        let verdict = self.look_at(&entry.trace, scene, survey, contents);
+        let sight = &mut survey.sight;
         sight.remember_proofs(scene.root);
         if verdict.is_ok()
             && let Some(generation) = sight.only_remembered()
@@ -80,9 +99,10 @@ impl Verifier {
         &self,
         trace: &Trace,
         scene: Scene<'_>,
-        sight: &mut Sight<'_>,
+        survey: &mut Survey<'_>,
         contents: &Contents,
     ) -> Result<(), Divergence> {
+        let Survey { sight, made: known } = survey;
         let path = |number: u32| {
             let observation = trace.observations.get(number as usize);
             observation.map(|it| it.path.at(scene.root).into_owned()).unwrap_or_default()
@@ -95,9 +115,10 @@ impl Verifier {
         twins.extend(trace.twins.iter().flat_map(|twins| [twins.first, twins.second]));
         for (number, observation) in (0..).zip(&trace.observations) {
             let position = number as usize;
-            let made = match proven.get(position) {
-                Some(Some(made)) if !comparison.ages.contains_key(&number) => Ok(*made),
-                _ => comparison.make_again(number, observation, sight),
+            let proven = proven.get(position).copied().flatten();
+            let made = match proven.filter(|_| comparison.is_for_itself(number, observation)) {
+                Some(made) => Ok(made),
+                None => comparison.make_again_once(number, observation, sight, known),
             };
             let made =
                 made.map_err(|change| Divergence { position, path: path(number), change })?;
@@ -136,6 +157,31 @@ impl<'a> Comparison<'a> {
     ) -> Self {
         let ages = trace.ages.iter().copied().collect();
         Self { absences, parents: Parents::default(), trace, ages, scene, contents }
+    }
+
+    /// Whether an observation is made again, or not, whichever trace it is of.
+    fn is_for_itself(&self, number: u32, observation: &Observation) -> bool {
+        !self.ages.contains_key(&number) && !matches!(observation.expected, Expected::Crates { .. })
+    }
+
+    /// As [`Self::make_again`], if no other trace has had it made.
+    fn make_again_once(
+        &mut self,
+        number: u32,
+        observation: &Arc<Observation>,
+        sight: &mut Sight<'_>,
+        known: &mut FxHashMap<*const Observation, Made>,
+    ) -> Result<Made, Change> {
+        if !self.is_for_itself(number, observation) {
+            return self.make_again(number, observation, sight);
+        }
+        if let Some(made) = known.get(&Arc::as_ptr(observation)) {
+            sight.notes_a_look();
+            return Ok(*made);
+        }
+        let made = self.make_again(number, observation, sight)?;
+        known.insert(Arc::as_ptr(observation), made);
+        Ok(made)
     }
 
     /// Makes an observation again, unless what it finds is different.
