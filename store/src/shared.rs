@@ -160,8 +160,9 @@ impl Shared {
     /// The id of an entry, one of [`Self::listed`], if it is still there.
     pub(crate) fn id_of(&self, key: &InvocationKey, entry: &Arc<Entry>) -> Option<EntryId> {
         let Listed { entries, ids, .. } = self.listed(key);
-        let same = |other: &Arc<Entry>| Arc::ptr_eq(other, entry) || other.trace == entry.trace;
-        entries.iter().position(same).map(|position| ids[position])
+        let itself = entries.iter().position(|other| Arc::ptr_eq(other, entry));
+        let equal = || entries.iter().position(|other| other.trace == entry.trace);
+        itself.or_else(equal).map(|position| ids[position])
     }
 
     /// The counters as they were saved last.

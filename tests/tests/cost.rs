@@ -98,14 +98,18 @@ fn calls(trial: &Trial, line: &str) -> Counts {
     counts
 }
 
-fn a_hit_asks_the_kernel_little_however_much_is_included(trial: &Trial) {
-    let headers = 40;
+/// A source `many.c` and so many headers in a directory, which it includes.
+fn source_with_headers(trial: &Trial, headers: usize, directory: &str) {
     let includes = (0..headers).map(|number| format!("#include \"h{number}.h\"\n"));
     trial.file("many.c", includes.collect::<String>());
-    trial.file("small.c", "int f(void) { return 1; }\n");
     for number in 0..headers {
-        trial.file(format!("h{number}.h"), format!("int h{number}(void);\n"));
+        trial.file(format!("{directory}/h{number}.h"), format!("int h{number}(void);\n"));
     }
+}
+
+fn a_hit_asks_the_kernel_little_however_much_is_included(trial: &Trial) {
+    source_with_headers(trial, 40, ".");
+    trial.file("small.c", "int f(void) { return 1; }\n");
     for name in ["small", "many"] {
         let line = format!("$CC -c {name}.c -o {name}.o");
         trial.line_misses_then_hits(&line);
@@ -152,12 +156,8 @@ fn calls_of_the_daemon(trial: &Trial, line: &str) -> Vec<String> {
 
 fn a_hit_looks_at_no_header_that_has_not_changed(trial: &Trial) {
     let headers = 60;
-    let includes = (0..headers).map(|number| format!("#include <h{number}.h>\n"));
-    trial.file("many.c", includes.collect::<String>());
+    source_with_headers(trial, headers, "inc");
     trial.file("empty/other.h", "");
-    for number in 0..headers {
-        trial.file(format!("inc/h{number}.h"), format!("int h{number}(void);\n"));
-    }
     let line = "$CC -Iempty -Iinc -c many.c -o many.o";
     trial.line_misses_then_hits(line);
     // Who compares trees opens all files. What has changed, or was opened, is left alone

@@ -19,8 +19,8 @@ use super::watch::{Answer, Fact, Made, Proof, Question, Recalled, Watch, What};
 /// A look around that takes a moment: what it has learnt of the way to one path it
 /// does not ask again on the way to the next.
 pub(crate) struct Sight<'n> {
-    namespace: &'n Namespace,
-    shown: Arc<Shown>,
+    pub(super) namespace: &'n Namespace,
+    pub(super) shown: Arc<Shown>,
     /// Where directories are, as they are spelled.
     directories: FxHashMap<PathBuf, nix::Result<Here>>,
     /// The directories and links that were seen, by their paths without links.

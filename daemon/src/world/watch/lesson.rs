@@ -5,7 +5,6 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
@@ -17,7 +16,7 @@ use nix::sys::statfs::{
 use rustc_hash::FxHashMap;
 use zccache_core::Identity;
 
-use super::super::namespace::{FoundFile, Shown, missing};
+use super::super::namespace::{FoundFile, missing};
 use super::super::sight::Sight;
 use super::super::walk::{Here, walk};
 use super::super::{Found, Namespace, digest_of_listing};
@@ -53,12 +52,9 @@ impl Watch {
     pub(super) fn study(&self, namespace: &Namespace, questions: Vec<Question>) {
         // Mounts that change after this end the epoch.
         let epoch = self.watches().epoch;
-        let shown = namespace.shown();
         let mut lesson = Lesson {
             watch: self,
-            namespace,
-            sight: Sight::new(namespace, Arc::clone(&shown)),
-            shown,
+            sight: namespace.sight(),
             epoch,
             directories: FxHashMap::default(),
             steps: FxHashMap::default(),
@@ -100,9 +96,7 @@ impl Watch {
 /// One look at many paths, which share the way to them.
 struct Lesson<'w> {
     watch: &'w Watch,
-    namespace: &'w Namespace,
     sight: Sight<'w>,
-    shown: Arc<Shown>,
     epoch: u64,
     /// The watch of each directory that can be watched.
     directories: FxHashMap<PathBuf, Option<WatchDescriptor>>,
@@ -121,7 +115,7 @@ impl Lesson<'_> {
         let walked = walk(&Here::default(), path, follow, |step| {
             let seen = self.step(step);
             all = all && seen.is_some();
-            in_view = in_view || self.shown.view_of(step).is_some();
+            in_view = in_view || self.sight.shown.view_of(step).is_some();
             let (found, fact) = seen.unwrap_or((Found::Absent, Fact::MAX));
             facts.push(fact);
             found
@@ -133,8 +127,8 @@ impl Lesson<'_> {
             // The kernel knows more reasons not to follow a link: a slash behind its target,
             // `nosymfollow`, `fs.protected_symlinks`. About a view it would ask us.
             let now = match in_view {
-                true => self.namespace.look(path, follow),
-                false => self.namespace.ask_kernel(path, follow),
+                true => self.sight.namespace.look(path, follow),
+                false => self.sight.namespace.ask_kernel(path, follow),
             };
             is_same(&now, found)
         };
@@ -142,7 +136,7 @@ impl Lesson<'_> {
             Ok((here, found @ Found::Directory(_))) if question.what == What::Names => {
                 facts.push(self.all_names(&here.path)?);
                 finds(&found).then_some(())?;
-                let names = self.namespace.list(&here.path).ok()?;
+                let names = self.sight.namespace.list(&here.path).ok()?;
                 let answer = Answer::Names(digest_of_listing(&names));
                 return Some(Memory { answer, facts: facts.into() });
             }
@@ -206,7 +200,7 @@ impl Lesson<'_> {
     /// Watches a directory, or the one below it in a view.
     fn watch_directory(&self, path: &Path) -> Option<WatchDescriptor> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let in_view = match self.shown.view_of(path) {
+        let in_view = match self.sight.shown.view_of(path) {
             Some((view, below)) => Some(view.directory(&below).ok()?),
             None => None,
         };
@@ -265,7 +259,7 @@ impl Lesson<'_> {
             | OFlag::O_NOCTTY
             | OFlag::O_NOFOLLOW
             | OFlag::O_CLOEXEC;
-        match self.shown.view_of(path) {
+        match self.sight.shown.view_of(path) {
             Some((view, below)) => view.open_lower(&below).ok(),
             None => open(path, flags, Mode::empty()).ok(),
         }
@@ -273,9 +267,6 @@ impl Lesson<'_> {
 
     /// Whether a file may be kept open: one more, in the mount that nobody unmounts.
     fn may_keep(&self, path: &Path) -> bool {
-        if self.shown.view_of(path).is_some() {
-            return false;
-        }
         let how = OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_NO_XDEV);

@@ -27,6 +27,9 @@ const LEFT_ALONE: &[libc::c_int] = &[
     libc::SIGABRT,
 ];
 
+/// How long a compiler may take to end by a signal that it was sent itself.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// Signals held back from the launcher, so that it outlives the compiler.
 pub(crate) struct HeldSignals {
     descriptor: OwnedFd,
@@ -89,9 +92,6 @@ impl HeldSignals {
         }
     }
 }
-
-/// How long a compiler may take to end by a signal that it was sent itself.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Signals on their way to the compiler. Who signals a process group, as `ninja` and
 /// `timeout(1)` do, has sent them to the compiler too, and nothing tells that; a second one
