@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
-use zccache_core::entry::{Environment, Manner};
+use zccache_core::entry::{Environment, Manner, Scope};
 use zccache_core::settings::StoreLimits;
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, OsBytes, Output,
@@ -83,5 +83,6 @@ pub fn entry(number: u32, inputs: u32) -> Entry {
         cost: 3,
         confirmed: true,
         checkout: OsBytes::default(),
+        scope: Scope::All,
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Language {
     /// And C++.
     C,
     Rust,
+    /// With `CARGO_INCREMENTAL`, with which not every tool that knows Rust will run.
+    IncrementalRust,
 }
 
 /// Something to build. Its trees hold `src` and `build`.
@@ -48,7 +50,11 @@ pub(crate) enum Build {
 
 impl Project {
     pub(crate) fn language(&self) -> Language {
-        if matches!(self.build, Build::Cargo { .. }) { Language::Rust } else { Language::C }
+        match self.build {
+            Build::Cargo { incremental: "1", .. } => Language::IncrementalRust,
+            Build::Cargo { .. } => Language::Rust,
+            _ => Language::C,
+        }
     }
 
     /// Lays the sources down in a tree, ready to build.

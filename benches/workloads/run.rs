@@ -22,6 +22,11 @@ const PRODUCTS: &[&str] = &["o", "so", "rlib", "rmeta"];
 /// How a file begins that is to be optimised at the link (LLVM's bitcode file format).
 const BITCODE: &[u8] = b"BC\xC0\xDE";
 
+/// What stands before a build id: a note of the GNU linkers with a SHA-1 (`ld(1)`,
+/// `--build-id`), which is also of the paths in the file.
+const BUILD_ID: &[u8] = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
+const BUILD_ID_LENGTH: usize = 20;
+
 /// One round of a scenario, in new directories below `home`. Who comes first
 /// depends on its number.
 pub(crate) fn round(
@@ -130,9 +135,14 @@ fn differing(bare: &Lane, lane: &Lane, tree: &str) -> Vec<PathBuf> {
     let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
     let bytes = |products: &BTreeMap<PathBuf, PathBuf>, name: &PathBuf, lane: &Lane| {
         let mut bytes = fs::read(products.get(name)?).ok()?;
-        // Its texts do not begin where bytes do, so only its length is compared.
+        // Its texts do not begin where bytes do, and it has hashes of paths, of which the
+        // smaller take less room.
         if bytes.starts_with(BITCODE) {
-            bytes.fill(0);
+            bytes.clear();
+        }
+        let ids: Vec<_> = memchr::memmem::find_iter(&bytes, BUILD_ID).collect();
+        for at in ids.into_iter().map(|at| at + BUILD_ID.len()) {
+            bytes.iter_mut().skip(at).take(BUILD_ID_LENGTH).for_each(|byte| *byte = 0);
         }
         Some(without(bytes, lane.root.as_os_str().as_encoded_bytes()))
     };

@@ -36,7 +36,7 @@ const NOTHING: Tool = Tool {
     start: None,
     version: "gcc --version",
     counters: None,
-    languages: &[Language::C, Language::Rust],
+    languages: &[Language::C, Language::Rust, Language::IncrementalRust],
     links: false,
     view: false,
 };
@@ -95,6 +95,7 @@ pub(crate) const TOOLS: &[Tool] = &[
             line: "{peers}/sccache/bin/sccache --show-stats --stats-format json",
             read: of_sccache,
         }),
+        languages: &[Language::C, Language::Rust],
         ..NOTHING
     },
     Tool {
@@ -117,7 +118,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         environment: &[("KACHE_CACHE_DIR", "{cache}")],
         start: None,
         version: "{peers}/kache/bin/kache --version",
-        languages: &[Language::Rust],
+        languages: &[Language::Rust, Language::IncrementalRust],
         ..NOTHING
     },
 ];

@@ -66,6 +66,20 @@ pub fn is_driver(file_name: &[u8]) -> bool {
     names_one_of(file_name, DRIVERS)
 }
 
+/// Whether the program at a canonical path calls a type without a name `(lambda at PATH)`,
+/// as clang does in `__PRETTY_FUNCTION__`, and gcc does not.
+#[must_use]
+pub fn names_types_by_path(path: &[u8]) -> bool {
+    memmem::find(base_name(path), b"clang").is_some()
+}
+
+/// Whether a program of this name is one that preprocesses: of gcc, or clang.
+#[must_use]
+pub fn is_preprocessor(file_name: &[u8]) -> bool {
+    let name = without_version(file_name);
+    [&b"cc1"[..], b"cc1plus", b"clang", b"clang++"].contains(&name)
+}
+
 /// What a program, by its canonical path, makes of `SOURCE_DATE_EPOCH`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Epoch {

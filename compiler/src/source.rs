@@ -71,6 +71,26 @@ const PASTED_END: &[u8] = b"E__";
 /// Other words for the path of a source; no map of prefixes need apply to them.
 const OWN_PATH_UNMAPPED: &[&[u8]] = &[b"__builtin_FILE", b"source_location"];
 
+/// What names types that have no name by the place where they are, in clang: pieces of
+/// `__PRETTY_FUNCTION__`, however it is pasted of two, and its name for Microsoft's.
+const TYPE_NAMES: &[&[u8]] = &[b"__PRETTY", b"Y_FUNCTION__", b"__FUNCSIG"];
+
+/// Whether a piece of a source file may use the names of types.
+#[must_use]
+pub fn may_name_types(piece: &[u8]) -> bool {
+    TYPE_NAMES.iter().any(|word| contains(piece, word))
+}
+
+/// The names of these macros.
+pub(crate) fn own_path_macros() -> impl Iterator<Item = &'static [u8]> {
+    OWN_PATH.iter().map(|(name, _)| *name)
+}
+
+/// Every word for the path of a source.
+pub(crate) fn own_path_words() -> impl Iterator<Item = &'static [u8]> {
+    own_path_macros().chain([OWN_PATH_UNMAPPED, TYPE_NAMES].concat())
+}
+
 /// Whether a piece of a source file may use its own path: it has a word that is
 /// such a macro, or the beginning or end of one.
 #[must_use]

@@ -294,4 +294,18 @@ pub struct Entry {
     /// Whether it may be served: of a tool of which nothing is known another run has to have
     /// come to the same before.
     pub confirmed: bool,
+    /// In which checkouts it may be served.
+    pub scope: Scope,
+}
+
+/// In which checkouts a result holds, of all whose invocations have its key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Scope {
+    /// In all of them.
+    All,
+    /// In the one that it was made in; in all once the preprocessor has shown that no
+    /// source uses its own path.
+    Unproven,
+    /// In the one that it was made in: a source uses its own path.
+    Own,
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
-use zccache_core::entry::{Environment, Manner};
+use zccache_core::entry::{Environment, Manner, Scope};
 use zccache_core::settings::StoreLimits;
 use zccache_core::{
     CompileResult, Content, Digest, Entry, InvocationKey, OsBytes, Output, Rooted, Stamp, Trace,
@@ -266,6 +266,7 @@ fn entry_of(result: u8) -> Entry {
         cost: 3,
         confirmed: true,
         checkout: OsBytes::default(),
+        scope: Scope::All,
     }
 }
 

@@ -2,13 +2,18 @@
 //! on where it was made.
 
 use std::fs;
+use std::path::Path;
 
-use zccache_tests::{Command, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use zccache_tests::sandbox::eventually;
+use zccache_tests::{Command, Compiler, Place, Trial, trial};
 
 use crate::trials;
 
 const ONE: &str = "one";
 const OTHER: &str = "another-checkout-with-a-rather-long-name";
+const THIRD: &str = "third";
 
 /// Sources with a private and a system header, in two git worktrees.
 fn checkouts(trial: &Trial) {
@@ -116,6 +121,155 @@ fn the_length_of_the_own_path(trial: &Trial) {
     is_shared(trial, "$CC -fmacro-prefix-map=ROOT=. -c ROOT/src/a.c -o a.o");
 }
 
+/// What the preprocessor finds unused is unused, whatever mentions it.
+fn an_own_path_that_is_not_used(trial: &Trial) {
+    checkouts(trial);
+    let header = "#define LOG(x) g(__FILE__, x)\n#define FULL __BASE_FILE__ __builtin_FILE\n\
+                  #ifdef NDEBUG\n#define CHECK(x) ((void)0)\n#else\n\
+                  #define CHECK(x) ((x) ? (void)0 : h(sizeof(__FILE__)))\n#endif\n\
+                  void h(int);\n#define A 1\n";
+    let source = "#include \"a.h\"\nint f(int x) { CHECK(x); return A; }\n";
+    for checkout in [ONE, OTHER, THIRD] {
+        trial.file(format!("{checkout}/.git"), "gitdir: elsewhere\n");
+        trial.file(format!("{checkout}/include/a.h"), header);
+        trial.file(format!("{checkout}/src/a.c"), source);
+        trial.edit(|root| fs::create_dir_all(root.join(checkout).join("b")).expect("a directory"));
+    }
+    let line = "$CC -O2 -DNDEBUG -IROOT/include -MD -MF a.d -o a.o -c ROOT/src/a.c";
+    is_shared(trial, line);
+    trial.run(at(trial, THIRD, line)).hit();
+    trial.run(at(trial, ONE, line)).hit();
+    is_shared(trial, "$CC -S -DNDEBUG -Wall -Werror -pedantic-errors -IROOT/include ROOT/src/a.c");
+    is_not_shared(trial, "$CC -O2 -IROOT/include -c ROOT/src/a.c -o a.o");
+    trial.run(at(trial, THIRD, "$CC -O2 -IROOT/include -c ROOT/src/a.c -o a.o")).kept();
+    trial.file(format!("{THIRD}/src/a.c"), "#include \"a.h\"\nint n = sizeof(__FILE__);\n");
+    trial.run(at(trial, THIRD, line)).kept();
+    trial.run(at(trial, THIRD, line)).hit();
+    trial.file(format!("{THIRD}/src/a.c"), source);
+    trial.run(at(trial, THIRD, line)).hit();
+}
+
+/// Where the preprocessor is not to be asked, or would not tell, nothing is shared.
+fn an_own_path_that_nobody_can_be_asked_about(trial: &Trial) {
+    checkouts(trial);
+    for checkout in [ONE, OTHER] {
+        trial.file(format!("{checkout}/include/a.h"), "#define A sizeof(__FILE__)\n");
+        let source = |name: &str, text: &str| trial.file(format!("{checkout}/src/{name}"), text);
+        source("a.c", "#include \"a.h\"\nint n = A;\n");
+        source("b.c", "#ifndef B\n#define B\n#include __FILE__\nint n = 1;\n#endif\n");
+        source("c.c", "#pragma push_macro(\"__FILE__\")\nint n = sizeof(__FILE__);\n");
+        source(
+            "d.c",
+            "#define P(a, b) a##b\nint n = sizeof(P(__FI, LE__)) + sizeof(P(L, __FILE__));\n",
+        );
+        trial.file(format!("{checkout}/b/options"), "-O2 -DNDEBUG");
+    }
+    if trial.compiler() == Compiler::Gcc {
+        is_not_shared(trial, "$CC -IROOT/include -fdirectives-only -c ROOT/src/a.c -o a.o");
+    }
+    is_not_shared(trial, "$CC -IROOT/include @options -c ROOT/src/a.c -o a.o");
+    for checkout in [ONE, OTHER] {
+        let line = "$CC -IROOT/include -save-temps -c ROOT/src/a.c -o a.o";
+        trial.run(at(trial, checkout, line)).not_hit();
+    }
+    is_not_shared(trial, "$CC -IROOT/include -x c -c ROOT/src/a.c -o a.o");
+    is_not_shared(trial, "$CC -c ROOT/src/b.c -o b.o");
+    is_not_shared(trial, "$CC -c ROOT/src/c.c -o c.o");
+    is_not_shared(trial, "$CC -c ROOT/src/d.c -o d.o");
+    let depfile = |checkout| {
+        let line = at(trial, checkout, "$CC -IROOT/include -c ROOT/src/a.c -o a.o");
+        trial.run(line.env("DEPENDENCIES_OUTPUT", "made.d"))
+    };
+    depfile(ONE).not_bypassed();
+    depfile(OTHER).not_bypassed();
+}
+
+/// A header that is another one while the preprocessor reads it has said nothing, though it
+/// is what it was before and afterwards.
+fn a_header_is_changed_and_changed_back_meanwhile(trial: &Trial) {
+    checkouts(trial);
+    let macros: String = (0..400_000).map(|n| format!("#define M{n} 1\n")).collect();
+    let uses = "#define A sizeof(__FILE__)\n";
+    for checkout in [ONE, OTHER] {
+        trial.file(format!("{checkout}/src/a.c"), "#include <m.h>\n#include <a.h>\nint n = A;\n");
+        trial.file(format!("{checkout}/include/m.h"), &macros);
+        trial.file(format!("{checkout}/include/a.h"), uses);
+    }
+    let line = "$CC -IROOT/include -c ROOT/src/a.c -o a.o";
+    trial.run(at(trial, ONE, line)).kept();
+    let changed = trial.tree().join(OTHER).join("include/a.h");
+    trial.age();
+    let launch = trial.sandbox().start_launch(trial.tree(), at(trial, OTHER, line));
+    let launcher = launch.pid();
+    let directory = trial.tree().join(OTHER).join("b");
+    let is_asked = || processes().find(|pid| preprocesses_in(*pid, &directory));
+    let mut asked = None;
+    eventually("the preprocessor is at work", || {
+        asked = is_asked();
+        asked.is_some()
+    });
+    let preprocessor = asked.expect("it has been found");
+    for pid in [launcher, preprocessor] {
+        kill(pid, Signal::SIGSTOP).expect("it runs");
+    }
+    fs::write(&changed, "#define A sizeof(int)\n").expect("a write");
+    kill(preprocessor, Signal::SIGCONT).expect("it is there");
+    eventually("the preprocessor has ended", || is_asked().is_none());
+    fs::write(&changed, uses).expect("a write");
+    kill(launcher, Signal::SIGCONT).expect("it is there");
+    let _ = launch.wait().succeeded();
+    let _ = trial.bare(&at(trial, OTHER, line)).succeeded();
+    trial.assert_same_trees("the object is that of what the header is");
+}
+
+fn processes() -> impl Iterator<Item = Pid> {
+    let names = fs::read_dir("/proc").expect("/proc is mounted");
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).map(Pid::from_raw)
+}
+
+/// Whether a process, which has not ended, is a compiler proper that has been asked there.
+fn preprocesses_in(pid: Pid, directory: &Path) -> bool {
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let program = command.split('\0').next().unwrap_or_default();
+    let cwd = fs::read_link(format!("/proc/{pid}/cwd"));
+    program.ends_with("/cc1")
+        && command.contains("zccache_path_of_a_source")
+        && cwd.is_ok_and(|cwd| cwd == directory)
+}
+
+#[test]
+fn a_header_is_another_while_the_preprocessor_runs() {
+    for place in [Place::Plain, Place::View] {
+        trial::once(place, Compiler::Gcc, a_header_is_changed_and_changed_back_meanwhile);
+    }
+}
+
+/// clang calls a type without a name by the path of its source.
+fn the_names_of_types(trial: &Trial) {
+    checkouts(trial);
+    for checkout in [ONE, OTHER] {
+        let text = "template<class T> constexpr int f(T) { return sizeof(__PRETTY_FUNCTION__); }\n\
+                    struct { int x; } unnamed;\nint n = f([] {}) + f(unnamed);\n";
+        trial.file(format!("{checkout}/src/a.cc"), text);
+        trial.file(format!("{checkout}/include/a.h"), "#define WHERE __PRETTY_FUNCTION__\n");
+        trial.file(format!("{checkout}/src/c.cc"), "#include \"a.h\"\nint n;\n");
+        let pasted = text.replace("__PRETTY_FUNCTION__", "P(__PRET, TY_FUNCTION__)");
+        trial.file(format!("{checkout}/src/b.cc"), format!("#define P(a, b) a##b\n{pasted}"));
+    }
+    for source in ["a", "b"] {
+        let line = format!("$CXX -std=c++17 -c ROOT/src/{source}.cc -o a.o");
+        let line = |checkout| at(trial, checkout, &line);
+        trial.run(line(ONE)).kept();
+        trial.run(line(OTHER)).not_bypassed();
+        let mapped =
+            format!("$CXX -std=c++17 -ffile-prefix-map=ROOT=. -c ROOT/src/{source}.cc -o a.o");
+        trial.run(at(trial, ONE, &mapped)).kept();
+        trial.run(at(trial, OTHER, &mapped)).not_bypassed();
+    }
+    is_shared(trial, "$CXX -std=c++17 -IROOT/include -c ROOT/src/c.cc -o c.o");
+}
+
 fn what_hides_text_is_not_shared(trial: &Trial) {
     checkouts(trial);
     is_not_shared(trial, "$CC -flto -frandom-seed=x -I../include -c ../src/a.c -o a.o");
@@ -185,6 +339,9 @@ trials! {
     debug_information_names_the_checkout,
     a_map_of_what_is_above_hides_the_checkout,
     the_length_of_the_own_path,
+    an_own_path_that_is_not_used,
+    an_own_path_that_nobody_can_be_asked_about,
+    the_names_of_types,
     what_hides_text_is_not_shared,
     an_input_that_names_one_checkout_means_it_everywhere,
     a_header_appears_in_one_checkout,

@@ -10,6 +10,7 @@
 
 pub mod depfile;
 pub mod elf;
+pub mod own_path;
 pub mod rustc;
 
 use std::path::{Path, PathBuf};

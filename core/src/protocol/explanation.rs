@@ -84,6 +84,13 @@ pub enum Cause {
         /// When it was made.
         made: Stamp,
     },
+    /// One holds in another checkout only: a source uses its own path (`__FILE__`).
+    OwnPath {
+        /// When it was made.
+        made: Stamp,
+        /// The checkout it was made in.
+        checkout: OsBytes,
+    },
     /// Each trace would be observed otherwise now.
     Observation {
         /// How many there are.

@@ -16,7 +16,7 @@ use explanation::Explanation;
 use stats::Counters;
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 10;
+pub const VERSION: u16 = 11;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub enum Request {
     /// for each output that is attached, in order, and at the end what the launcher
     /// has no time to close.
     Finished(Box<Report>),
+    /// What the preprocessor said, after [`Verdict::Preprocess`]. Answered by another
+    /// [`Verdict`].
+    Preprocessed(Preprocessed),
     /// A compiler runs without having been looked up, for this reason. Not answered.
     Bypassed {
         /// The `ZCCACHE_SESSION` it belongs to.
@@ -136,6 +139,29 @@ pub enum Verdict {
     Wait,
     /// The source is on standard input: read it, and look up again with it.
     ReadInput,
+    /// A result of another checkout may hold here: run the preprocessor, and say
+    /// [`Request::Preprocessed`].
+    Preprocess(Preprocess),
+}
+
+/// How to run the preprocessor, and what to look for in what it writes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// The arguments that follow the compiler's name.
+    pub arguments: Vec<OsBytes>,
+    /// Texts; none is empty.
+    pub words: Vec<OsBytes>,
+}
+
+/// What a run of the preprocessor showed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Preprocessed {
+    /// It wrote none of the words.
+    Without,
+    /// It wrote one of them.
+    With,
+    /// It failed.
+    Failed,
 }
 
 /// What the observer has to know of a command: absolute paths that are neither

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use fastrand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zccache_core::entry::{Environment, Manner};
+use zccache_core::entry::{Environment, Manner, Scope};
 use zccache_core::invocation::Terminal;
 use zccache_core::protocol::explanation::{Explanation, Told};
 use zccache_core::protocol::frame::{HEADER, Header};
 use zccache_core::protocol::stats::Counters;
-use zccache_core::protocol::{Checked, Delivery, Hit, Own, Reply, Request, Source, Verdict};
+use zccache_core::protocol::{
+    Checked, Delivery, Hit, Own, Preprocess, Preprocessed, Reply, Request, Source, Verdict,
+};
 use zccache_core::report::{Bytes, Ended, Report, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, Identity, Invocation, Observation, OsBytes,
@@ -132,6 +134,7 @@ fn entry() -> Entry {
         cost: 3,
         confirmed: true,
         checkout: "/w".into(),
+        scope: Scope::Unproven,
     }
 }
 
@@ -143,6 +146,7 @@ fn requests() {
         Request::Bypassed { session: Some("s".into()), reason: Reason::Disabled },
         Request::Why { file: "/a.o".into(), place: invocation().place },
         Request::Check { repair: true },
+        Request::Preprocessed(Preprocessed::With),
         Request::Stop,
     ];
     try_out(&samples, 1);
@@ -157,6 +161,10 @@ fn replies() {
     let samples = [
         Reply::Verdict(Verdict::Hit(Hit { status: 0, streams: Vec::new(), files })),
         Reply::Verdict(Verdict::Run { views: vec![1, 2], own, awaited: true }),
+        Reply::Verdict(Verdict::Preprocess(Preprocess {
+            arguments: vec!["-E".into(), "a.c".into()],
+            words: vec!["__FILE__".into()],
+        })),
         Reply::Stats(Box::new(Counters { hits: 4, ..Counters::default() })),
         Reply::Checked(Checked { entries: 1, blobs: 2, damaged: 3, removed: 4 }),
         Reply::Failed("no".to_owned()),

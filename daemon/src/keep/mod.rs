@@ -1,5 +1,6 @@
 //! From the report of a run to an entry of the store.
 
+mod amendment;
 mod comparison;
 mod flights;
 mod outputs;
@@ -13,6 +14,7 @@ mod sift;
 mod timing;
 mod trace;
 
+pub(crate) use amendment::amend;
 pub(crate) use comparison::Suspect;
 pub(crate) use flights::{Boarding, Flight, Flights, landed};
 pub(crate) use publication::Publication;

@@ -4,8 +4,8 @@
 
 use zccache_compiler::relocation::{Exposure, depfile};
 use zccache_compiler::{Anywhere, program};
-use zccache_core::entry::{Chunk, Environment, LineBreaks, Message, Variable};
-use zccache_core::{Invocation, InvocationKey, OsBytes, Root, Template, Trace};
+use zccache_core::entry::{Chunk, Environment, LineBreaks, Message, Scope, Variable};
+use zccache_core::{InvocationKey, OsBytes, Template, Trace};
 
 use super::publisher::Job;
 use super::sift::Sifted;
@@ -13,24 +13,16 @@ use super::trace::Remarks;
 
 /// How far a result reaches, as far as is known.
 pub(super) struct Reach<'a> {
-    here: InvocationKey,
+    job: &'a Job,
     /// None as soon as something is in the way.
     anywhere: Option<Anywhere>,
-    root: &'a Root,
-    compiler: &'a [u8],
 }
 
 impl<'a> Reach<'a> {
     pub(super) fn new(job: &'a Job) -> Self {
-        let compiler = job.invocation.argv.first().map_or(&b""[..], |name| name.as_bytes());
         // What was in a file before is not searched for the root.
         let anywhere = job.plan.anywhere.filter(|_| job.report.revised.is_empty());
-        Self {
-            here: job.plan.here,
-            anywhere,
-            root: &job.root,
-            compiler: program::base_name(compiler),
-        }
+        Self { job, anywhere }
     }
 
     /// Takes notice of an output: it may name the root only if it is a depfile
@@ -48,7 +40,8 @@ impl<'a> Reach<'a> {
         if !sifted.names_root && !sifted.is_opaque {
             return None;
         }
-        let known = |content: Vec<u8>| depfile::template(&content, self.root, self.compiler);
+        let compiler = program::name_of(&self.job.invocation);
+        let known = |content: Vec<u8>| depfile::template(&content, &self.job.root, compiler);
         let template = (!sifted.is_opaque).then(content).flatten().and_then(known);
         if template.is_none() {
             self.anywhere = None;
@@ -58,55 +51,70 @@ impl<'a> Reach<'a> {
 
     /// Takes notice of what was written to the streams. Messages for a terminal
     /// are laid out by their length.
-    pub(super) fn messages(&mut self, chunks: &[Chunk], invocation: &Invocation) -> Vec<Message> {
+    pub(super) fn messages(&mut self) -> Vec<Message> {
+        let Job { root, invocation, report, .. } = self.job;
         let for_terminal = invocation.terminals.iter().any(Option::is_some);
         let message = |chunk: &Chunk| {
-            let template =
-                (!for_terminal).then(|| Template::cut(&chunk.bytes, self.root)).flatten();
+            let template = (!for_terminal).then(|| Template::cut(&chunk.bytes, root)).flatten();
             let text = template.unwrap_or_else(|| {
-                if self.root.is_named_in(&chunk.bytes) {
+                if root.is_named_in(&chunk.bytes) {
                     self.anywhere = None;
                 }
                 Template::constant(chunk.bytes.clone())
             });
             Message { stream: chunk.stream, text }
         };
-        chunks.iter().map(message).collect()
+        report.streams.iter().map(message).collect()
     }
 
-    /// The key under which a result is kept.
+    /// The key under which a result is kept, and whom of those that have it, it serves.
+    /// `can_be_asked` says whether the preprocessor will tell which sources use their path.
     pub(super) fn key(
         self,
         trace: &Trace,
-        invocation: &Invocation,
         remarks: Remarks,
+        can_be_asked: impl FnOnce() -> bool,
         inputs_name_root: impl FnOnce() -> bool,
-    ) -> InvocationKey {
-        match self.anywhere {
-            Some(Anywhere { key, exposure })
-                if is_concealed(exposure, remarks)
-                    && !self.is_named_by(&trace.environment, invocation)
-                    && !inputs_name_root() =>
-            {
-                key
-            }
-            _ => self.here,
-        }
+    ) -> (InvocationKey, Scope) {
+        let here = (self.job.plan.here, Scope::All);
+        let Some(Anywhere { key, exposure }) = self.anywhere else { return here };
+        let scope = match disclosure(exposure, remarks) {
+            Disclosure::None => Scope::All,
+            Disclosure::OwnPath if can_be_asked() => Scope::Unproven,
+            Disclosure::OwnPath | Disclosure::Other => return here,
+        };
+        let named = self.is_named_by(&trace.environment) || inputs_name_root();
+        if named { here } else { (key, scope) }
     }
 
     /// Whether what was read of the environment may tell where the root is.
-    fn is_named_by(&self, environment: &Environment, invocation: &Invocation) -> bool {
+    fn is_named_by(&self, environment: &Environment) -> bool {
+        let Job { root, invocation, .. } = self.job;
         let value = |name: &OsBytes| invocation.variable(name.as_bytes()).unwrap_or_default();
-        let names = |variable: &Variable| self.root.is_named_in(value(&variable.name));
+        let names = |variable: &Variable| root.is_named_in(value(&variable.name));
         environment.is_whole() || environment.by_name().iter().any(names)
     }
 }
 
-/// Whether the root can reach the result in no way but as text.
-fn is_concealed(exposure: Exposure, remarks: Remarks) -> bool {
-    let Exposure::C(exposure) = exposure else { return true };
+/// How the root can reach a result otherwise than as text.
+enum Disclosure {
+    /// In no way.
+    None,
+    /// By what a source uses of its own path, if it does.
+    OwnPath,
+    /// In other ways.
+    Other,
+}
+
+fn disclosure(exposure: Exposure, remarks: Remarks) -> Disclosure {
+    let Exposure::C(exposure) = exposure else { return Disclosure::None };
     let unmapped = remarks.unmapped_path || (remarks.own_path && !exposure.mapped_macros);
-    let computes_with_path = exposure.absolute_sources && unmapped;
     let canonical_names_differ = exposure.system_directories && remarks.link_below_root;
-    !computes_with_path && !canonical_names_differ && !remarks.is_precompiled
+    if canonical_names_differ || remarks.is_precompiled {
+        Disclosure::Other
+    } else if exposure.absolute_sources && unmapped {
+        Disclosure::OwnPath
+    } else {
+        Disclosure::None
+    }
 }

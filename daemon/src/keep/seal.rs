@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::{Clock, Told};
-use zccache_compiler::relocation::depfile;
+use zccache_compiler::relocation::{depfile, own_path};
 use zccache_compiler::source;
 use zccache_compiler::tools::trusted;
 use zccache_core::entry::Stream;
@@ -59,13 +59,15 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
         return Err(Reason::InheritedDescriptor.into());
     }
     let Harvest { mut reach, blobs, .. } = harvest;
-    let streams = reach.messages(&job.report.streams, &job.invocation);
+    let streams = reach.messages();
     let names_root = || sealer.inputs_name_root(&job.report.sightings);
-    let key = reach.key(&trace, &job.invocation, remarks, names_root);
+    let can_be_asked = || own_path::question(&job.invocation).is_some() && sealer.answers(job);
+    let (key, scope) = reach.key(&trace, remarks, can_be_asked, names_root);
     let result = CompileResult { status, streams, outputs };
     let checkout = OsBytes::from(job.root.as_bytes());
     let confirmed = !trusted::is_trusted(&job.invocation);
-    let entry = Entry { trace, result, made, cost: job.report.cost, checkout, confirmed };
+    let cost = job.report.cost;
+    let entry = Entry { trace, result, made, cost, checkout, confirmed, scope };
     // With a suspect, that it fails now may be a difference.
     if job.suspect.is_none() && is_unexplained(&entry) {
         return Err(Reason::CompilerFailed.into());

@@ -43,7 +43,7 @@ pub(super) struct Candidate {
 
 impl Case {
     /// Takes notice of what has changed during a wait.
-    fn look_anew(&self) {
+    pub(super) fn look_anew(&self) {
         if let Err(error) = self.namespace.refresh() {
             tracing::warn!(%error, "mounts may have changed");
         }
@@ -146,13 +146,21 @@ impl Daemon {
         Ok((namespace, root, plan))
     }
 
-    async fn decide(&self, frames: &Frames, case: Case) -> Result<Answer, ConnectionError> {
+    async fn decide(&self, frames: &Frames, mut case: Case) -> Result<Answer, ConnectionError> {
         let deadline = Instant::now() + limits::COALESCE_WITHIN;
         self.let_land(frames, &case, deadline).await?;
         let mut waiting = false;
         loop {
-            let candidates = self.candidates(&case.plan);
-            let cause = match self.search(&case, &candidates) {
+            let mut candidates = self.candidates(&case.plan);
+            let found = match self.search(&case, &candidates) {
+                Ok(found) => found,
+                Err(candidate) => {
+                    let found = self.prove(frames, &mut case, candidate).await?;
+                    candidates = self.candidates(&case.plan);
+                    found
+                }
+            };
+            let cause = match found {
                 Search::Serve(hit, descriptors, served) => {
                     frames.send_with(&Reply::Verdict(Verdict::Hit(hit)), &descriptors).await?;
                     self.remember_hit(&case, &served);

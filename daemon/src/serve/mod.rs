@@ -8,6 +8,7 @@ mod frames;
 mod log;
 mod lookup;
 mod metrics;
+mod proof;
 mod search;
 mod why;
 

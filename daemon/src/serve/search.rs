@@ -8,6 +8,7 @@ use std::sync::Arc;
 use zccache_compiler::environment::Reading;
 use zccache_compiler::environment::display::display;
 use zccache_compiler::{environment, outputs, rust};
+use zccache_core::entry::Scope;
 use zccache_core::protocol::Hit;
 use zccache_core::protocol::explanation::{Cause, Change, Earlier, Origin, Told};
 use zccache_core::settings::{is_on, verified_part};
@@ -41,22 +42,37 @@ enum Held {
 
 impl Daemon {
     /// Serves the first candidate that would be observed again now.
-    pub(super) fn search(&self, case: &Case, candidates: &[Candidate]) -> Search {
+    ///
+    /// # Errors
+    /// One of another checkout that could be served if no source used its own path.
+    pub(super) fn search(
+        &self,
+        case: &Case,
+        candidates: &[Candidate],
+    ) -> Result<Search, Candidate> {
         if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
-            return Search::Nothing(Cause::Recache);
+            return Ok(Search::Nothing(Cause::Recache));
         }
         let traces = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         if let Some(difference) = case.not_the_temporary_directory() {
-            return Search::Nothing(match candidates.first() {
+            return Ok(Search::Nothing(match candidates.first() {
                 None => Cause::NoTrace(Earlier::Unknown),
                 Some(first) => Cause::Observation { traces, made: first.entry.made, difference },
-            });
+            }));
         }
         let (mut whole, mut survey) = (None, Survey::new(&case.namespace));
+        let mut unproven = None;
         let mut closest: Option<(usize, &Candidate, Held)> = None;
         for candidate in candidates {
             let progress = match self.holds(case, &candidate.entry, &mut whole, &mut survey) {
-                Held::Wholly => return self.serve(case, candidate),
+                Held::Wholly if candidate.serves(&case.root) => {
+                    return Ok(self.serve(case, candidate));
+                }
+                Held::Wholly => {
+                    let is_open = candidate.entry.scope == Scope::Unproven;
+                    unproven = unproven.or(is_open.then_some(candidate));
+                    (usize::MAX, candidate, Held::Wholly)
+                }
                 held @ Held::NotTheEnvironment => (0, candidate, held),
                 Held::UpTo(divergence) => {
                     (divergence.position + 1, candidate, Held::UpTo(divergence))
@@ -66,8 +82,12 @@ impl Daemon {
                 closest = Some(progress);
             }
         }
-        Search::Nothing(match closest {
-            None | Some((_, _, Held::Wholly)) => Cause::NoTrace(Earlier::Unknown),
+        if let Some(candidate) = unproven {
+            return Err(candidate.clone());
+        }
+        Ok(Search::Nothing(match closest {
+            None => Cause::NoTrace(Earlier::Unknown),
+            Some((_, candidate, Held::Wholly)) => candidate.own_path(),
             Some((_, Candidate { entry, .. }, Held::NotTheEnvironment)) => {
                 Cause::Environment { traces, made: entry.made, changes: Vec::new() }
             }
@@ -75,7 +95,7 @@ impl Daemon {
                 let difference = nearest(entry, divergence, &case.root);
                 Cause::Observation { traces, made: entry.made, difference }
             }
-        })
+        }))
     }
 
     fn holds<'c>(
@@ -111,7 +131,13 @@ impl Daemon {
         }
     }
 
-    fn serve(&self, case: &Case, candidate: &Candidate) -> Search {
+    /// Whether an entry would be observed again now.
+    pub(super) fn still_holds(&self, case: &Case, entry: &Arc<Entry>) -> bool {
+        let mut survey = Survey::new(&case.namespace);
+        matches!(self.holds(case, entry, &mut None, &mut survey), Held::Wholly)
+    }
+
+    pub(super) fn serve(&self, case: &Case, candidate: &Candidate) -> Search {
         let Candidate { key, entry } = candidate;
         if !case.deliverable {
             return Search::Nothing(Cause::Undeliverable { made: entry.made });
@@ -209,6 +235,11 @@ fn looks_above(entry: &Entry, root: &Root) -> Option<Divergence> {
 }
 
 impl Candidate {
+    /// Whether the entry, if it holds, serves a checkout.
+    fn serves(&self, root: &Root) -> bool {
+        self.entry.scope == Scope::All || self.entry.checkout.as_bytes() == root.as_bytes()
+    }
+
     /// Where the entry comes from, seen from a checkout.
     pub(super) fn origin(&self, root: &Root) -> Origin {
         let Self { key, entry } = self;

@@ -36,6 +36,8 @@ pub(crate) struct Traits {
     pub(crate) own_path: bool,
     /// A text that may use its own path where no map of prefixes changes it.
     pub(crate) unmapped_path: bool,
+    /// A text that may use the names of types, in which some compilers have paths.
+    pub(crate) type_names: bool,
     /// A precompiled header, whose sources nobody sees any more.
     pub(crate) is_precompiled: bool,
 }
@@ -225,6 +227,17 @@ impl Contents {
         found.digest.is_none() && self.grains.is_racy(&found.identity, seen, open)
     }
 
+    /// Whether a file was last changed before `then`.
+    pub(crate) fn is_older(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+        then: Stamp,
+    ) -> bool {
+        self.grains.is_older(&found.identity, then, || namespace.open(path))
+    }
+
     /// Reads a file whose identity must be the same before and after.
     fn read(
         &self,
@@ -289,6 +302,7 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
             traits.once = traits.once.max(Once::of(piece));
             traits.own_path = traits.own_path || source::may_use_own_path(piece);
             traits.unmapped_path = traits.unmapped_path || source::may_use_unmapped_path(piece);
+            traits.type_names = traits.type_names || source::may_name_types(piece);
         }
     })?;
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))

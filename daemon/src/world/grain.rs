@@ -1,7 +1,7 @@
 //! How far apart two changes of a file must be for its time stamps to tell.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dashmap::DashMap;
 use nix::sys::statfs::{
@@ -43,23 +43,46 @@ impl Grains {
         &self,
         identity: &Identity,
         seen: Stamp,
-        file: impl FnOnce() -> io::Result<std::os::fd::OwnedFd>,
+        file: impl FnOnce() -> io::Result<OwnedFd>,
     ) -> bool {
+        match self.nanos(identity, file) {
+            Some(0) => false,
+            Some(nanos) => identity.is_racy_at(seen, nanos),
+            None => true,
+        }
+    }
+
+    /// Whether the file with this identity was last changed before `then`. `file` is any
+    /// file of its file system.
+    pub(crate) fn is_older(
+        &self,
+        identity: &Identity,
+        then: Stamp,
+        file: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> bool {
+        self.nanos(identity, file).is_some_and(|nanos| !identity.is_racy_at(then, nanos))
+    }
+
+    /// How long two changes may have the same time, in nanoseconds; 0 if the kernel sees to
+    /// it that what somebody has looked at between them tells.
+    fn nanos(
+        &self,
+        identity: &Identity,
+        file: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> Option<i64> {
         let known = self.by_device.get(&identity.device).map(|grain| *grain);
-        let grain = known.or_else(|| {
-            use std::os::fd::AsFd;
+        let measured = || {
             let grain = self.measure(file().ok()?.as_fd())?;
             self.by_device.insert(identity.device, grain);
             Some(grain)
-        });
-        match grain {
+        };
+        Some(match known.or_else(measured)? {
             // Whatever the kernel promises, the file system has no room for more:
             // ext4 says the same of itself with inodes of 128 bytes.
-            Some(_) if is_of_whole_seconds(identity) => identity.is_racy_at(seen, WHOLE_SECONDS),
-            Some(Grain::Multigrain) => false,
-            Some(Grain::Coarse(nanos)) => identity.is_racy_at(seen, nanos),
-            None => true,
-        }
+            _ if is_of_whole_seconds(identity) => WHOLE_SECONDS,
+            Grain::Multigrain => 0,
+            Grain::Coarse(nanos) => nanos,
+        })
     }
 
     fn measure(&self, file: BorrowedFd<'_>) -> Option<Grain> {

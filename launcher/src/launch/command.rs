@@ -2,6 +2,8 @@
 
 use std::ffi::CString;
 
+use zccache_core::OsBytes;
+
 use crate::environment::variable;
 use crate::mark::is_launcher;
 use crate::program::{Program, base_name};
@@ -79,6 +81,13 @@ impl Command {
     /// directory along `PATH`, which a hit does without.
     pub(super) fn program(&self) -> Program {
         Program::new(self.arguments.clone(), variable(c"PATH"))
+    }
+
+    /// The same compiler with other arguments; none if one holds a zero byte.
+    pub(super) fn with_arguments(&self, others: &[OsBytes]) -> Option<Program> {
+        let others = others.iter().map(|argument| CString::new(argument.as_bytes()));
+        let arguments = self.arguments.iter().take(1).cloned().map(Ok).chain(others);
+        Some(Program::new(arguments.collect::<Result<_, _>>().ok()?, variable(c"PATH")))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod input;
+mod preprocess;
 mod replay;
 pub mod surroundings;
 
@@ -10,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use zccache_core::protocol::{Own, Reply, Request, Verdict};
+use zccache_core::protocol::{Own, Preprocess, Reply, Request, Verdict};
 use zccache_core::report::Ended;
 use zccache_core::{Invocation, OsBytes, Reason, limits, settings};
 
@@ -120,7 +121,7 @@ fn converse(
     let mut request = Request::Lookup(Box::new(invocation));
     loop {
         connection.send(&request, &[])?;
-        request = match (deliver(&mut connection)?, request) {
+        request = match (deliver(&mut connection, command)?, request) {
             (Served::Status(status), _) => return Ok(status),
             (Served::Run { views, own, awaited }, _) => {
                 let directory = directory.as_bytes();
@@ -155,8 +156,8 @@ enum Served {
     Undeliverable,
 }
 
-fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
-    let (verdict, descriptors) = verdict(connection)?;
+fn deliver(connection: &mut Connection, command: &Command) -> Result<Served, Unserved> {
+    let (verdict, descriptors) = verdict(connection, command)?;
     match verdict {
         Verdict::Hit(hit) if place::place(&hit.files, &descriptors).is_err() => {
             Ok(Served::Undeliverable)
@@ -167,17 +168,25 @@ fn deliver(connection: &mut Connection) -> Result<Served, Unserved> {
         }
         Verdict::Run { views, own, awaited } => Ok(Served::Run { views, own, awaited }),
         Verdict::ReadInput => Ok(Served::NotYet),
-        Verdict::Bypass(_) | Verdict::Wait => Err(UNSERVED),
+        Verdict::Bypass(_) | Verdict::Wait | Verdict::Preprocess(_) => Err(UNSERVED),
     }
 }
 
-/// The next verdict but [`Verdict::Wait`], which comes again and again while an equal
-/// invocation runs.
-fn verdict(connection: &mut Connection) -> Result<(Verdict, Vec<OwnedFd>), Unserved> {
+/// The next verdict but those that another follows: [`Verdict::Wait`], which comes again and
+/// again while an equal invocation runs, and [`Verdict::Preprocess`].
+fn verdict(
+    connection: &mut Connection,
+    command: &Command,
+) -> Result<(Verdict, Vec<OwnedFd>), Unserved> {
     connection.set_patience(limits::ANSWER_WITHIN)?;
     loop {
         match connection.receive()? {
             (Reply::Verdict(Verdict::Wait), _) => {}
+            (Reply::Verdict(Verdict::Preprocess(Preprocess { arguments, words })), _) => {
+                let program = command.with_arguments(&arguments).ok_or(UNSERVED)?;
+                let found = preprocess::preprocess(&program, &words);
+                connection.send(&Request::Preprocessed(found), &[])?;
+            }
             (Reply::Verdict(verdict), descriptors) => return Ok((verdict, descriptors)),
             _ => return Err(UNSERVED),
         }

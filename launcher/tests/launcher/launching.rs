@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use zccache_core::Reason;
-use zccache_core::protocol::{Reply, Request, Verdict};
+use zccache_core::protocol::{Preprocess, Preprocessed, Reply, Request, Verdict};
 
 use crate::bench::{Bench, LAUNCHER};
 use crate::daemon;
@@ -244,4 +244,41 @@ fn terminals_stay_terminals_and_are_told() {
     assert_eq!(invocation.terminals, [terminal, terminal]);
     assert_eq!(done.output.stdout, b"both\r\n");
     assert_eq!(done.stream(zccache_core::entry::Stream::Stdout), b"both\n");
+}
+
+#[test]
+fn the_preprocessor_is_asked_and_its_answer_told() {
+    let words = || vec!["needle".into()];
+    let ask = |argument: &str| {
+        let arguments = ["-c", argument].map(Into::into).into();
+        Verdict::Preprocess(Preprocess { arguments, words: words() })
+    };
+    for (script, shown) in [
+        ("echo hay", Preprocessed::Without),
+        ("echo a needle; echo no error >&2", Preprocessed::With),
+        ("echo a needle; yes", Preprocessed::With),
+        ("echo hay; exit 1", Preprocessed::Failed),
+        ("kill -9 $$", Preprocessed::Failed),
+        ("read line; echo $line", Preprocessed::Failed),
+    ] {
+        let bench = Bench::new();
+        let command = bench.launcher(&["sh", "-c", "echo itself; exit 4"]);
+        let done = bench.answered(command, vec![ask(script).into(), daemon::run(vec![]).into()]);
+        assert_eq!(done.output.status.code(), Some(4), "{script}");
+        assert_eq!(
+            (&done.output.stdout[..], &done.output.stderr[..]),
+            (&b"itself\n"[..], &b""[..])
+        );
+        assert_eq!(done.heard.requests[1], Request::Preprocessed(shown), "{script}");
+    }
+}
+
+#[test]
+fn a_daemon_that_dies_while_it_asks_leaves_the_compiler_running() {
+    let bench = Bench::new();
+    let arguments = ["-c", "echo hay"].map(Into::into).into();
+    let question = Preprocess { arguments, words: vec!["needle".into()] };
+    let command = bench.launcher(&["sh", "-c", "echo itself; exit 4"]);
+    let done = bench.answered(command, vec![Verdict::Preprocess(question).into()]);
+    assert_eq!((done.output.status.code(), &done.output.stdout[..]), (Some(4), &b"itself\n"[..]));
 }

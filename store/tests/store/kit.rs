@@ -138,6 +138,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
         cost: 3,
         confirmed: true,
         checkout: zccache_core::OsBytes::default(),
+        scope: zccache_core::entry::Scope::All,
     }
 }
 

@@ -4,6 +4,7 @@
 mod ages;
 mod given;
 mod links;
+mod programs;
 mod remarks;
 mod revised;
 mod temporary;
@@ -13,10 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use zccache_compiler::environment::display::{display, has_messages};
-use zccache_compiler::program::{self, Epoch, Family};
+use zccache_compiler::program::{self, Family};
 use zccache_compiler::rust::Searched;
 use zccache_compiler::source::Once;
-use zccache_compiler::tools::lto;
 use zccache_compiler::{TimeWords, environment};
 use zccache_core::entry::{Environment, Stream};
 use zccache_core::protocol::explanation::Refusal;
@@ -127,6 +127,8 @@ impl Sealer<'_> {
         let is_laid_out = environment.is_whole()
             || has_messages(invocation, &said(Stream::Stdout), &said(Stream::Stderr));
         let display = is_laid_out.then(|| display(invocation));
+        draft.remarks.unmapped_path |=
+            draft.remarks.type_names && self.shows_paths_of_types(sightings);
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
         let ages = self.ages(job, rust.as_ref(), &counted)?;
@@ -298,22 +300,6 @@ impl Sealer<'_> {
         Ok((digest, traits))
     }
 
-    /// Whether every program of the run takes the time from `SOURCE_DATE_EPOCH`,
-    /// which is part of the key.
-    pub(crate) fn has_fixed_clock(&self, invocation: &Invocation, seen: &[Sighting]) -> bool {
-        let executed = seen
-            .iter()
-            .filter(|sighting| matches!(sighting.seen, Seen::File { executed: true, .. }));
-        let obeys = |sighting: &Sighting| {
-            let path = self.scene.namespace.real_path(sighting.path.as_path());
-            path.map_or(Epoch::Unknown, |path| program::epoch(OsBytes::from(path).as_bytes()))
-        };
-        let programs: Vec<Epoch> = executed.map(obeys).collect();
-        invocation.variable(b"SOURCE_DATE_EPOCH").is_some()
-            && programs.contains(&Epoch::Obeyed)
-            && !programs.contains(&Epoch::Unknown)
-    }
-
     /// As `file`, for one that has been linked or given other times since, as cargo
     /// does with what rustc has made while dependents of it run already: what was
     /// in it under its old stamps must be known, and be in it now.
@@ -349,19 +335,6 @@ impl Sealer<'_> {
             }
             _ => Err(Reason::InputChanged),
         }
-    }
-
-    /// Whether the variables that a program reads are known: by the name it was
-    /// executed under, by its own, and by what it says of itself.
-    fn is_known(&self, path: &Path, traits: Traits, optimises: bool) -> bool {
-        let named = |path: &Path| {
-            let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
-            program::has_known_environment(name) || (optimises && lto::is_helper(name))
-        };
-        named(path)
-            && traits.is_elf
-            && traits.names_toolchain
-            && self.scene.namespace.real_path(path).is_ok_and(|real| named(&real))
     }
 }
 

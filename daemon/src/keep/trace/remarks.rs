@@ -16,6 +16,8 @@ pub(crate) struct Remarks {
     pub(crate) own_path: bool,
     /// One may use its own path where no map of prefixes changes it.
     pub(crate) unmapped_path: bool,
+    /// One may use the names of types.
+    pub(super) type_names: bool,
     /// A symbolic link below the root was looked at.
     pub(crate) link_below_root: bool,
 }
@@ -29,6 +31,7 @@ impl Remarks {
         self.time_words = self.time_words | words;
         self.own_path |= traits.own_path && !of_system;
         self.unmapped_path |= traits.unmapped_path && !of_system;
+        self.type_names |= traits.type_names && !of_system;
         words
     }
 }

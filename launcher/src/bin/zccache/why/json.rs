@@ -61,6 +61,9 @@ fn cause(cause: &Cause) -> Json {
     match cause {
         Cause::Recache => json!({ "kind": "recache" }),
         Cause::Undeliverable { made } => json!({ "kind": "undeliverable", "made": stamp(*made) }),
+        Cause::OwnPath { made, checkout } => json!({
+            "kind": "own-path", "made": stamp(*made), "checkout": checkout.to_string(),
+        }),
         Cause::Observation { traces, made, difference } => {
             let mut object = change(&difference.change);
             object["kind"] = "observation".into();

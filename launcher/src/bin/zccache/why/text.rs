@@ -91,6 +91,11 @@ impl Reader<'_> {
                 "There is a result, made {}, but it cannot be put in place as the compiler would do it.",
                 self.ago(*made)
             )],
+            Cause::OwnPath { made, checkout } => vec![format!(
+                "There is a result, made {} in the checkout {checkout}, which holds only there: \
+                 a source uses its own path (__FILE__).",
+                self.ago(*made)
+            )],
             Cause::Observation { traces, made, difference } => {
                 vec![self.difference(difference), self.compared(*traces, *made)]
             }
