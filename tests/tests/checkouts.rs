@@ -6,6 +6,7 @@ use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use zccache_core::Reason;
 use zccache_tests::sandbox::eventually;
 use zccache_tests::{Command, Compiler, Place, Trial, trial};
 
@@ -270,6 +271,55 @@ fn the_names_of_types(trial: &Trial) {
     is_shared(trial, "$CXX -std=c++17 -IROOT/include -c ROOT/src/c.cc -o c.o");
 }
 
+/// Of a path only a hash is in the object, or a compressed form.
+fn paths_that_do_not_show(trial: &Trial) {
+    checkouts(trial);
+    let text = "static int k(int x) { return x << 2; }\nint (*p)(int) = k;\n\
+                int f(int x) { int a[10]; a[x % 10] = k(x); return a[x % 7]; }\n";
+    for checkout in [ONE, OTHER] {
+        trial.file(format!("{checkout}/src/a.c"), text);
+    }
+    let options: &[_] = match trial.compiler() {
+        Compiler::Gcc => &["-fprofile-use", "--coverage -frandom-seed=x -ffile-prefix-map=ROOT=."],
+        Compiler::Clang => &[
+            "-fprofile-generate",
+            "-fcs-profile-generate",
+            "-fprofile-instr-generate",
+            "-fprofile-instr-generate -fcoverage-mapping",
+            "-fprofile-instr-generate -fcoverage-mapping -fcoverage-prefix-map=ROOT=.",
+            "-fpseudo-probe-for-profiling",
+            "-funique-internal-linkage-names",
+            "-fsanitize=hwaddress",
+            "-Xclang -fprofile-instrument=clang",
+        ],
+    };
+    for option in options {
+        for source in ["ROOT/src/a.c", "../src/a.c"] {
+            is_not_shared(trial, &format!("$CC -O1 {option} -c {source} -o a.o"));
+        }
+    }
+}
+
+/// clang names a region that may be offloaded by device and inode of its source, so that the
+/// object is another once the source is a copy of itself.
+fn a_name_made_of_an_inode(trial: &Trial) {
+    let text = "int f(int *a) {\n#pragma omp target map(tofrom: a[0:10])\n\
+                for (int i = 0; i < 10; i++) a[i]++;\nreturn a[0];\n}\n";
+    trial.file("a.c", text);
+    let (sandbox, line) = (trial.sandbox(), trial.line("$CC -O0 -fopenmp -c a.c -o a.o"));
+    let _ = sandbox.launch(trial.tree(), &line).succeeded();
+    sandbox.settle();
+    let reasons = sandbox.counters().reasons;
+    assert_eq!(reasons.get(Reason::StampedOutput.slug()), Some(&1), "{reasons:?}");
+}
+
+#[test]
+fn a_name_is_made_of_an_inode() {
+    for place in [Place::Plain, Place::View] {
+        trial::once(place, Compiler::Clang, a_name_made_of_an_inode);
+    }
+}
+
 fn what_hides_text_is_not_shared(trial: &Trial) {
     checkouts(trial);
     is_not_shared(trial, "$CC -flto -frandom-seed=x -I../include -c ../src/a.c -o a.o");
@@ -342,6 +392,7 @@ trials! {
     an_own_path_that_is_not_used,
     an_own_path_that_nobody_can_be_asked_about,
     the_names_of_types,
+    paths_that_do_not_show,
     what_hides_text_is_not_shared,
     an_input_that_names_one_checkout_means_it_everywhere,
     a_header_appears_in_one_checkout,

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use zccache_core::{Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::arguments::{WITH_VALUE, begins, is_one_of};
+use crate::clock::contains;
 
 /// What an argument does with a path that it ends in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,9 +62,31 @@ const MAPS: &[(&str, Role)] = &[
     ("-fprofile-prefix-map=", Role::Map),
 ];
 
-/// Options that bring in arguments which are not looked at here, or lay out
-/// messages by their length.
-const OBSCURE: &[&str] = &["--config", "-specs", "--specs", "-fmessage-length"];
+/// Options that bring in arguments which are not looked at here, lay out messages by their
+/// length, or have clang put a hash of a source's path into objects, or the path in a
+/// compressed form: in the names of functions that are local to a source, and in what maps
+/// counters to lines.
+const OBSCURE: &[&str] = &[
+    "--config",
+    "--specs",
+    "-Xclang",
+    "-fcoverage-mapping",
+    "-fcs-profile-generate",
+    "-fcuda-rdc",
+    "-fgpu-rdc",
+    "-fmessage-length",
+    "-fprofile-generate",
+    "-fprofile-instr",
+    "-fprofile-sample",
+    "-fprofile-use",
+    "-fpseudo-probe-for-profiling",
+    "-funique-internal-linkage-names",
+    "-mllvm",
+    "-specs",
+];
+
+/// Sanitizers of which clang draws the tags of objects from a hash of the source's path.
+const TAGGING: &[&[u8]] = &[b"hwaddress", b"memtag"];
 
 /// How the root can reach the result of a compile without being shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -202,8 +225,13 @@ pub(crate) fn are_obscure(arguments: &[OsBytes], root: &Root) -> bool {
         let old = path_of(role, &argument[start..]);
         let maps_part_of_root =
             is_map && root.as_bytes() != old && root.as_bytes().starts_with(old);
-        maps_part_of_root || begins(argument, OBSCURE)
+        maps_part_of_root || begins(argument, OBSCURE) || draws_tags(argument)
     })
+}
+
+fn draws_tags(argument: &[u8]) -> bool {
+    let checks = argument.strip_prefix(b"-fsanitize=").unwrap_or_default();
+    TAGGING.iter().any(|name| contains(checks, name))
 }
 
 impl CExposure {

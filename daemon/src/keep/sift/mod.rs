@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use memchr::memmem;
 use zccache_compiler::clock::{self, Clock, Told};
 use zccache_core::Root;
 
@@ -23,7 +24,8 @@ pub(super) struct Sifted {
     pub(super) is_opaque: bool,
     /// It holds the metadata of a crate, and so its hash.
     pub(super) holds_metadata: bool,
-    /// It is an archive that tells ages or owners of its members.
+    /// It is an archive that tells ages or owners of its members, or names what is to be
+    /// offloaded by the inode of its source.
     pub(super) tells_stamps: bool,
     /// How it begins; zeroes behind its end.
     pub(super) head: [u8; 4],
@@ -32,6 +34,12 @@ pub(super) struct Sifted {
 /// The longest text of a time, in bytes: a wide string takes four for each of its
 /// characters.
 const TIME: usize = 4 * clock::SEAM;
+
+/// How clang begins the name of a region that OpenMP may offload: device and inode of the
+/// source follow (`getTargetEntryUniqueInfo`).
+const OFFLOADED: &[u8] = b"__omp_offloading_";
+
+const _: () = assert!(TIME >= OFFLOADED.len());
 
 /// Reads an output once.
 pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> io::Result<Sifted> {
@@ -45,6 +53,7 @@ pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> 
             found.told.extend(clock.told_by(piece));
         }
         found.names_root |= root.is_named_in(piece);
+        found.tells_stamps |= memmem::find(piece, OFFLOADED).is_some();
         is_text = is_text && !new.contains(&0);
         if std::mem::take(&mut is_first) {
             let length = piece.len().min(found.head.len());
@@ -56,6 +65,6 @@ pub(super) fn sift(file: BorrowedFd<'_>, clock: Option<&Clock>, root: &Root) -> 
         found.is_opaque = binary.hides_text;
         found.holds_metadata = binary.holds_metadata;
     }
-    found.tells_stamps = binary::tells_stamps(&file);
+    found.tells_stamps |= binary::tells_stamps(&file);
     Ok(found)
 }
