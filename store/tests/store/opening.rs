@@ -112,9 +112,9 @@ fn only_one_store_is_kept_aside() {
 
 /// Files of an older format, which lay in the directory itself, and of a newer one.
 fn others(home: &Home) -> [std::path::PathBuf; 4] {
-    let files = ["index.redb", "format", "store-7/index.redb", "store-7/format"];
+    let files = ["index.redb", "format", "store-99/index.redb", "store-99/format"];
     let files = files.map(|name| home.top(name));
-    fs::create_dir_all(home.top("store-7")).unwrap();
+    fs::create_dir_all(home.top("store-99")).unwrap();
     fs::create_dir_all(home.top("blobs/00")).unwrap();
     files.iter().for_each(|file| fs::write(file, b"of another").unwrap());
     files
