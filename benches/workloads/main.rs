@@ -77,6 +77,7 @@ fn main() -> ExitCode {
     let scenarios = arguments.scenarios();
     let mut results = arguments.kept(&scenarios);
     for scenario in scenarios {
+        run::warm_up(scenario, &places, &home.path().join(format!("{}-0", scenario.name)));
         for round in 1..=arguments.rounds_of(scenario) {
             eprintln!("{}: {}, round {round}", scenario.name, scenario.about);
             let directory = home.path().join(format!("{}-{round}", scenario.name));

@@ -10,7 +10,7 @@ use crate::lane::{Lane, Places};
 use crate::project::Project;
 use crate::results::{Results, Sample};
 use crate::scenario::{Change, Scenario, Step};
-use crate::tool::Tool;
+use crate::tool::{TOOLS, Tool};
 use zccache_benches::usage::measure;
 
 /// Inputs younger than this are distrusted by caches that go by time stamps.
@@ -26,6 +26,16 @@ const BITCODE: &[u8] = b"BC\xC0\xDE";
 /// `--build-id`), which is also of the paths in the file.
 const BUILD_ID: &[u8] = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
 const BUILD_ID_LENGTH: usize = 20;
+
+/// A build of the first step by the compiler alone that is not counted: who comes first
+/// would else read from the disk what the others find in memory.
+pub(crate) fn warm_up(scenario: &Scenario, places: &Places, home: &Path) {
+    let lane = Lane::new(&TOOLS[0], home.join("a"), places);
+    let [step, ..] = scenario.steps else { return };
+    change(&scenario.project, step, &lane);
+    let commands = step.trees.iter().map(|tree| scenario.project.command(&lane, tree));
+    let _ = measure(&mut commands.collect::<Vec<_>>(), step.times, &lane.root);
+}
 
 /// One round of a scenario, in new directories below `home`. Who comes first
 /// depends on its number.
