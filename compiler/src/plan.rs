@@ -70,8 +70,13 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
             traits.loads_code |= traits.links && lto::is_expanded(invocation, &expanded);
             // What a linker does with a path is not known.
             let is_told = |word: &OsBytes| root.is_named_in(word.as_bytes());
-            let tells_root =
-                (traits.links || family == Family::Binary) && expanded.iter().any(is_told);
+            let told = |words: &[OsBytes]| words.iter().filter(|word| is_told(word)).count();
+            let tells_root = if traits.links || family == Family::Binary {
+                told(&expanded) > 0
+            } else {
+                // What response files say is the same for every checkout.
+                told(&expanded) > told(arguments)
+            };
             (traits, tells_root || relocation::are_obscure(&expanded, root))
         }
         Family::Checker => (checker::examine(&response::expand(arguments, files)?)?, true),

@@ -5,12 +5,13 @@ use zccache_core::OsBytes;
 
 use crate::clock::contains;
 use crate::clock::time_words::{OF_THE_FILE, spliced};
+use crate::relocation::path_words;
 
 /// Bytes of one piece to be seen again with the next, so that no word is cut:
 /// the length of the longest.
-pub const SEAM: usize = 15;
+pub const SEAM: usize = 25;
 
-const _: () = assert!(SEAM >= OF_THE_FILE.len() && SEAM >= OWN_PATH_UNMAPPED[1].len());
+const _: () = assert!(SEAM >= OF_THE_FILE.len() && SEAM >= path_words::SEAM);
 
 /// Whether a file asks that a header be included only once, so that it matters which
 /// files are the same.
@@ -59,63 +60,6 @@ fn asks_by_operator(text: &[u8]) -> bool {
             literal.is_none_or(|literal| literal.starts_with(b"once"))
         })
     })
-}
-
-/// Macros that expand to the path of a source (GCC manual of cpp, "Standard" and
-/// "Common Predefined Macros"), with the text by which each is looked for.
-const OWN_PATH: &[(&[u8], &[u8])] = &[(b"__FILE__", b"__F"), (b"__BASE_FILE__", b"__BASE_F")];
-
-/// How such a macro ends when it is made by pasting (`##`).
-const PASTED_END: &[u8] = b"E__";
-
-/// Other words for the path of a source; no map of prefixes need apply to them.
-const OWN_PATH_UNMAPPED: &[&[u8]] = &[b"__builtin_FILE", b"source_location"];
-
-/// What names types that have no name by the place where they are, in clang: pieces of
-/// `__PRETTY_FUNCTION__`, however it is pasted of two, and its name for Microsoft's.
-const TYPE_NAMES: &[&[u8]] = &[b"__PRETTY", b"Y_FUNCTION__", b"__FUNCSIG"];
-
-/// Whether a piece of a source file may use the names of types.
-#[must_use]
-pub fn may_name_types(piece: &[u8]) -> bool {
-    TYPE_NAMES.iter().any(|word| contains(piece, word))
-}
-
-/// The names of these macros.
-pub(crate) fn own_path_macros() -> impl Iterator<Item = &'static [u8]> {
-    OWN_PATH.iter().map(|(name, _)| *name)
-}
-
-/// Every word for the path of a source.
-pub(crate) fn own_path_words() -> impl Iterator<Item = &'static [u8]> {
-    own_path_macros().chain([OWN_PATH_UNMAPPED, TYPE_NAMES].concat())
-}
-
-/// Whether a piece of a source file may use its own path: it has a word that is
-/// such a macro, or the beginning or end of one.
-#[must_use]
-pub fn may_use_own_path(piece: &[u8]) -> bool {
-    let begins = |name: &[u8], text: &[u8]| {
-        memmem::find_iter(piece, text).any(|at| name.starts_with(word_around(piece, at)))
-    };
-    let ends = |at| OWN_PATH.iter().any(|(name, _)| name.ends_with(word_around(piece, at)));
-    OWN_PATH.iter().any(|(name, text)| begins(name, text))
-        || memmem::find_iter(piece, PASTED_END).any(ends)
-}
-
-/// Whether a piece of a source file may use its own path where no map of
-/// prefixes changes it.
-#[must_use]
-pub fn may_use_unmapped_path(piece: &[u8]) -> bool {
-    OWN_PATH_UNMAPPED.iter().any(|word| contains(piece, word))
-}
-
-/// The identifier that holds the byte at an offset.
-fn word_around(piece: &[u8], at: usize) -> &[u8] {
-    let joins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let start = piece[..at].iter().rposition(|byte| !joins(byte)).map_or(0, |before| before + 1);
-    let rest = &piece[start..];
-    &rest[..rest.iter().position(|byte| !joins(byte)).unwrap_or(rest.len())]
 }
 
 /// How an archive of object files begins (`ar(5)`).

@@ -12,7 +12,8 @@ use crate::TimeWords;
 use crate::environment::Reading;
 use crate::environment::display::{display, has_messages};
 use crate::program::Family;
-use crate::relocation::Exposure;
+use crate::relocation::path_words::PathWords;
+use crate::relocation::{Exposure, own_path};
 use crate::response::{Files, expand};
 use crate::rust::Searched;
 use crate::{clock, environment, outputs, plan, program, rust, source};
@@ -517,13 +518,114 @@ fn a_path_that_may_become_a_macro_is_remarked_on() {
 
 #[test]
 fn words_for_the_own_path() {
-    for text in ["f(__FILE__)", "__BASE_FILE__;", "P(__FI, LE__)", "a ## E__", "__FILE"] {
-        assert!(source::may_use_own_path(text.as_bytes()), "{text}");
+    let words = |text: &str| {
+        let PathWords { macros, unmapped, types } = PathWords::of(text.as_bytes());
+        (macros, unmapped, types)
+    };
+    let (macros, unmapped, types) =
+        ((true, false, false), (false, true, false), (false, false, true));
+    for text in
+        ["f(__FILE__)", "__BASE_FILE__;", "P(__FI, LE__)", "a ## E__", "__FILE", "__FI\\\nLE__"]
+    {
+        assert_eq!(words(text), macros, "{text}");
     }
-    for text in ["_FILE_H", "PROFILE__H", "__FINITE_MATH_ONLY__", "MY_FILE__", "file"] {
-        assert!(!source::may_use_own_path(text.as_bytes()), "{text}");
+    for text in ["#define __assert_fail(a, f) my(sizeof(f))", "__glibcxx_assert_fail"] {
+        assert_eq!(words(text), macros, "{text}");
     }
-    assert!(source::may_use_unmapped_path(b"std::source_location::current()"));
+    for text in
+        ["std::source_location::current()", "__builtin_FILE()", "P(__builtin_, FILE)", "n_FILE"]
+    {
+        assert_eq!(words(text), unmapped, "{text}");
+    }
+    for text in ["__PRETTY_FUNCTION__", "P(__PRET, x)", "TY_FUNCTION__", "__FUNCSIG__"] {
+        assert_eq!(words(text), types, "{text}");
+    }
+    for text in [
+        "_FILE_H",
+        "PROFILE__H",
+        "__FINITE_MATH_ONLY__",
+        "MY_FILE__",
+        "file",
+        "FILE *f",
+        "__FUNCTION__",
+        "__builtin_expect",
+        "MY_FUNCTION__",
+    ] {
+        assert_eq!(words(text), (false, false, false), "{text}");
+    }
+}
+
+/// Options that choose by the path of a source, or show another form of it.
+#[test]
+fn what_may_not_show_the_path_whole_is_not_shared() {
+    let shared = |command: &str, list: &[(&str, &str)]| {
+        let mut invocation = invocation(&command.replace("ROOT", "/r"));
+        invocation.cwd = "/r/b".into();
+        let plan = plan(&invocation, &files(list), &Root::new(Path::new("/r")));
+        plan.is_ok_and(|plan| plan.anywhere.is_some())
+    };
+    for option in [
+        "-finstrument-functions-exclude-file-list=one",
+        "-fsanitize=address -fsanitize-ignorelist=list",
+        "-fsanitize-undefined-strip-path-components=1",
+        "-fprofile-exclude-files=.*",
+        "-fsanitize=hwaddress",
+        "-fsanitize=undefined,memtag-stack",
+        "--target=x86_64-pc-windows-msvc",
+        "-target x86_64-w64-windows-gnu",
+        "-fms-extensions",
+        "-ivfsoverlay list",
+        "-Xclang -fprofile-instrument=clang",
+        "-Wp,-DA=__FILE__",
+        "-x objective-c++",
+        "-funknown-option=x",
+    ] {
+        assert!(!shared(&format!("clang {option} -c ROOT/a.c"), &[]), "{option}");
+    }
+    assert!(!shared("clang -c ROOT/a.mm", &[]));
+    for option in [
+        "-fsanitize=address,undefined",
+        "-fvisibility=hidden",
+        "-O2 -fPIC -Wall",
+        "-Wa,--noexecstack",
+    ] {
+        assert!(shared(&format!("clang {option} -c ROOT/a.c"), &[]), "{option}");
+    }
+    assert!(shared("gcc @list -c ROOT/a.c", &[("list", "-O2")]));
+    assert!(!shared("gcc @list -c ROOT/a.c", &[("list", "-fdebug-prefix-map=/r=x")]));
+}
+
+/// How the preprocessor is asked whether a source uses its own path.
+#[test]
+fn the_question_to_the_preprocessor() {
+    let asked = |command: &str| {
+        let question = own_path::question(&invocation(command))?;
+        let kept = question.arguments.iter().take_while(|word| word.as_bytes() != b"-E");
+        Some(kept.map(OsBytes::to_string).collect::<Vec<_>>().join(" "))
+    };
+    let same =
+        |command: &str, kept: &str| assert_eq!(asked(command).as_deref(), Some(kept), "{command}");
+    same("gcc -c a.c", "a.c");
+    same("gcc -O2 -DX -D Y -I i -MD -MF a.d -MT x -o a.o -c a.cc", "-O2 -DX -D Y -I i a.cc");
+    same("clang -std=c11 -MMD -MP -MQx -oa.s -S a.c", "-std=c11 a.c");
+    for command in [
+        "gcc a.c",
+        "gcc -c a.c b.c",
+        "gcc -c @list a.c",
+        "gcc -c -x c a.c",
+        "gcc -c a.i",
+        "gcc -c -fdirectives-only a.c",
+        "gcc -c -Wp,-MD,x a.c",
+        "gcc -c -save-temps a.c",
+        "gcc -c -M a.c",
+        "gcc -E a.c",
+        "gcc -c -",
+        "clang -c -MJ x a.c",
+        "gcc -c a.s",
+        "gcc -c a.c -I",
+    ] {
+        assert_eq!(asked(command), None, "{command}");
+    }
 }
 
 #[test]

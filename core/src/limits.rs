@@ -18,6 +18,10 @@ pub const STREAM_BYTES: usize = 4 << 20;
 /// and is part of the key.
 pub const INPUT_BYTES: usize = 8 << 20;
 
+/// Most bytes that a preprocessor may write for what it writes to be looked at: a source
+/// with large libraries has some ten million.
+pub const PREPROCESSED_BYTES: u64 = 256 << 20;
+
 /// Most paths in one report. A C++ unit looks up a few thousand; rustc with a
 /// crowded `deps/` some ten thousand.
 pub const OBSERVATIONS: usize = 200_000;

@@ -271,6 +271,80 @@ fn the_names_of_types(trial: &Trial) {
     is_shared(trial, "$CXX -std=c++17 -IROOT/include -c ROOT/src/c.cc -o c.o");
 }
 
+/// The path is used where the scan of the sources has to know more than its names.
+fn an_own_path_by_other_words(trial: &Trial) {
+    checkouts(trial);
+    for checkout in [ONE, OTHER] {
+        let source = |name: &str, text: &str| trial.file(format!("{checkout}/src/{name}"), text);
+        source("a.c", "int n = sizeof(HERE);\n");
+        source("b.c", "#define B(x) __##x##__\nint n = sizeof(B(FILE));\n");
+        source("c.c", "int n = sizeof(__\\\nFILE\\\n__);\n");
+        source(
+            "d.c",
+            "#define P(a, b) a##b\nint f(void) { return __builtin_strlen(P(__builtin_, FILE)()); }\n",
+        );
+        source(
+            "e.c",
+            "#include <assert.h>\nvoid my(int);\n#define __assert_fail(e, f, l, n) my(sizeof(f))\n\
+             void g(int x) { assert(x); }\n",
+        );
+        source(
+            "f.c",
+            "#define N (sizeof(__FILE__) % 7 + 2)\nvoid g(int);\nvoid f(int n) {\n#pragma unroll(N)\n\
+             for (int i = 0; i < n; i++) g(i);\n}\n",
+        );
+        source(
+            "g.c",
+            "#define N (sizeof(__FILE__) % 7 + 2)\nvoid g(int);\nvoid f(int n) {\n\
+             _Pragma(\"clang loop unroll_count(N)\")\nfor (int i = 0; i < n; i++) g(i);\n}\n",
+        );
+    }
+    is_not_shared(trial, "$CC -DHERE=__FILE__ -c ROOT/src/a.c -o a.o");
+    is_not_shared(trial, "$CC -O2 -Wp,-DHERE=__FILE__ -c ROOT/src/a.c -o a.o");
+    is_not_shared(trial, "$CC -c ROOT/src/b.c -o b.o");
+    is_not_shared(trial, "$CC -c ROOT/src/c.c -o c.o");
+    is_not_shared(trial, "$CC -O2 -c ROOT/src/d.c -o d.o");
+    is_not_shared(trial, "$CC -O2 -c ROOT/src/e.c -o e.o");
+    is_not_shared(trial, "$CC -O2 -c ROOT/src/f.c -o f.o");
+    is_not_shared(trial, "$CC -O2 -c ROOT/src/g.c -o g.o");
+}
+
+/// A pattern in the arguments, or a list, may choose by a part of the path.
+fn patterns_that_paths_are_compared_with(trial: &Trial) {
+    checkouts(trial);
+    for checkout in [ONE, OTHER] {
+        let text = "int f(int *x, int y) { return *x / y; }\n";
+        trial.file(format!("{checkout}/src/a.c"), text);
+        trial.file(format!("{checkout}/list"), format!("src:*/{ONE}/*\n"));
+    }
+    let options: &[_] = match trial.compiler() {
+        Compiler::Gcc => &["-finstrument-functions -finstrument-functions-exclude-file-list=one"],
+        Compiler::Clang => &[
+            "-fsanitize=address -fsanitize-ignorelist=../list",
+            "-fsanitize=undefined -fsanitize-undefined-strip-path-components=1",
+            "-fsanitize=undefined -fsanitize-undefined-strip-path-components=-2",
+            "-fxray-instrument -fxray-instruction-threshold=1 -fxray-attr-list=../list",
+        ],
+    };
+    for option in options {
+        is_not_shared(trial, &format!("$CC -O1 {option} -c ROOT/src/a.c -o a.o"));
+    }
+}
+
+/// What is common to checkouts may name one of them, also one that comes later.
+fn a_response_file_names_the_other_checkout(trial: &Trial) {
+    checkouts(trial);
+    for named in [ONE, OTHER] {
+        let named = trial.tree().join(named);
+        trial.file("options", format!("-fdebug-prefix-map={}=/y", named.display()));
+        let line =
+            "$CC -g -fdebug-prefix-map=ROOT=/x @../../options -I../include -c ../src/a.c -o a.o";
+        for checkout in [ONE, OTHER] {
+            trial.run(at(trial, checkout, line)).not_hit();
+        }
+    }
+}
+
 /// Of a path only a hash is in the object, or a compressed form.
 fn paths_that_do_not_show(trial: &Trial) {
     checkouts(trial);
@@ -392,6 +466,9 @@ trials! {
     an_own_path_that_is_not_used,
     an_own_path_that_nobody_can_be_asked_about,
     the_names_of_types,
+    an_own_path_by_other_words,
+    patterns_that_paths_are_compared_with,
+    a_response_file_names_the_other_checkout,
     paths_that_do_not_show,
     what_hides_text_is_not_shared,
     an_input_that_names_one_checkout_means_it_everywhere,

@@ -59,7 +59,7 @@ impl TimeWords {
         if OF_NOW.iter().any(|name| contains(text, name)) {
             found |= kind::NOW;
         }
-        if contains(text, OF_THE_FILE) {
+        if contains(text, OF_THE_FILE) || compares_ages(text) {
             found |= kind::STAMP;
         }
         let mut at = 0;
@@ -99,11 +99,17 @@ impl TimeWords {
     /// Whether a text made of these may tell a time together with other texts.
     #[must_use]
     pub fn may_tell_others(self) -> bool {
-        self.tell_now() || self.tell_stamp() || self.has(kind::EDGE)
+        self.tell_now() || self.tell_stamp() || self.have_edge()
+    }
+
+    /// Whether words of underscores alone are pasted to others, or may be.
+    #[must_use]
+    pub fn have_edge(self) -> bool {
+        self.has(kind::EDGE)
     }
 
     fn puts_together(self, middle: u8) -> bool {
-        self.has(middle) && self.has(kind::EDGE)
+        self.has(middle) && self.have_edge()
     }
 
     fn has(self, kinds: u8) -> bool {
@@ -117,6 +123,15 @@ impl BitOr for TimeWords {
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+}
+
+/// Whether a text has the pragma that compares the age of another file with its own
+/// (GCC manual of cpp, "Pragmas"), which clang knows as well.
+fn compares_ages(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, b"dependency").any(|at| {
+        let before = text[..at].trim_ascii_end();
+        before.len() < at && (before.ends_with(b"GCC") || before.ends_with(b"clang"))
+    })
 }
 
 /// What a word can be a piece of. A piece that both macros have counts for the

@@ -11,6 +11,7 @@
 pub mod depfile;
 pub mod elf;
 pub mod own_path;
+pub mod path_words;
 pub mod rustc;
 
 use std::path::{Path, PathBuf};
@@ -69,21 +70,83 @@ const MAPS: &[(&str, Role)] = &[
 const OBSCURE: &[&str] = &[
     "--config",
     "--specs",
+    "-Wp,",
+    "-Xassembler",
     "-Xclang",
+    "-Xpreprocessor",
     "-fcoverage-mapping",
     "-fcs-profile-generate",
     "-fcuda-rdc",
     "-fgpu-rdc",
     "-fmessage-length",
+    "-fms-",
     "-fprofile-generate",
     "-fprofile-instr",
     "-fprofile-sample",
     "-fprofile-use",
     "-fpseudo-probe-for-profiling",
     "-funique-internal-linkage-names",
+    "-ivfsoverlay",
     "-mllvm",
     "-specs",
+    "-xobjective-c",
+    "objective-c",
 ];
+
+/// Options with a value in which no pattern is that is compared with the paths of sources,
+/// and no part of a path is chosen by it. Of others, all of which begin with `-f` and end
+/// in `=`, that is not known.
+const PLAIN_VALUES: &[&str] = &[
+    "-fabi-version",
+    "-falign-functions",
+    "-falign-jumps",
+    "-falign-labels",
+    "-falign-loops",
+    "-fcf-protection",
+    "-fconstexpr-depth",
+    "-fconstexpr-loop-limit",
+    "-fconstexpr-ops-limit",
+    "-fconstexpr-steps",
+    "-fdebug-compilation-dir",
+    "-fdebug-prefix-map",
+    "-fdiagnostics-color",
+    "-fdiagnostics-show-location",
+    "-fexcess-precision",
+    "-ffile-prefix-map",
+    "-ffp-contract",
+    "-ffp-model",
+    "-finput-charset",
+    "-finline-limit",
+    "-flto",
+    "-fmacro-prefix-map",
+    "-fmax-errors",
+    "-fno-sanitize",
+    "-fno-sanitize-recover",
+    "-fpack-struct",
+    "-fpatchable-function-entry",
+    "-fprofile-prefix-map",
+    "-frandom-seed",
+    "-fsanitize",
+    "-fsanitize-recover",
+    "-fsanitize-trap",
+    "-fstrict-flex-arrays",
+    "-ftabstop",
+    "-ftemplate-backtrace-limit",
+    "-ftemplate-depth",
+    "-ftls-model",
+    "-ftrivial-auto-var-init",
+    "-fuse-ld",
+    "-fvisibility",
+    "-fzero-call-used-regs",
+];
+
+/// Kinds of machine, or parts of their names, for which clang names what is local to a
+/// source by a hash of its path.
+const HASHING: &[&[u8]] = &[b"-windows", b"msvc"];
+
+/// Endings of sources in languages that can encode the names of types, and so the paths
+/// of those without a name, in clang (`@encode`).
+const ENCODING: &[&[u8]] = &[b".m", b".mm", b".M", b".mi", b".mii"];
 
 /// Sanitizers of which clang draws the tags of objects from a hash of the source's path.
 const TAGGING: &[&[u8]] = &[b"hwaddress", b"memtag"];
@@ -225,13 +288,19 @@ pub(crate) fn are_obscure(arguments: &[OsBytes], root: &Root) -> bool {
         let old = path_of(role, &argument[start..]);
         let maps_part_of_root =
             is_map && root.as_bytes() != old && root.as_bytes().starts_with(old);
-        maps_part_of_root || begins(argument, OBSCURE) || draws_tags(argument)
+        maps_part_of_root || begins(argument, OBSCURE) || may_show_other_than_whole(argument)
     })
 }
 
-fn draws_tags(argument: &[u8]) -> bool {
-    let checks = argument.strip_prefix(b"-fsanitize=").unwrap_or_default();
-    TAGGING.iter().any(|name| contains(checks, name))
+/// Whether an argument may have a path reach an object otherwise than whole and as text.
+fn may_show_other_than_whole(argument: &[u8]) -> bool {
+    let holds = |words: &[&[u8]]| words.iter().any(|word| contains(argument, word));
+    let name = argument.split(|&byte| byte == b'=').next().unwrap_or(argument);
+    let has_value = argument.starts_with(b"-f") && name.len() < argument.len();
+    (has_value && !is_one_of(name, PLAIN_VALUES))
+        || (argument.starts_with(b"-fsanitize=") && holds(TAGGING))
+        || holds(HASHING)
+        || ENCODING.iter().any(|ending| argument.ends_with(ending))
 }
 
 impl CExposure {

@@ -6,12 +6,12 @@
 //! and only if, one was expanded. Where a directive wants the text of the path
 //! (`#include __FILE__`), the word makes it fail.
 
-use zccache_core::protocol::Preprocess;
+use zccache_core::protocol::{Preprocess, Word};
 use zccache_core::{Invocation, OsBytes};
 
+use super::path_words;
 use crate::arguments::{WITH_VALUE, begins, is_one_of};
 use crate::program::{base_name, is_preprocessor};
-use crate::source;
 
 /// What the macros that expand to a path are made to expand to.
 const STAND_IN: &str = "zccache_path_of_a_source";
@@ -57,6 +57,26 @@ const OBSCURE: &[&str] = &[
     "-fpreprocessed",
     "-frewrite",
     "-include-pch",
+];
+
+/// Pragmas whose words the compiler takes as they are, or of which the preprocessor writes
+/// what they expand to. clang expands others later, such as `unroll` and `clang loop`.
+const PLAIN_PRAGMAS: &[&str] = &[
+    "GCC diagnostic ",
+    "GCC poison ",
+    "GCC pop_options",
+    "GCC push_options",
+    "GCC system_header",
+    "GCC visibility ",
+    "STDC ",
+    "clang assume_nonnull ",
+    "clang diagnostic ",
+    "clang poison ",
+    "clang system_header",
+    "omp ",
+    "once",
+    "pack",
+    "weak ",
 ];
 
 /// Endings of sources that are preprocessed (GCC manual, "Overall Options").
@@ -110,9 +130,18 @@ pub fn question(invocation: &Invocation) -> Option<Preprocess> {
     arguments.extend(["-E", "-w", "-Wno-builtin-macro-redefined"].map(OsBytes::from));
     let stands_in =
         |name: &[u8]| OsBytes::from(&[b"-D", name, b"=", STAND_IN.as_bytes()].concat()[..]);
-    arguments.extend(source::own_path_macros().map(stands_in));
-    let words = source::own_path_words().map(OsBytes::from);
-    Some(Preprocess { arguments, words: words.chain([OsBytes::from(STAND_IN)]).collect() })
+    arguments.extend(path_words::macros().map(stands_in));
+    Some(Preprocess { arguments, words: words() })
+}
+
+/// What must not be in the output.
+fn words() -> Vec<Word> {
+    let paths = path_words::whole_words().chain([STAND_IN.as_bytes(), b"_Pragma", b"__pragma"]);
+    let pragmas = Word {
+        text: "#pragma ".into(),
+        unless: PLAIN_PRAGMAS.iter().map(|pragma| OsBytes::from(*pragma)).collect(),
+    };
+    paths.map(|text| Word { text: text.into(), unless: Vec::new() }).chain([pragmas]).collect()
 }
 
 /// Whether the answer to [`question`] is one on a run: it made no more files than the

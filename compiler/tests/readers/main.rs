@@ -10,6 +10,7 @@ use std::path::Path;
 use fastrand::Rng;
 use zccache_compiler::clock::Clock;
 use zccache_compiler::program::Family;
+use zccache_compiler::relocation::path_words::PathWords;
 use zccache_compiler::relocation::{depfile, elf};
 use zccache_compiler::response::{Files, expand};
 use zccache_compiler::{TimeWords, failure, outputs, plan, rust, source};
@@ -156,7 +157,7 @@ fn sources_and_messages() {
         let mut words = clock.told_by(content);
         words.strike_out(content);
         assert!(words.is_empty() || content.contains(&0), "what a text tells, it strikes out");
-        let _ = (source::may_use_own_path(content), source::may_use_unmapped_path(content));
+        let _ = PathWords::of(content);
         let _ = (source::is_precompiled(content), source::holds_stamps(content, &[]));
         for family in [Family::Binary, Family::C, Family::Checker, Family::Rust] {
             let _ = failure::is_diagnosed(family, content);

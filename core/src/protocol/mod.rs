@@ -149,8 +149,17 @@ pub enum Verdict {
 pub struct Preprocess {
     /// The arguments that follow the compiler's name.
     pub arguments: Vec<OsBytes>,
-    /// Texts; none is empty.
-    pub words: Vec<OsBytes>,
+    /// What to look for.
+    pub words: Vec<Word>,
+}
+
+/// A text that is looked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Word {
+    /// The text; not empty.
+    pub text: OsBytes,
+    /// It does not count where one of these follows.
+    pub unless: Vec<OsBytes>,
 }
 
 /// What a run of the preprocessor showed.

@@ -17,7 +17,7 @@ use zccache_core::protocol::explanation::{Explanation, Told};
 use zccache_core::protocol::frame::{HEADER, Header};
 use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{
-    Checked, Delivery, Hit, Own, Preprocess, Preprocessed, Reply, Request, Source, Verdict,
+    Checked, Delivery, Hit, Own, Preprocess, Preprocessed, Reply, Request, Source, Verdict, Word,
 };
 use zccache_core::report::{Bytes, Ended, Report, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{
@@ -163,7 +163,7 @@ fn replies() {
         Reply::Verdict(Verdict::Run { views: vec![1, 2], own, awaited: true }),
         Reply::Verdict(Verdict::Preprocess(Preprocess {
             arguments: vec!["-E".into(), "a.c".into()],
-            words: vec!["__FILE__".into()],
+            words: vec![Word { text: "__FILE__".into(), unless: vec!["x".into()] }],
         })),
         Reply::Stats(Box::new(Counters { hits: 4, ..Counters::default() })),
         Reply::Checked(Checked { entries: 1, blobs: 2, damaged: 3, removed: 4 }),

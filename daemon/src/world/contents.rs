@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
+use zccache_compiler::relocation::path_words::PathWords;
 use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, clock, program, source};
 use zccache_core::{Digest, Identity, Reason, Stamp};
@@ -22,7 +23,6 @@ use super::{Found, FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent findings of one reading")]
 pub(crate) struct Traits {
     /// What a text says of times.
     pub(crate) time_words: TimeWords,
@@ -32,12 +32,8 @@ pub(crate) struct Traits {
     pub(crate) names_toolchain: bool,
     /// What a text asks of headers that are the same.
     pub(crate) once: Once,
-    /// A text that may use its own path (`__FILE__`).
-    pub(crate) own_path: bool,
-    /// A text that may use its own path where no map of prefixes changes it.
-    pub(crate) unmapped_path: bool,
-    /// A text that may use the names of types, in which some compilers have paths.
-    pub(crate) type_names: bool,
+    /// By which words a text may use its own path (`__FILE__`).
+    pub(crate) path_words: PathWords,
     /// A precompiled header, whose sources nobody sees any more.
     pub(crate) is_precompiled: bool,
 }
@@ -300,9 +296,7 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
         } else if !source::is_made_of_objects(&head) {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.once = traits.once.max(Once::of(piece));
-            traits.own_path = traits.own_path || source::may_use_own_path(piece);
-            traits.unmapped_path = traits.unmapped_path || source::may_use_unmapped_path(piece);
-            traits.type_names = traits.type_names || source::may_name_types(piece);
+            traits.path_words = traits.path_words | PathWords::of(piece);
         }
     })?;
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))

@@ -4,28 +4,25 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-use memchr::memmem::Finder;
+use memchr::memmem;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2};
-use zccache_core::OsBytes;
-use zccache_core::protocol::Preprocessed;
+use zccache_core::limits;
+use zccache_core::protocol::{Preprocessed, Word};
 
 use crate::program::Program;
 
-/// Bytes of output looked at in one go: what a pipe holds (`pipe(7)`).
-const PIECE: usize = 64 << 10;
-
 /// Runs a program that writes nothing but its standard output, and says whether one of
 /// the words is in that.
-pub(super) fn preprocess(program: &Program, words: &[OsBytes]) -> Preprocessed {
+pub(super) fn preprocess(program: &Program, words: &[Word]) -> Preprocessed {
     let Ok((output, child)) = start(program) else { return Preprocessed::Failed };
     // The output is closed before the end is waited for, so that a writer ends, too.
     let found = holds_one(File::from(output), words);
     match (found, end_of(child)) {
-        (Ok(true), _) => Preprocessed::With,
+        (Ok(true), Ok(WaitStatus::Exited(_, 0))) => Preprocessed::With,
         (Ok(false), Ok(WaitStatus::Exited(_, 0))) => Preprocessed::Without,
         _ => Preprocessed::Failed,
     }
@@ -60,70 +57,59 @@ fn end_of(child: Pid) -> nix::Result<WaitStatus> {
     }
 }
 
-/// Whether one of the words is in a stream; what follows the first is not read.
-fn holds_one(mut stream: impl Read, words: &[OsBytes]) -> io::Result<bool> {
-    let finders: Vec<_> = words.iter().map(|word| Finder::new(word.as_bytes())).collect();
-    let longest = words.iter().map(|word| word.as_bytes().len()).max().unwrap_or(1);
-    let mut bytes = Vec::with_capacity(PIECE + longest);
-    loop {
-        // No word is cut: its beginning is seen again.
-        bytes.drain(..bytes.len().saturating_sub(longest - 1));
-        let room = (&mut stream).take(PIECE as u64);
-        if { room }.read_to_end(&mut bytes)? == 0 {
-            return Ok(false);
-        }
-        if finders.iter().any(|finder| finder.find(&bytes).is_some()) {
-            return Ok(true);
-        }
+/// Whether one of the words is in a stream. It is kept in memory: what follows a word counts.
+fn holds_one(stream: impl Read, words: &[Word]) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    let most = limits::PREPROCESSED_BYTES;
+    if stream.take(most).read_to_end(&mut bytes)? as u64 == most {
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
+    let counts = |word: &Word| {
+        memmem::find_iter(&bytes, word.text.as_bytes()).any(|at| {
+            let rest = &bytes[at + word.text.as_bytes().len()..];
+            !word.unless.iter().any(|follows| rest.starts_with(follows.as_bytes()))
+        })
+    };
+    Ok(words.iter().any(counts))
 }
 
 #[cfg(test)]
 mod tests {
+    use zccache_core::OsBytes;
+
     use super::*;
 
-    /// A stream that is read in pieces of this many bytes.
-    struct Trickle<'a>(&'a [u8], usize);
-
-    impl Read for Trickle<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = self.1.min(self.0.len()).min(buffer.len());
-            let (piece, rest) = self.0.split_at(length);
-            buffer[..length].copy_from_slice(piece);
-            self.0 = rest;
-            Ok(length)
-        }
+    fn word(text: &str, unless: &[&str]) -> Word {
+        let unless = unless.iter().map(|text| OsBytes::from(*text)).collect();
+        Word { text: text.into(), unless }
     }
 
     #[test]
-    fn words_are_found_wherever_pieces_end() {
-        let words = ["needle", "pin"].map(OsBytes::from);
-        for before in [0, 1, PIECE - 7, PIECE - 6, PIECE - 5, PIECE - 1, PIECE, 3 * PIECE - 3] {
-            for (word, held) in [("needle", true), ("pin", true), ("needl", false)] {
-                let mut text = vec![b'.'; before];
-                text.extend_from_slice(word.as_bytes());
-                text.extend_from_slice(&[b'.'; 100]);
-                for step in [1 << 10, PIECE, 4 * PIECE] {
-                    let found = holds_one(Trickle(&text, step), &words);
-                    assert_eq!(found.ok(), Some(held), "{word} behind {before} by {step}");
-                }
-            }
+    fn a_word_counts_unless_it_goes_on_as_it_may() {
+        let words = [word("needle", &[]), word("#pragma ", &["once", "omp "])];
+        let holds = |text: &str| holds_one(text.as_bytes(), &words).ok();
+        for text in ["a needle", "needle", "#pragma unroll", "#pragma once #pragma omq", "#pragma "]
+        {
+            assert_eq!(holds(text), Some(true), "{text}");
+        }
+        for text in ["", "needl", "#pragma once", "x\n#pragma omp simd\n#pragma once\n"] {
+            assert_eq!(holds(text), Some(false), "{text}");
         }
     }
 
     #[test]
     fn what_a_program_writes_is_searched_and_how_it_ends_counts() {
         let run = |script: &str| {
-            let words = [OsBytes::from("needle")];
             let arguments = [c"/bin/sh", c"-c"].map(ToOwned::to_owned).into_iter();
             let script = std::ffi::CString::new(script).expect("a script");
-            preprocess(&Program::new(arguments.chain([script]).collect(), None), &words)
+            let program = Program::new(arguments.chain([script]).collect(), None);
+            preprocess(&program, &[word("needle", &[])])
         };
         assert_eq!(run("echo hay"), Preprocessed::Without);
         assert_eq!(run("echo a needle"), Preprocessed::With);
         assert_eq!(run("echo hay; exit 1"), Preprocessed::Failed);
+        assert_eq!(run("echo a needle; exit 1"), Preprocessed::Failed);
         assert_eq!(run("echo needle >&2"), Preprocessed::Without);
-        assert_eq!(run("echo a needle; while echo hay; do :; done 2>&1"), Preprocessed::With);
         assert_eq!(run("kill -9 $$"), Preprocessed::Failed);
         let missing = Program::new(vec![c"/nonexistent/compiler".to_owned()], None);
         assert_eq!(preprocess(&missing, &[]), Preprocessed::Failed);

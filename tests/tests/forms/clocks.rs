@@ -49,6 +49,26 @@ fn a_pasted_time_stamp_of_a_file(trial: &Trial) {
     }
 }
 
+/// It warns if the other file is the younger one.
+fn a_pragma_that_compares_times(trial: &Trial) {
+    trial.file("b.h", "");
+    for (name, pragma) in [
+        ("a.c", "#pragma GCC dependency \"b.h\"\n"),
+        ("b.c", "_Pragma(\"GCC  dependency \\\"b.h\\\"\")\n"),
+        ("c.c", "#define D(x) _Pragma(#x)\nD(GCC dependency \"b.h\")\n"),
+    ] {
+        trial.file(name, format!("{pragma}int n;\n"));
+        for seconds in [1_000_000_000, 2_000_000_000] {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            trial.edit(|root| {
+                let file = File::options().write(true).open(root.join("b.h")).expect("it is there");
+                file.set_times(FileTimes::new().set_modified(time)).expect("a time can be set");
+            });
+            trial.run_line(&format!("$CC -c {name} -o a.o")).abandoned(Reason::TimeMacro);
+        }
+    }
+}
+
 fn the_time_of_something_else_is_only_text(trial: &Trial) {
     let text = "const char *t = \"Fri May  7 07:08:09 1999, Jan  1 1970\";\n";
     trial.file("a.c", text);
@@ -95,6 +115,7 @@ fn a_fixed_date_is_kept_where_it_is_obeyed(trial: &Trial) {
 trials!(
     a_pasted_time_in_any_zone,
     a_pasted_time_stamp_of_a_file,
+    a_pragma_that_compares_times,
     the_time_of_something_else_is_only_text,
     a_fixed_date_is_kept_where_it_is_obeyed,
 );

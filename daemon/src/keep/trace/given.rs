@@ -1,6 +1,5 @@
 //! What a run was given to read besides files.
 
-use zccache_compiler::TimeWords;
 use zccache_compiler::clock::{self, Told};
 use zccache_core::invocation::Input;
 use zccache_core::report::Sighting;
@@ -41,13 +40,6 @@ impl Sealer<'_> {
             }
         }
     }
-}
-
-/// What the caller gave besides files says of times.
-pub(super) fn of_given_text(invocation: &Invocation) -> TimeWords {
-    let mut words = TimeWords::default();
-    for_each_given_text(invocation, |text| words = words | TimeWords::of(text));
-    words
 }
 
 /// What the caller gave besides files: arguments, also those in variables of clang's

@@ -22,7 +22,7 @@ use zccache_core::entry::{Environment, Stream};
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
 use zccache_core::{
-    Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
+    Digest, Expected, Identity, Invocation, Observation, OsBytes, Reason, Rooted, Trace,
 };
 
 use super::publisher::Job;
@@ -32,8 +32,8 @@ use crate::world::{
     Contents, Depth, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees,
     digest_of_listing,
 };
-use given::of_given_text;
 pub(crate) use remarks::Remarks;
+use remarks::{Owner, is_of_the_system};
 use temporary::Temporary;
 use twins::{Text, twins};
 
@@ -58,7 +58,7 @@ impl Draft<'_> {
         let is_driver = program::family_of(invocation) == Some(Family::C);
         Self {
             observations: Vec::new(),
-            remarks: Remarks { time_words: of_given_text(invocation), ..Remarks::default() },
+            remarks: Remarks::of_given_text(invocation),
             tellers: Vec::new(),
             texts: Vec::new(),
             once: Once::Never,
@@ -127,8 +127,7 @@ impl Sealer<'_> {
         let is_laid_out = environment.is_whole()
             || has_messages(invocation, &said(Stream::Stdout), &said(Stream::Stderr));
         let display = is_laid_out.then(|| display(invocation));
-        draft.remarks.unmapped_path |=
-            draft.remarks.type_names && self.shows_paths_of_types(sightings);
+        draft.remarks.weigh(self.shows_paths_of_types(sightings));
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
         let ages = self.ages(job, rust.as_ref(), &counted)?;
@@ -161,11 +160,11 @@ impl Sealer<'_> {
                 let (digest, traits) = content.inspect_err(|reason| {
                     tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
                 })?;
-                let of_system = is_of_the_system(path, root);
-                let words = draft.remarks.note(traits, of_system);
+                let owner = Owner::of(path, root);
+                let words = draft.remarks.note(traits, owner);
                 draft.tellers.push((words, &sighting.path));
                 draft.unknown_program |= *executed && !self.is_known(path, traits, draft.optimises);
-                if !of_system {
+                if owner == Owner::Somebody {
                     draft.once = draft.once.max(traits.once);
                 }
                 if !traits.is_elf && rust.is_none() {
@@ -342,12 +341,4 @@ impl Sealer<'_> {
 /// removed with what was written, as build scripts do that try what a compiler can do.
 fn is_written_to(job: &Job, directory: &Path) -> bool {
     job.report.outputs.iter().any(|output| output.path.as_path().starts_with(directory))
-}
-
-/// Whether a file belongs to the operating system, which knows nothing of
-/// checkouts. What its headers do with `__FILE__` (`assert(3)`) shows as text.
-fn is_of_the_system(path: &Path, root: &Root) -> bool {
-    const SYSTEM: [&str; 6] = ["/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr"];
-    let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
-    of_system && root.strip(path.as_os_str().as_encoded_bytes()).is_none()
 }
