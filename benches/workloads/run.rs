@@ -179,7 +179,10 @@ fn products(directory: &Path) -> BTreeMap<PathBuf, PathBuf> {
             let path = entry.expect("it can be listed").path();
             let ends = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() {
-                open.push(path);
+                // Their names are random.
+                if path.file_name() != Some("incremental".as_ref()) {
+                    open.push(path);
+                }
             } else if ends.is_some_and(|ends| PRODUCTS.contains(&ends)) {
                 let name = path.strip_prefix(directory).expect("it is below").to_owned();
                 let _ = found.insert(name, path);

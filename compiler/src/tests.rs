@@ -519,8 +519,8 @@ fn a_path_that_may_become_a_macro_is_remarked_on() {
 #[test]
 fn words_for_the_own_path() {
     let words = |text: &str| {
-        let PathWords { macros, unmapped, types } = PathWords::of(text.as_bytes());
-        (macros, unmapped, types)
+        let words = PathWords::of(text.as_bytes());
+        (words.have_macros(), words.have_unmapped() && !words.have_types(), words.have_types())
     };
     let (macros, unmapped, types) =
         ((true, false, false), (false, true, false), (false, false, true));
@@ -553,6 +553,20 @@ fn words_for_the_own_path() {
     ] {
         assert_eq!(words(text), (false, false, false), "{text}");
     }
+}
+
+#[test]
+fn pieces_of_a_name_are_told_from_names() {
+    let is_whole = |text: &str| PathWords::of(text.as_bytes()).whole() != PathWords::default();
+    for text in ["__FILE__", "x = __builtin_FILE();", "__PRETTY_FUNCTION__", "source_location"] {
+        assert!(is_whole(text), "{text}");
+    }
+    for text in
+        ["typedef struct _IO_FILE __FILE;", "__FILE", "E__", "__builtin_", "__assert_fail", "__P"]
+    {
+        assert!(!is_whole(text), "{text}");
+    }
+    assert!(!PathWords::ALL.without_types().have_types());
 }
 
 /// Options that choose by the path of a source, or show another form of it.

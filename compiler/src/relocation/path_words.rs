@@ -51,28 +51,69 @@ const _: () = assert!(SEAM >= FUNCTIONS.whole[1].len());
 
 /// The words of some texts by which a source may use its own path.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct PathWords {
-    /// Macros that expand to it.
-    pub macros: bool,
-    /// Others that a map of prefixes does not change.
-    pub unmapped: bool,
-    /// What has the names of types in it.
-    pub types: bool,
+pub struct PathWords(u8);
+
+/// One kind of word; a piece of one is of the kind shifted by [`kind::PIECE`].
+mod kind {
+    pub(super) const MACRO: u8 = 1;
+    pub(super) const UNMAPPED: u8 = 1 << 1;
+    pub(super) const TYPE: u8 = 1 << 2;
+    pub(super) const PIECE: u8 = 3;
 }
 
 impl PathWords {
     /// Any of them.
-    pub const ALL: Self = Self { macros: true, unmapped: true, types: true };
+    pub const ALL: Self = Self(kind::MACRO | kind::UNMAPPED | kind::TYPE);
 
     /// The words of a piece of a source text, also of those that go on in the next line.
     #[must_use]
     pub fn of(piece: &[u8]) -> Self {
         let text = spliced(piece);
-        Self {
-            macros: MACROS.are_in(&text) || HANDLERS.iter().any(|name| contains(&text, name)),
-            unmapped: FUNCTIONS.are_in(&text) || contains(&text, LOCATION),
-            types: TYPES.are_in(&text),
+        let mut found = MACROS.kinds_in(&text, kind::MACRO)
+            | FUNCTIONS.kinds_in(&text, kind::UNMAPPED)
+            | TYPES.kinds_in(&text, kind::TYPE);
+        if contains(&text, LOCATION) {
+            found |= kind::UNMAPPED;
         }
+        if HANDLERS.iter().any(|name| contains(&text, name)) {
+            found |= kind::MACRO << kind::PIECE;
+        }
+        Self(found)
+    }
+
+    /// Those of them that are a name as they stand. Headers of the operating system have
+    /// names of their own that look like pieces (`__FILE` of the C library).
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self(self.0 & Self::ALL.0)
+    }
+
+    /// Those but the names of types.
+    #[must_use]
+    pub fn without_types(self) -> Self {
+        Self(self.0 & !(kind::TYPE | kind::TYPE << kind::PIECE))
+    }
+
+    /// Whether macros are among them that expand to the path of a source.
+    #[must_use]
+    pub fn have_macros(self) -> bool {
+        self.has(kind::MACRO)
+    }
+
+    /// Whether others are among them, which a map of prefixes does not change.
+    #[must_use]
+    pub fn have_unmapped(self) -> bool {
+        self.has(kind::UNMAPPED) || self.have_types()
+    }
+
+    /// Whether what has the names of types in it is among them.
+    #[must_use]
+    pub fn have_types(self) -> bool {
+        self.has(kind::TYPE)
+    }
+
+    fn has(self, kind: u8) -> bool {
+        self.0 & (kind | kind << kind::PIECE) != 0
     }
 }
 
@@ -80,21 +121,24 @@ impl BitOr for PathWords {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self {
-            macros: self.macros | other.macros,
-            unmapped: self.unmapped | other.unmapped,
-            types: self.types | other.types,
-        }
+        Self(self.0 | other.0)
     }
 }
 
 impl Names {
-    /// Whether a text has one of them, or a piece of one.
-    fn are_in(&self, text: &[u8]) -> bool {
-        let begins = |at| self.whole.iter().any(|name| name.starts_with(word_around(text, at)));
-        let ends = |at| self.whole.iter().any(|name| name.ends_with(word_around(text, at)));
-        self.beginnings.iter().any(|start| memmem::find_iter(text, start).any(begins))
-            || self.ends.iter().any(|end| memmem::find_iter(text, end).any(ends))
+    /// The kinds of what a text has of them: this one for a name, that of its pieces for one.
+    fn kinds_in(&self, text: &[u8], kind: u8) -> u8 {
+        let begin = self.beginnings.iter().flat_map(|start| memmem::find_iter(text, start));
+        let end = self.ends.iter().flat_map(|end| memmem::find_iter(text, end));
+        let words = begin.chain(end).map(|at| word_around(text, at));
+        let kind_of = |word: &[u8]| match word {
+            _ if self.whole.contains(&word) => kind,
+            _ if self.whole.iter().any(|name| name.starts_with(word) || name.ends_with(word)) => {
+                kind << kind::PIECE
+            }
+            _ => 0,
+        };
+        words.map(kind_of).fold(0, BitOr::bitor)
     }
 }
 

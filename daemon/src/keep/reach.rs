@@ -109,7 +109,7 @@ enum Disclosure {
 fn disclosure(exposure: Exposure, remarks: Remarks) -> Disclosure {
     let Exposure::C(exposure) = exposure else { return Disclosure::None };
     let words = remarks.path_words;
-    let unmapped = words.unmapped || words.types || (words.macros && !exposure.mapped_macros);
+    let unmapped = words.have_unmapped() || (words.have_macros() && !exposure.mapped_macros);
     let canonical_names_differ = exposure.system_directories && remarks.link_below_root;
     if canonical_names_differ || remarks.is_precompiled {
         Disclosure::Other

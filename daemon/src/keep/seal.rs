@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::{Clock, Told};
 use zccache_compiler::relocation::{depfile, own_path};
 use zccache_compiler::source;
 use zccache_compiler::tools::trusted;
-use zccache_core::entry::Stream;
+use zccache_core::entry::{Scope, Stream};
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Bytes, Ended, WrittenFile};
 use zccache_core::{
@@ -65,6 +66,14 @@ pub(super) fn seal(job: &Job, store: &Store, contents: &Contents) -> Result<Seal
     let (key, scope) = reach.key(&trace, remarks, can_be_asked, names_root);
     let result = CompileResult { status, streams, outputs };
     let checkout = OsBytes::from(job.root.as_bytes());
+    // Two checkouts that compile the same at the same time would oust each other.
+    let is_theirs = |other: &Arc<Entry>| other.checkout != checkout && other.trace == trace;
+    let (key, scope) = match scope {
+        Scope::Unproven if store.candidates(&key).iter().any(is_theirs) => {
+            (job.plan.here, Scope::All)
+        }
+        scope => (key, scope),
+    };
     let confirmed = !trusted::is_trusted(&job.invocation);
     let cost = job.report.cost;
     let entry = Entry { trace, result, made, cost, checkout, confirmed, scope };

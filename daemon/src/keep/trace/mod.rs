@@ -127,7 +127,7 @@ impl Sealer<'_> {
         let is_laid_out = environment.is_whole()
             || has_messages(invocation, &said(Stream::Stdout), &said(Stream::Stderr));
         let display = is_laid_out.then(|| display(invocation));
-        draft.remarks.weigh(self.shows_paths_of_types(sightings));
+        draft.remarks.weigh(|| self.shows_paths_of_types(sightings));
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
         let ages = self.ages(job, rust.as_ref(), &counted)?;

@@ -42,18 +42,23 @@ impl Remarks {
             Owner::System | Owner::Toolchain => traits.time_words.whole(),
         };
         self.time_words = self.time_words | words;
-        if owner != Owner::Toolchain {
-            self.path_words = self.path_words | traits.path_words;
-        }
+        self.path_words = self.path_words
+            | match owner {
+                Owner::Somebody => traits.path_words,
+                Owner::System => traits.path_words.whole(),
+                Owner::Toolchain => PathWords::default(),
+            };
         words
     }
 
     /// Weighs the words for paths together, once all have been noted: the names of types
     /// hold paths with some compilers only, and pasted underscores may make any word.
-    pub(super) fn weigh(&mut self, types_show_paths: bool) {
-        self.path_words.types &= types_show_paths;
+    pub(super) fn weigh(&mut self, types_show_paths: impl FnOnce() -> bool) {
         if self.time_words.have_edge() {
-            self.path_words = PathWords { types: types_show_paths, ..PathWords::ALL };
+            self.path_words = PathWords::ALL;
+        }
+        if self.path_words.have_types() && !types_show_paths() {
+            self.path_words = self.path_words.without_types();
         }
     }
 }
