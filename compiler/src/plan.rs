@@ -71,13 +71,15 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
             // What a linker does with a path is not known.
             let is_told = |word: &OsBytes| root.is_named_in(word.as_bytes());
             let told = |words: &[OsBytes]| words.iter().filter(|word| is_told(word)).count();
-            let tells_root = if traits.links || family == Family::Binary {
-                told(&expanded) > 0
+            let obscure = if traits.links || family == Family::Binary {
+                told(&expanded) > 0 || relocation::are_obscure_to_tools(&expanded, root)
             } else {
                 // What response files say is the same for every checkout.
                 told(&expanded) > told(arguments)
+                    || relocation::are_obscure(name, &expanded, root)
+                    || relocation::has_relative_system_directories(invocation)
             };
-            (traits, tells_root || relocation::are_obscure(&expanded, root))
+            (traits, obscure)
         }
         Family::Checker => (checker::examine(&response::expand(arguments, files)?)?, true),
         Family::Emscripten => {

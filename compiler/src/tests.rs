@@ -593,10 +593,32 @@ fn what_may_not_show_the_path_whole_is_not_shared() {
         "-Wp,-DA=__FILE__",
         "-x objective-c++",
         "-funknown-option=x",
+        "--instrument-functions-exclude-file-list=one",
+        "--debug-prefix-map=/=x",
+        "-Wa,--debug-prefix-map=/=x",
+        "-g -fdebug-compilation-dir=/",
+        "-g -fdebug-compilation-dir /",
+        "-working-directory=/",
+        "--target=x86_64-pc-win32",
+        "-ObjC++",
+        "--language=objective-c++",
+        "-H",
+        "-MD -MF -",
+        "-MD -MF-",
+        "-MD -MV",
+        "-MD -MT a\tb",
+        "-M",
+        "-isystem include",
+        "-isystem ROOT/../x/include",
+        "-isystem /x/./include",
+        "--sysroot=x",
+        "-iprefix x",
     ] {
         assert!(!shared(&format!("clang {option} -c ROOT/a.c"), &[]), "{option}");
     }
     assert!(!shared("clang -c ROOT/a.mm", &[]));
+    assert!(!shared("x86_64-pc-win32-clang++ -c ROOT/a.cc", &[]));
+    assert!(shared("x86_64-linux-gnu-g++-12 -c ROOT/a.cc", &[]));
     for option in [
         "-fsanitize=address,undefined",
         "-fvisibility=hidden",

@@ -345,6 +345,88 @@ fn a_response_file_names_the_other_checkout(trial: &Trial) {
     }
 }
 
+/// A map of prefixes changes what an input says of this checkout, and not of the other.
+fn an_input_that_names_the_other_checkout(trial: &Trial) {
+    checkouts(trial);
+    let named = trial.tree().join(OTHER).join("include/i.h");
+    for checkout in [ONE, OTHER] {
+        trial.file(
+            format!("{checkout}/include/i.h"),
+            "static int q = sizeof(__FILE__);\nint *z = &q;\n",
+        );
+        trial.file(format!("{checkout}/src/a.c"), format!("#include \"{}\"\n", named.display()));
+        trial.file(
+            format!("{checkout}/src/b.c"),
+            format!("#line 5 \"{}\"\nint b;\n", named.display()),
+        );
+    }
+    for line in [
+        "$CC -ffile-prefix-map=ROOT=. -c ../src/a.c -o a.o",
+        "$CC -g -ffile-prefix-map=ROOT=. -c ../src/b.c -o b.o",
+    ] {
+        trial.run(at(trial, ONE, line)).kept();
+        trial.run(at(trial, OTHER, line)).not_hit();
+        trial.run(at(trial, ONE, line)).hit();
+    }
+}
+
+/// gcc shows the canonical name of a system header where that is shorter than how it was found.
+fn names_of_system_headers_by_their_length(trial: &Trial) {
+    checkouts(trial);
+    for checkout in [ONE, OTHER] {
+        trial.file(format!("{checkout}/third/include/s.h"), "#include \"../../detail/x.h\"\n");
+        trial.file(format!("{checkout}/detail/x.h"), "static const int q = sizeof(__FILE__);\n");
+        trial.file(
+            format!("{checkout}/src/a.c"),
+            "#include <s.h>\nint f(int x) { return q + x; }\n",
+        );
+    }
+    for option in [
+        "-idirafter ../third/include",
+        "-isystem ../third/include",
+        "-isystem ROOT/b/../third/include",
+    ] {
+        is_not_shared(trial, &format!("$CC {option} -MD -MF a.d -c ../src/a.c -o a.o"));
+    }
+    let by_variable = |checkout| {
+        let line = at(trial, checkout, "$CC -MD -MF a.d -c ../src/a.c -o a.o");
+        trial.run(line.env("C_INCLUDE_PATH", "../third/include"))
+    };
+    by_variable(ONE).kept();
+    by_variable(OTHER).kept();
+}
+
+/// What is laid out by the length of the root, sorted by it, or cut in two.
+fn texts_that_depend_on_the_root(trial: &Trial) {
+    checkouts(trial);
+    for checkout in [ONE, OTHER] {
+        trial.file(format!("{checkout}/src/a.s"), ".text\nf: nop\n");
+        trial.file(format!("{checkout}/include/a.h"), "static inline __attribute__((noinline)) int e(int x) { return x + 2; }\n#define A e(1)\n");
+    }
+    let outside = trial.tree().display().to_string();
+    is_not_shared(trial, "$CC -c -MMD -MF - ROOT/src/a.c -IROOT/include -o ROOT/b/a.o");
+    is_not_shared(trial, "$CC -H -c ROOT/src/a.c -IROOT/include -o a.o");
+    is_not_shared(
+        trial,
+        &format!("$CC -g -Wa,--debug-prefix-map={outside}=X -c ROOT/src/a.s -o a.o"),
+    );
+    if trial.compiler() == Compiler::Clang {
+        is_not_shared(
+            trial,
+            &format!(
+                "$CC -g -fdebug-compilation-dir={outside} -IROOT/include -c ROOT/src/a.c -o a.o"
+            ),
+        );
+        is_not_shared(trial, "$CXX --target=x86_64-pc-win32 -S ROOT/src/a.c -IROOT/include -o a.o");
+    } else {
+        is_not_shared(trial, "$CC -Wa,--MD,x.d -c ROOT/src/a.s -o a.o");
+        is_not_shared(
+            trial,
+            &format!("$CC -g --debug-prefix-map={outside}=X -IROOT/include -c ROOT/src/a.c -o a.o"),
+        );
+    }
+}
+
 /// Of a path only a hash is in the object, or a compressed form.
 fn paths_that_do_not_show(trial: &Trial) {
     checkouts(trial);
@@ -469,6 +551,9 @@ trials! {
     an_own_path_by_other_words,
     patterns_that_paths_are_compared_with,
     a_response_file_names_the_other_checkout,
+    an_input_that_names_the_other_checkout,
+    names_of_system_headers_by_their_length,
+    texts_that_depend_on_the_root,
     paths_that_do_not_show,
     what_hides_text_is_not_shared,
     an_input_that_names_one_checkout_means_it_everywhere,

@@ -10,6 +10,7 @@
 
 pub mod depfile;
 pub mod elf;
+mod options;
 pub mod own_path;
 pub mod path_words;
 pub mod rustc;
@@ -19,7 +20,6 @@ use std::path::{Path, PathBuf};
 use zccache_core::{Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::arguments::{WITH_VALUE, begins, is_one_of};
-use crate::clock::contains;
 
 /// What an argument does with a path that it ends in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,94 +63,6 @@ const MAPS: &[(&str, Role)] = &[
     ("-fprofile-prefix-map=", Role::Map),
 ];
 
-/// Options that bring in arguments which are not looked at here, lay out messages by their
-/// length, or have clang put a hash of a source's path into objects, or the path in a
-/// compressed form: in the names of functions that are local to a source, and in what maps
-/// counters to lines.
-const OBSCURE: &[&str] = &[
-    "--config",
-    "--specs",
-    "-Wp,",
-    "-Xassembler",
-    "-Xclang",
-    "-Xpreprocessor",
-    "-fcoverage-mapping",
-    "-fcs-profile-generate",
-    "-fcuda-rdc",
-    "-fgpu-rdc",
-    "-fmessage-length",
-    "-fms-",
-    "-fprofile-generate",
-    "-fprofile-instr",
-    "-fprofile-sample",
-    "-fprofile-use",
-    "-fpseudo-probe-for-profiling",
-    "-funique-internal-linkage-names",
-    "-ivfsoverlay",
-    "-mllvm",
-    "-specs",
-    "-xobjective-c",
-    "objective-c",
-];
-
-/// Options with a value in which no pattern is that is compared with the paths of sources,
-/// and no part of a path is chosen by it. Of others, all of which begin with `-f` and end
-/// in `=`, that is not known.
-const PLAIN_VALUES: &[&str] = &[
-    "-fabi-version",
-    "-falign-functions",
-    "-falign-jumps",
-    "-falign-labels",
-    "-falign-loops",
-    "-fcf-protection",
-    "-fconstexpr-depth",
-    "-fconstexpr-loop-limit",
-    "-fconstexpr-ops-limit",
-    "-fconstexpr-steps",
-    "-fdebug-compilation-dir",
-    "-fdebug-prefix-map",
-    "-fdiagnostics-color",
-    "-fdiagnostics-show-location",
-    "-fexcess-precision",
-    "-ffile-prefix-map",
-    "-ffp-contract",
-    "-ffp-model",
-    "-finput-charset",
-    "-finline-limit",
-    "-flto",
-    "-fmacro-prefix-map",
-    "-fmax-errors",
-    "-fno-sanitize",
-    "-fno-sanitize-recover",
-    "-fpack-struct",
-    "-fpatchable-function-entry",
-    "-fprofile-prefix-map",
-    "-frandom-seed",
-    "-fsanitize",
-    "-fsanitize-recover",
-    "-fsanitize-trap",
-    "-fstrict-flex-arrays",
-    "-ftabstop",
-    "-ftemplate-backtrace-limit",
-    "-ftemplate-depth",
-    "-ftls-model",
-    "-ftrivial-auto-var-init",
-    "-fuse-ld",
-    "-fvisibility",
-    "-fzero-call-used-regs",
-];
-
-/// Kinds of machine, or parts of their names, for which clang names what is local to a
-/// source by a hash of its path.
-const HASHING: &[&[u8]] = &[b"-windows", b"msvc"];
-
-/// Endings of sources in languages that can encode the names of types, and so the paths
-/// of those without a name, in clang (`@encode`).
-const ENCODING: &[&[u8]] = &[b".m", b".mm", b".M", b".mi", b".mii"];
-
-/// Sanitizers of which clang draws the tags of objects from a hash of the source's path.
-const TAGGING: &[&[u8]] = &[b"hwaddress", b"memtag"];
-
 /// How the root can reach the result of a compile without being shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exposure {
@@ -165,6 +77,7 @@ pub enum Exposure {
 
 /// How the root can reach the result of gcc or clang without being shown.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 pub struct CExposure {
     /// `__FILE__` can begin with the root.
     pub absolute_sources: bool,
@@ -172,6 +85,8 @@ pub struct CExposure {
     pub mapped_macros: bool,
     /// Directories of system headers are given.
     pub system_directories: bool,
+    /// Prefixes of paths are mapped.
+    pub maps: bool,
 }
 
 /// Feeds the arguments as they are in any checkout: each as what stands before
@@ -280,27 +195,28 @@ impl SystemDirectories {
     }
 }
 
-/// Whether arguments, response files expanded, bring in what cannot be judged.
-pub(crate) fn are_obscure(arguments: &[OsBytes], root: &Root) -> bool {
-    arguments.iter().map(OsBytes::as_bytes).any(|argument| {
-        let (role, start) = role_of(argument);
-        let is_map = matches!(role, Role::Map | Role::MapMacros);
-        let old = path_of(role, &argument[start..]);
-        let maps_part_of_root =
-            is_map && root.as_bytes() != old && root.as_bytes().starts_with(old);
-        maps_part_of_root || begins(argument, OBSCURE) || may_show_other_than_whole(argument)
-    })
+/// Whether the arguments of a compile, response files expanded, bring in what cannot be
+/// judged.
+pub(crate) fn are_obscure(compiler: &[u8], arguments: &[OsBytes], root: &Root) -> bool {
+    !options::are_plain(compiler, arguments)
+        || arguments.iter().any(|argument| maps_part_of(root, argument.as_bytes()))
 }
 
-/// Whether an argument may have a path reach an object otherwise than whole and as text.
-fn may_show_other_than_whole(argument: &[u8]) -> bool {
-    let holds = |words: &[&[u8]]| words.iter().any(|word| contains(argument, word));
-    let name = argument.split(|&byte| byte == b'=').next().unwrap_or(argument);
-    let has_value = argument.starts_with(b"-f") && name.len() < argument.len();
-    (has_value && !is_one_of(name, PLAIN_VALUES))
-        || (argument.starts_with(b"-fsanitize=") && holds(TAGGING))
-        || holds(HASHING)
-        || ENCODING.iter().any(|ending| argument.ends_with(ending))
+/// The same of a link, or of what works on objects.
+pub(crate) fn are_obscure_to_tools(arguments: &[OsBytes], root: &Root) -> bool {
+    let brings_in = |argument: &[u8]| begins(argument, &["--config", "-specs", "--specs"]);
+    arguments
+        .iter()
+        .map(OsBytes::as_bytes)
+        .any(|argument| brings_in(argument) || maps_part_of(root, argument))
+}
+
+fn maps_part_of(root: &Root, argument: &[u8]) -> bool {
+    let (role, start) = role_of(argument);
+    let old = path_of(role, &argument[start..]);
+    matches!(role, Role::Map | Role::MapMacros)
+        && root.as_bytes() != old
+        && root.as_bytes().starts_with(old)
 }
 
 impl CExposure {
@@ -309,19 +225,34 @@ impl CExposure {
     fn note(&mut self, role: Role, path: &[u8], below: Option<&[u8]>) -> Option<()> {
         match role {
             Role::Read => self.absolute_sources |= below.is_some(),
+            // gcc writes the canonical name of a header if that is shorter.
+            Role::ReadSystem if !is_canonical(path) => return None,
             Role::ReadSystem => {
                 self.absolute_sources |= below.is_some();
                 self.system_directories = true;
-                let climbs = path.split(|&byte| byte == b'/').any(|name| name == b"..");
-                if climbs && !path.starts_with(b"/") {
-                    return None;
-                }
             }
-            Role::MapMacros => self.mapped_macros |= below.is_some_and(<[u8]>::is_empty),
-            Role::Other | Role::Write | Role::Map => {}
+            Role::MapMacros => {
+                self.maps = true;
+                self.mapped_macros |= below.is_some_and(<[u8]>::is_empty);
+            }
+            Role::Map => self.maps = true,
+            Role::Other | Role::Write => {}
         }
         Some(())
     }
+}
+
+/// Whether a path is absolute and spelled as it is, but for links.
+fn is_canonical(path: &[u8]) -> bool {
+    let mut names = path.strip_suffix(b"/").unwrap_or(path).split(|&byte| byte == b'/');
+    names.next().is_some_and(<[u8]>::is_empty)
+        && names.all(|name| !matches!(name, b"" | b"." | b".."))
+}
+
+/// Whether a variable names directories of system headers by paths that are not canonical.
+pub(crate) fn has_relative_system_directories(invocation: &Invocation) -> bool {
+    let mut values = SYSTEM_VARIABLES.iter().filter_map(|name| invocation.variable(name));
+    values.any(|value| value.split(|&byte| byte == b':').any(|path| !is_canonical(path)))
 }
 
 /// What an argument does with a path, and where in it the path begins.

@@ -240,6 +240,8 @@ pub enum Change {
     },
     /// It was looked at above the other checkout, in a directory that is not above this one.
     Elsewhere,
+    /// The file names this checkout, and prefixes of paths are mapped.
+    NamesCheckout,
     /// The file has another time stamp, which the run may have told.
     Age,
     /// Whether this file and another of the same content would be taken for one

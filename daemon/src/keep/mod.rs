@@ -21,3 +21,4 @@ pub(crate) use publication::Publication;
 pub(crate) use publisher::{Job, Publisher};
 pub(crate) use rivals::{Contender, Rivals};
 pub(crate) use rustc::own_paths;
+pub(crate) use trace::is_of_the_system;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use zccache_compiler::environment::Reading;
 use zccache_compiler::environment::display::display;
+use zccache_compiler::relocation::Exposure;
 use zccache_compiler::{environment, outputs, rust};
 use zccache_core::entry::Scope;
 use zccache_core::protocol::Hit;
@@ -20,8 +21,8 @@ use super::daemon::Daemon;
 use super::delivery::length;
 use super::lookup::{Candidate, Case};
 use crate::chronicle::nearest;
-use crate::keep::Suspect;
-use crate::world::{Contents, Divergence, Scene, Survey, Words};
+use crate::keep::{Suspect, is_of_the_system};
+use crate::world::{Contents, Divergence, Found, Scene, Survey, Words};
 
 /// What a search came to.
 pub(super) enum Search {
@@ -123,12 +124,43 @@ impl Daemon {
             Ok(()) if may_know(&entry.trace, &new, scene, &self.contents) => {
                 Held::NotTheEnvironment
             }
-            Ok(()) => Held::Wholly,
+            Ok(()) => match self.maps_what_names(case, entry) {
+                Some(divergence) => Held::UpTo(divergence),
+                None => Held::Wholly,
+            },
             Err(divergence) => {
                 tracing::debug!(?divergence, "a trace does not hold");
                 Held::UpTo(divergence)
             }
         }
+    }
+
+    /// An input of an entry of another checkout that names this one, where prefixes of paths
+    /// are mapped: that a map of the other one's left it as it is says nothing here.
+    fn maps_what_names(&self, case: &Case, entry: &Entry) -> Option<Divergence> {
+        let exposure = case.plan.anywhere.map(|anywhere| anywhere.exposure);
+        let maps = matches!(exposure, Some(Exposure::C(exposure)) if exposure.maps);
+        if !maps || entry.checkout.as_bytes() == case.root.as_bytes() {
+            return None;
+        }
+        let words = Words::of_root(&case.root).ok();
+        let names = |observation: &Arc<Observation>| {
+            let path = observation.path.at(&case.root);
+            let is_file =
+                matches!(observation.expected, Expected::File { .. } | Expected::WithMode { .. });
+            is_file
+                && !is_of_the_system(path.as_path(), &case.root)
+                && match (case.namespace.recollect(path.as_path()), &words) {
+                    (Found::File(found), Some(words)) => self
+                        .contents
+                        .mentions(&case.namespace, path.as_path(), &found, words)
+                        .is_none_or(|found| !found.is_empty()),
+                    _ => true,
+                }
+        };
+        let position = entry.trace.observations.iter().position(names)?;
+        let path = entry.trace.observations[position].path.at(&case.root).into_owned();
+        Some(Divergence { position, path, change: Change::NamesCheckout })
     }
 
     /// Whether an entry would be observed again now.

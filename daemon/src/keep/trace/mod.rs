@@ -32,8 +32,8 @@ use crate::world::{
     Contents, Depth, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees,
     digest_of_listing,
 };
-pub(crate) use remarks::Remarks;
-use remarks::{Owner, is_of_the_system};
+use remarks::Owner;
+pub(crate) use remarks::{Remarks, is_of_the_system};
 use temporary::Temporary;
 use twins::{Text, twins};
 

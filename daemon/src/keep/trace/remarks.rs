@@ -102,6 +102,6 @@ fn is_of_target(path: &Path) -> bool {
 }
 
 /// Whether a file belongs to the operating system, which knows nothing of checkouts.
-pub(super) fn is_of_the_system(path: &Path, root: &Root) -> bool {
+pub(crate) fn is_of_the_system(path: &Path, root: &Root) -> bool {
     Owner::of(path, root) != Owner::Somebody
 }

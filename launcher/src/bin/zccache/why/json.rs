@@ -106,6 +106,7 @@ fn change(change: &Change) -> Json {
         Change::Untold(reason) => json!({ "change": "untold", "reason": reason.slug() }),
         Change::Age => json!({ "change": "age" }),
         Change::Elsewhere => json!({ "change": "elsewhere" }),
+        Change::NamesCheckout => json!({ "change": "names_checkout" }),
         Change::Listing => json!({ "change": "listing" }),
         Change::Target { before, now } => {
             json!({ "change": "target", "before": before.to_string(), "now": now.to_string() })

@@ -147,6 +147,9 @@ impl Reader<'_> {
             Change::Elsewhere => {
                 "is above the checkout that the result is from, and not above this one".to_owned()
             }
+            Change::NamesCheckout => {
+                "names this checkout, where prefixes of paths are mapped".to_owned()
+            }
             Change::Listing => "directory listing changed".to_owned(),
             Change::Target { before, now } => format!("link led to {before}, leads to {now} now"),
             Change::Kinship { other } => format!(
