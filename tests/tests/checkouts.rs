@@ -413,7 +413,6 @@ fn texts_that_depend_on_the_root(trial: &Trial) {
                 "$CC -g -fdebug-compilation-dir={outside} -IROOT/include -c ROOT/src/a.c -o a.o"
             ),
         );
-        is_not_shared(trial, "$CXX --target=x86_64-pc-win32 -S ROOT/src/a.c -IROOT/include -o a.o");
     } else {
         is_not_shared(
             trial,
