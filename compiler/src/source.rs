@@ -9,9 +9,9 @@ use crate::relocation::path_words;
 
 /// Bytes of one piece to be seen again with the next, so that no word is cut:
 /// the length of the longest.
-pub const SEAM: usize = 25;
+pub const SEAM: usize = path_words::SEAM;
 
-const _: () = assert!(SEAM >= OF_THE_FILE.len() && SEAM >= path_words::SEAM);
+const _: () = assert!(SEAM >= OF_THE_FILE.len());
 
 /// Whether a file asks that a header be included only once, so that it matters which
 /// files are the same.

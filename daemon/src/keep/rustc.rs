@@ -179,7 +179,10 @@ impl<'a> RustRun<'a> {
     /// Whether a macro, as far as can be told, holds a text.
     fn a_macro_mentions(&self, text: &[u8], scene: &Scene<'_>, contents: &Contents) -> bool {
         let Ok(words) = Words::new(&[text]) else { return true };
-        self.macros().any(|path| contents.may_mention(scene.namespace, path, &words))
+        self.macros().any(|path| {
+            let found = scene.namespace.look(path, true);
+            contents.may_mention(scene.namespace, path, &found, &words)
+        })
     }
 
     /// Libraries with code of others that ran within the compiler.

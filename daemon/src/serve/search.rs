@@ -22,7 +22,7 @@ use super::delivery::length;
 use super::lookup::{Candidate, Case};
 use crate::chronicle::nearest;
 use crate::keep::{Suspect, is_of_the_system};
-use crate::world::{Contents, Divergence, Found, Scene, Survey, Words};
+use crate::world::{Contents, Divergence, Scene, Survey, Words};
 
 /// What a search came to.
 pub(super) enum Search {
@@ -150,13 +150,10 @@ impl Daemon {
                 matches!(observation.expected, Expected::File { .. } | Expected::WithMode { .. });
             is_file
                 && !is_of_the_system(path.as_path(), &case.root)
-                && match (case.namespace.recollect(path.as_path()), &words) {
-                    (Found::File(found), Some(words)) => self
-                        .contents
-                        .mentions(&case.namespace, path.as_path(), &found, words)
-                        .is_none_or(|found| !found.is_empty()),
-                    _ => true,
-                }
+                && words.as_ref().is_none_or(|words| {
+                    let found = case.namespace.recollect(path.as_path());
+                    self.contents.may_mention(&case.namespace, path.as_path(), &found, words)
+                })
         };
         let position = entry.trace.observations.iter().position(names)?;
         let path = entry.trace.observations[position].path.at(&case.root).into_owned();
@@ -235,9 +232,10 @@ fn may_know(trace: &Trace, names: &[&[u8]], scene: Scene<'_>, contents: &Content
     trace.observations.iter().any(|observation| {
         let Observation { path, expected, .. } = &**observation;
         let path = path.at(scene.root);
-        matches!(expected, Expected::File { .. })
-            && rust::may_hold_names(path.as_path())
-            && contents.may_mention(scene.namespace, path.as_path(), &words)
+        matches!(expected, Expected::File { .. }) && rust::may_hold_names(path.as_path()) && {
+            let found = scene.namespace.look(path.as_path(), true);
+            contents.may_mention(scene.namespace, path.as_path(), &found, &words)
+        }
     })
 }
 

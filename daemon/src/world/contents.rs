@@ -180,10 +180,17 @@ impl Contents {
         Some(held)
     }
 
-    /// Whether the file that a path leads to holds one of some words, or that cannot be told.
-    pub(crate) fn may_mention(&self, namespace: &Namespace, path: &Path, words: &Words) -> bool {
-        let Found::File(found) = namespace.look(path, true) else { return true };
-        self.mentions(namespace, path, &found, words).is_none_or(|held| !held.is_empty())
+    /// Whether what was found at a path is a file that holds one of some words, or that
+    /// cannot be told.
+    pub(crate) fn may_mention(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &Found,
+        words: &Words,
+    ) -> bool {
+        let Found::File(found) = found else { return true };
+        self.mentions(namespace, path, found, words).is_none_or(|held| !held.is_empty())
     }
 
     /// Hands over the file found at a path, if it can be read, in pieces that cut no

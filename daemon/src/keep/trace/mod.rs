@@ -201,13 +201,11 @@ impl Sealer<'_> {
         let Ok(words) = Words::of_root(root) else { return true };
         sightings.iter().any(|sighting| {
             let path = sighting.path.as_path();
-            let named = |found| self.contents.mentions(namespace, path, found, &words);
-            matches!(sighting.seen, Seen::File { .. })
-                && !is_of_the_system(path, root)
-                && match namespace.look(path, sighting.follow) {
-                    Found::File(found) => named(&found).is_none_or(|words| !words.is_empty()),
-                    _ => true,
-                }
+            let names = || {
+                let found = namespace.look(path, sighting.follow);
+                self.contents.may_mention(namespace, path, &found, &words)
+            };
+            matches!(sighting.seen, Seen::File { .. }) && !is_of_the_system(path, root) && names()
         })
     }
 
