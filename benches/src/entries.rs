@@ -58,7 +58,7 @@ pub fn entry(number: u32, inputs: u32) -> Entry {
             format!("/home/me/project/include/part{number}/{input}.h").as_str().into(),
         ),
         follow: true,
-        expected: Expected::File { digest: Digest::of(b"input"), executable: false },
+        expected: Expected::File { digest: Digest::of(b"input"), executable: false, outline: None },
     };
     Entry {
         trace: Trace {

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod clock;
+pub mod comments;
 mod cpu;
 pub mod environment;
 pub mod failure;

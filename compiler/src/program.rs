@@ -80,6 +80,12 @@ pub fn is_preprocessor(file_name: &[u8]) -> bool {
     [&b"cc1"[..], b"cc1plus", b"clang", b"clang++"].contains(&name)
 }
 
+/// Whether a program of this name is the assembler of the binutils.
+#[must_use]
+pub fn is_assembler(file_name: &[u8]) -> bool {
+    names_one_of(file_name, &["as"])
+}
+
 /// What a program, by its canonical path, makes of `SOURCE_DATE_EPOCH`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Epoch {

@@ -43,11 +43,13 @@ impl Once {
 
 /// Whether a text has the directive `#import`, or one hidden by a comment.
 fn imports(text: &[u8]) -> bool {
-    let is_directive = |at: usize| {
-        let before = text[..at].trim_ascii_end();
-        [&b"#"[..], b"%:", b"??=", b"*/"].iter().any(|end| before.ends_with(end))
-    };
-    memmem::find_iter(text, b"import").any(is_directive)
+    memmem::find_iter(text, b"import").any(|at| is_directive_at(text, at))
+}
+
+/// Whether the word at an offset is that of a directive, or may be behind a comment.
+pub(crate) fn is_directive_at(text: &[u8], at: usize) -> bool {
+    let before = text[..at].trim_ascii_end();
+    [&b"#"[..], b"%:", b"??=", b"*/"].iter().any(|end| before.ends_with(end))
 }
 
 /// Whether the operand of a `_Pragma` may be `"once"`: it is, or is put together.

@@ -106,6 +106,8 @@ pub enum Expected {
         digest: Digest,
         /// Whether anybody may execute it.
         executable: bool,
+        /// What else than the content will do.
+        outline: Option<Outline>,
     },
     /// A regular file with this content and these permission bits, which the tool may have
     /// passed on: it changed the file, or copies modes.
@@ -140,6 +142,15 @@ pub enum Expected {
     },
     /// The look-up fails with this `errno`.
     Unreachable(i32),
+}
+
+/// What has to be left of a text without its comments, where those reach no result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Outline {
+    /// Digest of what is left, but for the empty lines at its end.
+    pub digest: Digest,
+    /// How many of those there are, if that may show (debug information).
+    pub empty_lines: Option<u32>,
 }
 
 /// What a run may have told of the age of a file (`statx(2)`).

@@ -18,7 +18,7 @@ pub mod root;
 pub mod settings;
 
 pub use digest::{Digest, InvocationKey, SmallFile, TaggedHasher};
-pub use entry::{CompileResult, Content, Entry, Expected, Observation, Output, Trace};
+pub use entry::{CompileResult, Content, Entry, Expected, Observation, Outline, Output, Trace};
 pub use identity::{Identity, Stamp};
 pub use invocation::Invocation;
 pub use os_bytes::OsBytes;

@@ -51,6 +51,8 @@ pub struct Sighting {
     pub at: Stamp,
     /// Whether the tool asked for its status by this path, and so for its age.
     pub asked: bool,
+    /// How often the tool opened it for reading, or executed it, by this path.
+    pub reads: u32,
 }
 
 impl Sighting {

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use zccache_core::{Invocation, OsBytes, Root, TaggedHasher};
 
 use crate::arguments::{WITH_VALUE, begins, is_one_of};
+use crate::program::name_of;
 
 /// What an argument does with a path that it ends in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -200,6 +201,13 @@ impl SystemDirectories {
 pub(crate) fn are_obscure(compiler: &[u8], arguments: &[OsBytes], root: &Root) -> bool {
     !options::are_plain(compiler, arguments)
         || arguments.iter().any(|argument| maps_part_of(root, argument.as_bytes()))
+}
+
+/// Whether a compile, without response files, has no argument of which it is not known what it
+/// does with sources.
+pub(crate) fn has_plain_arguments(invocation: &Invocation) -> bool {
+    let arguments = invocation.argv.get(1..).unwrap_or_default();
+    options::are_plain(name_of(invocation), arguments)
 }
 
 /// The same of a link, or of what works on objects.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use fastrand::Rng;
 use zccache_compiler::clock::Clock;
+use zccache_compiler::comments::Outline;
 use zccache_compiler::program::Family;
 use zccache_compiler::relocation::path_words::PathWords;
 use zccache_compiler::relocation::{depfile, elf};
@@ -158,6 +159,7 @@ fn sources_and_messages() {
         words.strike_out(content);
         assert!(words.is_empty() || content.contains(&0), "what a text tells, it strikes out");
         let _ = PathWords::of(content);
+        let _ = Outline::of(content);
         let _ = (source::is_precompiled(content), source::holds_stamps(content, &[]));
         for family in [Family::Binary, Family::C, Family::Checker, Family::Rust] {
             let _ = failure::is_diagnosed(family, content);

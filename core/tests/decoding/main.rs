@@ -22,7 +22,7 @@ use zccache_core::protocol::{
 use zccache_core::report::{Bytes, Ended, Report, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, Identity, Invocation, Observation, OsBytes,
-    Output, Reason, Root, Rooted, Stamp, Template, Trace, codec, limits, settings,
+    Outline, Output, Reason, Root, Rooted, Stamp, Template, Trace, codec, limits, settings,
 };
 
 use mutant::mutant;
@@ -68,8 +68,14 @@ fn invocation() -> Invocation {
 
 fn report() -> Report {
     let at = Stamp { seconds: 1, nanos: 2 };
-    let sighting =
-        |path: &str, seen| Sighting { path: path.into(), follow: true, seen, at, asked: true };
+    let sighting = |path: &str, seen| Sighting {
+        path: path.into(),
+        follow: true,
+        seen,
+        at,
+        asked: true,
+        reads: 1,
+    };
     Report {
         ended: Ended::Exit(0),
         streams: Vec::new(),
@@ -113,7 +119,11 @@ fn entry() -> Entry {
             observations: vec![Arc::new(Observation {
                 path: Rooted::Plain("/src/a.c".into()),
                 follow: true,
-                expected: Expected::File { digest: Digest::of(b"a"), executable: false },
+                expected: Expected::File {
+                    digest: Digest::of(b"a"),
+                    executable: false,
+                    outline: Some(Outline { digest: Digest::of(b"b"), empty_lines: Some(1) }),
+                },
             })],
             twins: Vec::new(),
             ages: Vec::new(),

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
+use zccache_compiler::comments::{self, Outline, Regard};
 use zccache_compiler::relocation::path_words::PathWords;
 use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, clock, program, source};
-use zccache_core::{Digest, Identity, Reason, Stamp};
+use zccache_core::{Digest, Identity, Reason, Stamp, entry};
 use zccache_store::Store;
 
 use super::grain::{Grains, stamps_mapped_stores};
@@ -36,6 +37,10 @@ pub(crate) struct Traits {
     pub(crate) path_words: PathWords,
     /// A precompiled header, whose sources nobody sees any more.
     pub(crate) is_precompiled: bool,
+    /// What is left of a text without comments, where that can be told.
+    pub(crate) outline: Option<Outline>,
+    /// What a text makes of comments.
+    pub(crate) regard: Regard,
 }
 
 /// What is asked of a content.
@@ -59,7 +64,7 @@ pub(crate) struct Contents {
 /// The numbers of the words that a content holds.
 pub(crate) type Mentions = Arc<[usize]>;
 
-/// How many contents' traits are remembered: some 5 MiB.
+/// How many contents' traits are remembered: some 12 MiB.
 const MOST_TRAITS: usize = 100_000;
 
 impl Contents {
@@ -137,6 +142,21 @@ impl Contents {
             return Ok((digest, traits));
         }
         self.read(namespace, path, &found.identity)
+    }
+
+    /// Whether the file found at a path is this text, comments aside.
+    pub(crate) fn has(
+        &self,
+        namespace: &Namespace,
+        path: &Path,
+        found: &FoundFile,
+        outline: entry::Outline,
+    ) -> bool {
+        let examined = self.examine(namespace, path, found).ok();
+        examined.and_then(|(_, traits)| traits.outline).is_some_and(|now| {
+            now.digest == outline.digest
+                && outline.empty_lines.is_none_or(|lines| lines == now.empty_lines)
+        })
     }
 
     /// Whether a content is the output of a run that was kept.
@@ -291,6 +311,7 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
     let mut hasher = blake3::Hasher::new();
     let mut head: Option<[u8; 8]> = None;
     let mut traits = Traits::default();
+    let mut text = Vec::new();
     for_each_piece(file, source::SEAM.max(program::SEAM), |piece, new| {
         hasher.update(new);
         let head = *head.get_or_insert_with(|| first_bytes(piece));
@@ -304,8 +325,13 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.once = traits.once.max(Once::of(piece));
             traits.path_words = traits.path_words | PathWords::of(piece);
+            if text.len() <= comments::LONGEST {
+                text.extend_from_slice(new);
+            }
         }
     })?;
+    traits.outline = Outline::of(&text);
+    traits.regard = traits.outline.map_or_else(|| Regard::of_unclear(&text), |it| it.regard);
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
 }
 

@@ -121,6 +121,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
                 expected: Expected::File {
                     digest: Digest::of(trace.as_bytes()),
                     executable: false,
+                    outline: None,
                 },
             })],
             twins: Vec::new(),

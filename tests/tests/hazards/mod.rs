@@ -2,6 +2,7 @@
 //! a sequence of edits and commands whose every result equals the bare one.
 
 mod changes;
+mod comments;
 mod dependencies;
 mod environment;
 mod keys;

@@ -2,6 +2,7 @@
 //! provided that nothing has changed since.
 
 mod ages;
+mod comments;
 mod given;
 mod links;
 mod programs;
@@ -127,6 +128,7 @@ impl Sealer<'_> {
         let is_laid_out = environment.is_whole()
             || has_messages(invocation, &said(Stream::Stdout), &said(Stream::Stderr));
         let display = is_laid_out.then(|| display(invocation));
+        self.pass_over_comments(job, &counted, &mut draft);
         draft.remarks.weigh(|| self.shows_paths_of_types(sightings));
         let twins = twins(draft.texts, draft.once);
         let same_directories = draft.directories.into_pairs();
@@ -169,11 +171,12 @@ impl Sealer<'_> {
                 }
                 if !traits.is_elf && rust.is_none() {
                     let once = traits.once == Once::Asked;
-                    draft.texts.push(Text { index, identity: *identity, digest, once });
+                    let outline = traits.outline;
+                    draft.texts.push(Text { index, identity: *identity, digest, once, outline });
                 }
                 match self.mode_passed_on(job, sighting) {
                     Some(mode) => Expected::WithMode { digest, mode },
-                    None => Expected::File { digest, executable: *executable },
+                    None => Expected::File { digest, executable: *executable, outline: None },
                 }
             }
             Seen::Directory { identity, listed } => {

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use zccache_compiler::TimeWords;
+use zccache_compiler::comments::Regard;
 use zccache_compiler::relocation::path_words::PathWords;
 use zccache_core::{Invocation, Root};
 
@@ -19,6 +20,8 @@ pub(crate) struct Remarks {
     pub(crate) is_precompiled: bool,
     /// By which words they may use their own paths.
     pub(crate) path_words: PathWords,
+    /// What they and the arguments make of comments.
+    pub(crate) regard: Regard,
     /// A symbolic link below the root was looked at.
     pub(crate) link_below_root: bool,
 }
@@ -30,6 +33,7 @@ impl Remarks {
         for_each_given_text(invocation, |text| {
             remarks.time_words = remarks.time_words | TimeWords::of(text);
             remarks.path_words = remarks.path_words | PathWords::of(text);
+            remarks.regard = remarks.regard | Regard::of(text);
         });
         remarks
     }
@@ -42,6 +46,9 @@ impl Remarks {
             Owner::System | Owner::Toolchain => traits.time_words.whole(),
         };
         self.time_words = self.time_words | words;
+        if owner == Owner::Somebody {
+            self.regard = self.regard | traits.regard;
+        }
         self.path_words = self.path_words
             | match owner {
                 Owner::Somebody => traits.path_words,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use zccache_compiler::comments::Outline;
 use zccache_compiler::source::Once;
 use zccache_core::entry::{Kinship, Twins};
 use zccache_core::{Digest, Identity};
@@ -16,6 +17,7 @@ pub(super) struct Text {
     pub(super) digest: Digest,
     /// Whether it may ask to be included once.
     pub(super) once: bool,
+    pub(super) outline: Option<Outline>,
 }
 
 /// Pairs of files with equal content that a compiler may take for one file; `once` is

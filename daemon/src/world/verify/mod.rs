@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use zccache_core::entry::{Age, Kinship, Twins};
 use zccache_core::protocol::explanation::{Change, Kind};
 use zccache_core::{
-    Digest, Entry, Expected, Identity, Observation, OsBytes, Root, TaggedHasher, Trace,
+    Digest, Entry, Expected, Identity, Observation, OsBytes, Outline, Root, TaggedHasher, Trace,
 };
 use zccache_fs::Listed;
 
@@ -283,8 +283,12 @@ fn matches(
             return Err(Change::Mode { before: *mode, now: file.mode });
         }
         (Expected::File { digest, .. } | Expected::WithMode { digest, .. }, Found::File(file)) => {
+            let outline = outline_of(&observation.expected);
             return match contents.digest(namespace, path, file) {
                 Ok(now) if now == *digest => Ok(Some(file.identity)),
+                Ok(_) if outline.is_some_and(|it| contents.has(namespace, path, file, it)) => {
+                    Ok(Some(file.identity))
+                }
                 Ok(_) => Err(Change::Content),
                 Err(reason) => Err(Change::Untold(reason)),
             };
@@ -310,6 +314,13 @@ fn matches(
     let change =
         || Change::Kind { before: kind_expected(&observation.expected), now: kind_of(found) };
     if agrees { Ok(None) } else { Err(change()) }
+}
+
+fn outline_of(expected: &Expected) -> Option<Outline> {
+    match expected {
+        Expected::File { outline, .. } => *outline,
+        _ => None,
+    }
 }
 
 /// Whether a directory holds the names that matter.

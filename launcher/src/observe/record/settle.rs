@@ -103,9 +103,11 @@ impl PathRecord {
     }
 
     fn sightings(self, path: OsBytes) -> impl Iterator<Item = (u32, Sighting)> {
-        let asked = self.asked;
+        let (asked, reads) = (self.asked, self.reads);
         let sighting = move |follow, path: OsBytes| {
-            move |Look { seen, at, order }| (order, Sighting { path, follow, seen, at, asked })
+            move |Look { seen, at, order }| {
+                (order, Sighting { path, follow, seen, at, asked, reads })
+            }
         };
         let followed = self.followed.map(sighting(true, path.clone()));
         followed.into_iter().chain(self.unfollowed.map(sighting(false, path)))

@@ -1,0 +1,79 @@
+//! Comments of C and C++: which are cut before texts are compared, and of which compiles
+//! they cannot reach the result.
+
+mod outline;
+mod regard;
+#[cfg(test)]
+mod tests;
+
+pub use outline::{LONGEST, Outline};
+pub use regard::Regard;
+
+use zccache_core::{Invocation, OsBytes};
+
+use self::regard::WARNINGS;
+use crate::arguments::begins;
+use crate::relocation::{has_plain_arguments, own_path};
+
+/// Options with which comments show; versions of C that do not have those of one line; and
+/// alphabets of which it is not known where a comment begins.
+const SHOWING: &[&str] = &[
+    "-ansi",
+    "-fcomment-",
+    "-fcompare-debug",
+    "-finput-charset",
+    "-fparse-all-comments",
+    "-fverbose-asm",
+    "-std=c89",
+    "-std=c90",
+    "-std=gnu89",
+    "-std=gnu90",
+    "-std=iso9899:1990",
+    "-std=iso9899:199409",
+];
+
+/// Variables by which arguments come that are not seen, or code that reads what it likes.
+const BRINGING: &[&[u8]] = &[b"CCC_", b"GCC_COMPARE_DEBUG", b"LD_AUDIT", b"LD_PRELOAD"];
+
+/// Endings of sources and of what they include.
+const ENDINGS: &[&[u8]] = &[
+    b"C", b"H", b"c", b"c++", b"cc", b"cp", b"cpp", b"cxx", b"def", b"h", b"h++", b"hh", b"hpp",
+    b"hxx", b"inc", b"inl", b"ipp", b"ixx", b"tcc", b"tpp", b"txx",
+];
+
+/// Whether a compile, as long as it has nothing to say, comes to the same whatever comments
+/// there are that [`Outline`] cuts. In debug information clang has the MD5 of each source.
+#[must_use]
+pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
+    let mut arguments = invocation.argv.iter().skip(1).map(OsBytes::as_bytes);
+    let shows = |argument| begins(argument, SHOWING) || begins(argument, WARNINGS);
+    let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
+    let is_shown = arguments.clone().any(shows)
+        || invocation.environment.iter().any(brings)
+        || (by_clang && lines_show(invocation));
+    !is_shown
+        && arguments.any(|argument| argument == b"-c")
+        && has_plain_arguments(invocation)
+        && own_path::question(invocation).is_some()
+}
+
+/// Whether the number of the last line of a source may show: in debug information gcc has
+/// that of what it makes for the end of a source.
+#[must_use]
+pub fn lines_show(invocation: &Invocation) -> bool {
+    invocation.argv.iter().any(|argument| argument.as_bytes().starts_with(b"-g"))
+}
+
+/// Whether a file has the name of one that is included, rather than of one from which a
+/// driver takes options or lists.
+#[must_use]
+pub fn is_source(name: &[u8]) -> bool {
+    name.rsplit(|&byte| byte == b'.').next().is_some_and(|ending| ENDINGS.contains(&ending))
+}
+
+/// Whether a driver takes arguments from a file of this name without being told to: specs of
+/// gcc, configuration files of clang.
+#[must_use]
+pub fn holds_arguments(name: &[u8]) -> bool {
+    name == b"specs" || name.ends_with(b".specs") || name.ends_with(b".cfg")
+}

@@ -1,0 +1,171 @@
+//! Texts of which only comments differ are the same to the preprocessors of gcc and clang,
+//! which have nothing to say of the difference either: tried with texts put together by
+//! chance from what is hard to take apart.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use fastrand::Rng;
+use zccache_compiler::comments::Outline;
+
+/// How many texts are put together.
+const TEXTS: usize = 2500;
+
+/// How many changes of each are tried, most of which are more than a comment's.
+const CHANGES: usize = 40;
+
+const PIECES: &[&str] = &[
+    "/*",
+    "*/",
+    "//",
+    "/**/",
+    "/* c */",
+    "// c",
+    "/*\nc */",
+    "*\\\n/",
+    "/\\\n*",
+    "/\\\n/",
+    "/",
+    "*",
+    "\"",
+    "'",
+    "'\"'",
+    "\"'\"",
+    "'\\''",
+    "\"\\\"\"",
+    "L'x'",
+    "u8'a'",
+    "1'000",
+    "0x1'f",
+    "1e+'0'",
+    ".5'1'",
+    "don't",
+    "R\"(",
+    ")\"",
+    "R\\\n\"(",
+    "\\",
+    "\\\n",
+    "\\ \n",
+    "??/",
+    "??/\n",
+    "\n",
+    "\n",
+    "\n",
+    "\r\n",
+    "\u{c}",
+    "\t",
+    " ",
+    " ",
+    "#include <a//b.h>",
+    "#include <a/*b.h>",
+    "#include \"x.h\"",
+    "#include \"a\\\" ",
+    "%:include <a//c.h>",
+    "#\\\ninclude <a//c.h>",
+    "# /* */ include <a//b.h>",
+    "__has_include(<a//b.h>)",
+    "#if __has_include(<a//c.h>)\n",
+    "#if 0\n",
+    "#endif\n",
+    "#define A ",
+    "#define S(z) #z\n",
+    "#pragma z ",
+    "_Pragma(\"z\")",
+    "S(",
+    ")",
+    "<",
+    ">",
+    "A",
+    "x",
+    "int i;",
+    "+",
+    "fall through",
+    "\u{e9}",
+];
+
+/// A text put together from pieces.
+fn text(rng: &mut Rng) -> String {
+    let mut text: String =
+        (0..rng.usize(3..14)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect();
+    if rng.u8(..4) > 0 {
+        text.push('\n');
+    }
+    text
+}
+
+/// The text with something put in, taken out or replaced.
+fn changed(text: &str, rng: &mut Rng) -> String {
+    let boundary = |at: usize| (at..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap();
+    let start = boundary(rng.usize(..=text.len()));
+    let end = boundary((start + rng.usize(..5)).min(text.len()));
+    let new = match rng.u8(..3) {
+        0 => "",
+        1 => ["b", "q", " "][rng.usize(..3)],
+        _ => PIECES[rng.usize(..PIECES.len())],
+    };
+    format!("{}{new}{}", &text[..start], &text[end..])
+}
+
+/// What a preprocessor makes of a header with this text, and says of it.
+fn preprocessed(command: &[&str], directory: &Path, text: &str) -> Output {
+    std::fs::write(directory.join("t.h"), text).unwrap();
+    let mut output = Command::new(command[0])
+        .args(&command[1..])
+        .args(["-E", "-I.", "-Wall", "-Wextra", "-Wpedantic", "m.c"])
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    // Blanks at the ends of lines are left of comments.
+    let lines = output.stdout.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    output.stdout = lines.collect::<Vec<_>>().join(&b'\n');
+    output
+}
+
+fn is_there(compiler: &str) -> bool {
+    let there = Command::new(compiler).arg("--version").output().is_ok();
+    if !there {
+        writeln!(std::io::stderr(), "SKIP: outlines with {compiler}, which is not there").ok();
+    }
+    there
+}
+
+#[test]
+fn equal_outlines_are_equal_to_preprocessors() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    std::fs::create_dir(root.join("a")).unwrap();
+    for name in ["a/b.h", "a/c.h", "x.h"] {
+        std::fs::write(root.join(name), format!("int in_{};\n", name.len())).unwrap();
+    }
+    std::fs::write(root.join("m.c"), "#include \"t.h\"\nint after = __LINE__; S(a b)\n").unwrap();
+    let commands: [&[&str]; 4] = [
+        &["gcc", "-xc", "-std=gnu17"],
+        &["gcc", "-xc++", "-std=c++20"],
+        &["clang", "-xc", "-std=c99"],
+        &["clang", "-xc++", "-std=c++20"],
+    ];
+    let commands: Vec<_> = commands.into_iter().filter(|it| is_there(it[0])).collect();
+    let mut rng = Rng::with_seed(6);
+    let mut compared = 0;
+    for _ in 0..TEXTS {
+        let text = text(&mut rng);
+        let Some(outline) = Outline::of(text.as_bytes()) else { continue };
+        let is_alike = |other: &String| {
+            *other != text && Outline::of(other.as_bytes()).as_ref() == Some(&outline)
+        };
+        let others = (0..CHANGES).map(|_| changed(&text, &mut rng));
+        let Some(other) = others.filter(is_alike).next() else { continue };
+        for command in &commands {
+            let before = preprocessed(command, root, &text);
+            // What has messages is compared as it is.
+            if before.status.success() && before.stderr.is_empty() {
+                let after = preprocessed(command, root, &other);
+                assert_eq!(before, after, "{command:?}: {text:?} and {other:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(commands.is_empty() || compared > 100, "only {compared} pairs were compared");
+}

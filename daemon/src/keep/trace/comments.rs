@@ -1,0 +1,121 @@
+//! Inputs in which comments do not count.
+
+use std::collections::HashMap;
+
+use zccache_compiler::{comments, program};
+use zccache_core::report::{Ended, Seen, Sighting};
+use zccache_core::{Digest, Expected, Outline};
+
+use super::remarks::Owner;
+use super::{Draft, Job, Sealer};
+
+impl Sealer<'_> {
+    /// Has the outline count in place of the content of what a compiler has read as source
+    /// and nothing else, if nothing of a comment can be in the result.
+    pub(super) fn pass_over_comments(
+        &self,
+        job: &Job,
+        counted: &[&Sighting],
+        draft: &mut Draft<'_>,
+    ) {
+        let Some(readers) = self.readers(job, counted, draft) else { return };
+        let uses = Uses::of(counted);
+        // Comments may make one file of two, or two of one (`#pragma once`).
+        let mut alike: HashMap<Digest, u32> = HashMap::new();
+        for outline in draft.texts.iter().filter_map(|text| text.outline) {
+            *alike.entry(outline.digest).or_default() += 1;
+        }
+        let lines_show = comments::lines_show(&job.invocation);
+        for text in &draft.texts {
+            let index = text.index as usize;
+            let Some(drawn) = text.outline.filter(|it| alike.get(&it.digest) == Some(&1)) else {
+                continue;
+            };
+            let is_source = self.is_own_source(counted[index])
+                && uses.is_read_once(counted[index])
+                && readers.are_compilers_of(text.index, counted[index]);
+            if let Expected::File { outline, .. } = &mut draft.observations[index].expected
+                && is_source
+            {
+                let empty_lines = lines_show.then_some(drawn.empty_lines);
+                *outline = Some(Outline { digest: drawn.digest, empty_lines });
+            }
+        }
+    }
+
+    /// Whether a file is a source, and none of the operating system, which changes seldom.
+    fn is_own_source(&self, sighting: &Sighting) -> bool {
+        comments::is_source(program::base_name(sighting.path.as_bytes()))
+            && Owner::of(sighting.path.as_path(), self.scene.root) == Owner::Somebody
+    }
+
+    /// Who read the sources of a run in whose result no comment can show. None of others.
+    fn readers(&self, job: &Job, counted: &[&Sighting], draft: &Draft<'_>) -> Option<Readers> {
+        let (report, remarks) = (&job.report, &draft.remarks);
+        let takes_arguments = |sighting: &&Sighting| {
+            let name = program::base_name(sighting.path.as_bytes());
+            sighting.file().is_some() && comments::holds_arguments(name)
+        };
+        let by_clang = self.shows_paths_of_types(&report.sightings);
+        let is_shown = report.ended != Ended::Exit(0)
+            || !report.streams.is_empty()
+            || draft.unknown_program
+            || remarks.is_precompiled
+            || remarks.regard.always
+            || (by_clang && remarks.regard.by_assembler)
+            || counted.iter().any(takes_arguments);
+        let is_hidden = || self.answers(job) && comments::are_hidden(&job.invocation, by_clang);
+        if is_shown || !is_hidden() {
+            return None;
+        }
+        if by_clang {
+            return Some(Readers::Compiler);
+        }
+        let is_assembler = |sighting: &&Sighting| {
+            matches!(sighting.seen, Seen::File { executed: true, .. })
+                && program::is_assembler(program::base_name(sighting.path.as_bytes()))
+        };
+        let begins = counted.iter().position(is_assembler)?;
+        u32::try_from(begins).ok().map(Readers::CompilerThenAssembler)
+    }
+}
+
+/// Who reads in a run.
+enum Readers {
+    /// The compiler alone.
+    Compiler,
+    /// The compiler, and an assembler from its own sighting on.
+    CompilerThenAssembler(u32),
+}
+
+impl Readers {
+    /// Whether it was the compiler that read what was first seen so.
+    fn are_compilers_of(&self, index: u32, sighting: &Sighting) -> bool {
+        match self {
+            Self::Compiler => true,
+            // Who asked for the status first need not be who read it.
+            Self::CompilerThenAssembler(begins) => index < *begins && !sighting.asked,
+        }
+    }
+}
+
+/// How often a run read each file.
+struct Uses(HashMap<(u64, u64), u32>);
+
+impl Uses {
+    fn of(sightings: &[&Sighting]) -> Self {
+        let mut reads = HashMap::new();
+        for sighting in sightings {
+            if let Some(file) = sighting.file() {
+                *reads.entry((file.device, file.inode)).or_default() += sighting.reads;
+            }
+        }
+        Self(reads)
+    }
+
+    /// Whether this was the only time: who reads a source again shows its lines.
+    fn is_read_once(&self, sighting: &Sighting) -> bool {
+        let file = sighting.file();
+        file.is_some_and(|file| self.0.get(&(file.device, file.inode)) == Some(&1))
+    }
+}

@@ -1,0 +1,16 @@
+//! Outlines of sources: one more comment behind a text that has one is no more than a line.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use zccache_compiler::comments::Outline;
+
+fuzz_target!(|text: &[u8]| {
+    let Some(outline) = Outline::of(text) else { return };
+    let is_ended =
+        text.strip_suffix(b"\n").is_some_and(|all| !all.trim_ascii_end().ends_with(b"\\"));
+    if is_ended {
+        let longer = Outline::of(&[text, b"/* c */ // d\n"].concat());
+        let expected = Outline { empty_lines: outline.empty_lines + 1, ..outline };
+        assert_eq!(longer, Some(expected));
+    }
+});

@@ -1,0 +1,275 @@
+//! Comments that change: those that no result shows have to hit, all others to miss.
+
+use crate::scenarios;
+
+scenarios! {
+    of_a_header r##"
+        echo '#include "a.h"' >a.c; echo 'int f = A;' >>a.c
+        printf '/* one\n   two */\n#define A 1 // three\n' >a.h
+        kept: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
+        printf '/* another\n   text */\n#define A 1\n' >a.h
+        hit: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
+        printf '\n\n#define A 1 /* the same */\n' >a.h
+        hit: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
+        echo '// more at the end' >>a.h; echo '/* and more */' >>a.h
+        hit: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
+        printf '/* one\n   two */\n#define A 2 // three\n' >a.h
+        kept: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
+    "##
+    of_the_source r##"
+        printf '// a\nint f(int x) { return x; } /* b */\n' >a.c
+        kept: $CC -MD -c a.c
+        printf '\nint f(int x) { return x; }  // c, d\n' >a.c
+        hit: $CC -MD -c a.c
+        printf '/* e */\nint f(int x) { return x; } /* f */ // g\n// h\n' >a.c
+        hit: $CC -MD -c a.c
+    "##
+    of_cxx r##"
+        printf '#pragma once\n// a\nstruct S { int i; }; // b\n' >a.hpp
+        printf '#include <vector>\n#include "a.hpp"\nstd::vector<S> v;\n' >a.cc
+        kept: $CXX -std=c++17 -O1 -MMD -MP -MF a.d -c a.cc -o a.o
+        printf '#pragma once\n// c\nstruct S { int i; }; // "d"\n' >a.hpp
+        hit: $CXX -std=c++17 -O1 -MMD -MP -MF a.d -c a.cc -o a.o
+    "##
+    that_become_code r##"
+        printf 'int f(void) { return 1; // }\n}\n' >a.c
+        kept: $CC -c a.c
+        printf 'int f(void) { return 1;\n}\n' >a.c
+        hit: $CC -c a.c
+        printf 'int f(void) { return 1\n;}\n' >a.c
+        kept: $CC -c a.c
+        printf 'int f(void) { // return 1\n;}\n' >a.c
+        kept: $CC -c a.c
+    "##
+    that_move_lines r##"
+        printf '// a\nint f = __LINE__;\n' >a.c
+        kept: $CC -c a.c
+        printf '// a\n// b\nint f = __LINE__;\n' >a.c
+        kept: $CC -c a.c
+        printf '/* c\n*/ int f = __LINE__;\n' >a.c
+        kept: $CC -c a.c
+    "##
+    with_debug_information r##"
+        printf '// a\nint f(void) { return 1; }\n' >a.c
+        kept: $CC -g -c a.c
+        printf '// b\nint f(void) { return 1; }\n' >a.c
+        hit@gcc: $CC -g -c a.c
+        kept@clang: $CC -g -c a.c
+        printf '// b\nint f(void) { return 1; }\n// c\n' >a.c
+        kept: $CC -g -c a.c
+    "##
+    with_debug_information_and_initialisers r##"
+        printf 'struct S { S(); ~S(); };\nstatic S s;\n' >a.cc
+        kept: $CXX -g -c a.cc
+        printf 'struct S { S(); ~S(); };\nstatic S s;\n// one\n// two\n' >a.cc
+        kept: $CXX -g -c a.cc
+        printf 'struct S { S(); ~S(); };\nstatic S s;\n// one\n// 2\n' >a.cc
+        hit@gcc: $CXX -g -c a.cc
+    "##
+    with_macros_in_debug_information r##"
+        printf '#define A 1 // a\n#define B /* b */ 2\nint f = A + B;\n' >a.c
+        kept: $CC -g3 -c a.c
+        printf '#define A 1 // c\n#define B /* b */ 2\nint f = A + B;\n' >a.c
+        hit@gcc: $CC -g3 -c a.c
+        printf '#define A 1 // c\n#define B /* bcd */ 2\nint f = A + B;\n' >a.c
+        kept: $CC -g3 -c a.c
+    "##
+    in_a_message r##"
+        printf 'int f(void) { int unused; // a\n return 1; }\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf 'int f(void) { int unused; // b\n return 1; }\n' >a.c
+        kept: $CC -Wall -c a.c
+    "##
+    that_let_a_case_run_into_the_next r##"
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1); // falls through\n case 2: return 2; } return 3; }\n' >a.c
+        kept: $CC -Wextra -c a.c
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1); // does not\n case 2: return 2; } return 3; }\n' >a.c
+        kept: $CC -Wextra -c a.c
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1); // FALLTHRU\n case 2: return 2; } return 3; }\n' >a.c
+        kept: $CC -Wextra -c a.c
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1); // any\n case 2: return 2; } return 3; }\n' >a.c
+        any@gcc: $CC -Wimplicit-fallthrough=1 -c a.c
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1);\n case 2: return 2; } return 3; }\n' >a.c
+        miss@gcc: $CC -Wimplicit-fallthrough=1 -c a.c
+    "##
+    that_a_pragma_has_warned_of r##"
+        printf '#pragma GCC diagnostic warning "-Wimplicit-fallthrough=1"\nint g(int);\nint f(int i) { switch (i) { case 1: g(1); // any\n case 2: return 2; } return 3; }\n' >a.c
+        any@gcc: $CC -c a.c
+        printf '#pragma GCC diagnostic warning "-Wimplicit-fallthrough=1"\nint g(int);\nint f(int i) { switch (i) { case 1: g(1);\n case 2: return 2; } return 3; }\n' >a.c
+        miss@gcc: $CC -c a.c
+        printf '#pragma clang diagnostic warning "-Wdocumentation"\n/** @param x a */\nint f(int x);\n' >a.c
+        kept@clang: $CC -c a.c
+        printf '#pragma clang diagnostic warning "-Wdocumentation"\n/** @param y a */\nint f(int x);\n' >a.c
+        kept@clang: $CC -c a.c
+    "##
+    that_are_warned_of r##"
+        printf '/* a */\nint f;\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf '/* a /* b */\nint f;\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf '// a\nint f;\n' >a.c
+        hit: $CC -Wall -c a.c
+        printf '// a \\\nint f;\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf '/** @param x a */\nint f(int x);\n' >b.c
+        kept@clang: $CC -Wdocumentation -c b.c
+        printf '/** @param y a */\nint f(int x);\n' >b.c
+        kept@clang: $CC -Wdocumentation -c b.c
+        printf '/** @param x a */\nint f(int x);\n' >b.c
+        kept@clang: $CC -Weverything -c b.c
+        printf '/** @param y a */\nint f(int x);\n' >b.c
+        kept@clang: $CC -Weverything -c b.c
+    "##
+    whose_indentation_excuses_code r##"
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n    // a\n    g(2);\n  return 1;\n}\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n// a\n    g(2);\n  return 1;\n}\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n\n    g(2);\n  return 1;\n}\n' >a.c
+        kept: $CC -Wall -c a.c
+    "##
+    that_older_c_does_not_have r##"
+        printf 'int f = 4 //* 2 */ 2\n;\n' >a.c
+        kept: $CC -std=c89 -c a.c
+        printf 'int f = 4 //* 4 */ 4\n;\n' >a.c
+        kept: $CC -std=c89 -c a.c
+        printf 'int f;\n' >b.c
+        kept: $CC -std=gnu89 -pedantic -c b.c
+        printf 'int f; // b\n' >b.c
+        kept: $CC -std=gnu89 -pedantic -c b.c
+        printf 'int f;\n' >b.c
+        hit: $CC -std=gnu89 -pedantic -c b.c
+        kept: $CC -ansi -pedantic -c b.c
+        printf 'int f; // b\n' >b.c
+        any: $CC -ansi -pedantic -c b.c
+    "##
+    that_are_kept_in_the_output r##"
+        printf '// a\nint f;\n' >a.c
+        any: $CC -E -C a.c -o a.i
+        any: $CC -S -fverbose-asm a.c -o a.s
+        printf '// b\nint f;\n' >a.c
+        miss: $CC -E -C a.c -o a.i
+        miss: $CC -S -fverbose-asm a.c -o a.s
+    "##
+    of_what_the_assembler_takes_as_it_is r##"
+        printf 'int x; // a\n' >a.h
+        printf '#include "a.h"\n__asm__(".section .rodata\\n.incbin \\"a.h\\"\\n.text");\n' >a.c
+        kept: $CC -I. -c a.c
+        printf 'int x; // b\n' >a.h
+        kept: $CC -I. -c a.c
+        printf '__asm__(".section .rodata\\n.inc" "bin \\"a.h\\"\\n.text"); int f;\n' >a.c
+        kept: $CC -I. -c a.c
+        printf 'int x; // c\n' >a.h
+        kept: $CC -I. -c a.c
+        printf '#define J(a, b) J_(a, b)\n#define J_(a, b) a ## b\nJ(as, m)(".section .rodata\\n.incbin \\"a.h\\"\\n.text"); int f;\n' >a.c
+        kept: $CC -I. -c a.c
+        printf 'int x; // d\n' >a.h
+        kept: $CC -I. -c a.c
+        printf 'int f;\n' >a.c; printf '__asm__(".section .rodata\\n.incbin \\"a.h\\"\\n.text");\n' >b.h
+        kept: $CC -I. -include b.h -c a.c
+        printf 'int x; // e\n' >a.h
+        kept: $CC -I. -include b.h -c a.c
+        printf 'A(".section .rodata\\n.incbin \\"a.h\\"\\n.text"); int f;\n' >a.c
+        kept: $CC -I. -DA=__asm__ -c a.c
+        printf 'int x; // g\n' >a.h
+        kept: $CC -I. -DA=__asm__ -c a.c
+    "##
+    beside_an_assembler_statement r##"
+        printf 'int x; // a\n' >a.h; printf '#include "a.h"\nvoid f(void) { __asm__("nop"); }\n' >a.c
+        kept: $CC -c a.c
+        printf 'int x; // b\n' >a.h
+        hit@gcc: $CC -c a.c
+        kept@clang: $CC -c a.c
+    "##
+    that_make_one_header_of_two r##"
+        mkdir x y; printf '#pragma once\nstatic int V;\n' | tee x/a.h >y/a.h; touch -d 2020-01-01 x/a.h y/a.h
+        printf '#define V v1\n#include "x/a.h"\n#undef V\n#define V v2\n#include "y/a.h"\nint f(void) { return v1; }\n' >a.c
+        kept: $CC -c a.c
+        printf '#pragma once\nstatic int V; // b\n' >y/a.h; touch -d 2020-01-01 x/a.h y/a.h
+        kept: $CC -c a.c
+        printf '#pragma once\nstatic int V; // c\n' >x/a.h; touch -d 2020-01-01 x/a.h y/a.h
+        kept: $CC -c a.c
+        printf '#pragma once\nstatic int V; // b\n' >x/a.h; touch -d 2020-01-01 x/a.h y/a.h
+        kept: $CC -c a.c
+    "##
+    that_are_none r##"
+        printf 'char f[] = "// a";\n' >a.c
+        kept: $CC -c a.c
+        printf 'char f[] = "// b";\n' >a.c
+        kept: $CC -c a.c
+        printf 'char f[] = "\\"// a";\nchar c = 0x22; // "\n' >a.c
+        kept: $CC -c a.c
+        printf 'char f[] = "\\"// b";\nchar c = 0x22; // "\n' >a.c
+        kept: $CC -c a.c
+        printf 'char f = '"'"'"'"'"'; char g[] = "// a";\n' >a.c
+        kept: $CC -c a.c
+        printf 'char f = '"'"'"'"'"'; char g[] = "// b";\n' >a.c
+        kept: $CC -c a.c
+        mkdir d; echo 'int b;' >d/b.h; echo 'int c;' >d/c.h; printf '#include <d//b.h>\n' >a.c
+        kept: $CC -I. -c a.c
+        printf '#include <d//c.h>\n' >a.c
+        kept: $CC -I. -c a.c
+        printf '#if __has_include(<d//c.h>)\nint x;\n#endif\nint f;\n' >a.c
+        kept: $CC -I. -c a.c
+        printf '#if __has_include(<d//d.h>)\nint x;\n#endif\nint f;\n' >a.c
+        kept: $CC -I. -c a.c
+    "##
+    that_are_none_in_cxx r##"
+        printf 'char f[] = R"(\n// a\n)";\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+        printf 'char f[] = R"(\n// b\n)";\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+        printf 'int f = 1'"'"'000; char g[] = "// a'"'"'";\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+        printf 'int f = 1'"'"'000; char g[] = "// b'"'"'";\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(a // a\n b);\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(a\n b);\n' >a.cc
+        hit: $CXX -std=c++20 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(a/**/b);\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(a b);\n' >a.cc
+        kept: $CXX -std=c++20 -c a.cc
+    "##
+    that_go_on_in_the_next_line r##"
+        printf '// a ??/\nint g;\nint f;\n' >a.c
+        kept: $CC -std=c99 -c a.c
+        printf '// a ???\nint g;\nint f;\n' >a.c
+        kept: $CC -std=c99 -c a.c
+        printf '#define A 1 /* a\n b */ + 1\nint f = A;\n' >a.c
+        kept: $CC -c a.c
+        printf '#define A 1 /* a */\n /* b */ // + 1\nint f = A;\n' >a.c
+        kept: $CC -c a.c
+    "##
+    of_what_is_no_source r##"
+        printf -- '-DA=1 // a\n' >args
+        echo 'int f = A;' >a.c
+        any: $CC @args -DB -c a.c
+        printf -- '-DA=2 // a\n' >args
+        miss: $CC @args -DB -c a.c
+        printf '.globl f\nf: // a\n .long 1\n' >a.s
+        kept: $CC -c a.s
+        printf '.globl f\nf: // b\n .long 1\n' >a.s
+        kept: $CC -c a.s
+        printf '.globl f\nf: .ascii "x" // a\n' >a.S
+        kept: $CC -c a.S
+        printf '.globl f\nf: .ascii "x" // b\n' >a.S
+        kept: $CC -c a.S
+    "##
+    and_then_more_than_comments r##"
+        echo '#include "a.h"' >a.c; echo 'int f = A;' >>a.c
+        printf '// a\n#define A 1\n' >a.h
+        kept: $CC -c a.c -o a.o
+        printf '// b\n#define A 1\n' >a.h
+        hit: $CC -c a.c -o a.o
+        printf '// b\n#define A 2\n' >a.h
+        kept: $CC -c a.c -o a.o
+        printf '// c\n#define A 1\n' >a.h
+        hit: $CC -c a.c -o a.o
+        printf '// c\n#define A 2\n' >a.h
+        hit: $CC -c a.c -o a.o
+        chmod +x a.h
+        miss: $CC -c a.c -o a.o
+    "##
+}
