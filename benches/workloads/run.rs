@@ -129,8 +129,15 @@ fn change(project: &Project, step: &Step, lane: &Lane) {
             Change::Reverted => {
                 write(text().strip_suffix(addition).expect("it was edited").to_owned());
             }
+            Change::Commented => write(with_another_comment(&text())),
         }
     }
+}
+
+/// A header with another word in the comment on rights that those of the projects begin with.
+fn with_another_comment(text: &str) -> String {
+    let (before, after) = text.split_once("rights reserved").expect("a comment on rights");
+    format!("{before}rights still reserved{after}")
 }
 
 fn touch(path: &Path) {

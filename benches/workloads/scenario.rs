@@ -35,6 +35,8 @@ pub(crate) enum Change {
     Touched,
     Edited,
     Reverted,
+    /// A comment of a header gets another word.
+    Commented,
 }
 
 const COLD: Step =
@@ -44,6 +46,7 @@ const NO_OP: Step = Step { name: "no-op", change: Change::Nothing, times: 10, ..
 const TOUCHED: Step = Step { name: "touched", change: Change::Touched, ..COLD };
 const EDITED: Step = Step { name: "edited", change: Change::Edited, ..COLD };
 const REVERTED: Step = Step { name: "reverted", change: Change::Reverted, ..COLD };
+const COMMENTED: Step = Step { name: "commented", change: Change::Commented, ..COLD };
 const SECOND: Step = Step { name: "second worktree", trees: &["two"], ..COLD };
 const NEXT: Step = Step { name: "next release", trees: &["next"], ..COLD };
 const LINKED: Step =
@@ -209,7 +212,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "zstd",
         about: "the library of zstd 1.5.4, C, -O1, ninja",
         project: ZSTD,
-        steps: &[COLD, WARM, NO_OP, TOUCHED, EDITED, REVERTED, LINKED, SECOND],
+        steps: &[COLD, WARM, NO_OP, TOUCHED, EDITED, REVERTED, COMMENTED, LINKED, SECOND],
         rounds: 3,
         quick: false,
     },
@@ -233,7 +236,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "fmt",
         about: "fmt 9.1.0 with most of its tests, C++, -O1, ninja",
         project: FMT,
-        steps: &[COLD, WARM, NO_OP, TOUCHED, EDITED, REVERTED],
+        steps: &[COLD, WARM, NO_OP, TOUCHED, EDITED, REVERTED, COMMENTED],
         rounds: 3,
         quick: false,
     },
@@ -265,7 +268,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "fmt-debug",
         about: "fmt 9.1.0 with most of its tests, -g3: large objects, ninja",
         project: FMT_DEBUG,
-        steps: &[COLD, WARM, LINKED],
+        steps: &[COLD, WARM, COMMENTED, LINKED],
         rounds: 3,
         quick: false,
     },
