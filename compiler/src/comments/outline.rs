@@ -97,7 +97,11 @@ impl<'t> Sketch<'t> {
                 _ if is_comment => self.comment()?,
                 // In other alphabets a byte of ASCII may be part of a letter.
                 0x80.. => self.keep_line()?,
-                _ => self.code(1),
+                _ => {
+                    let rest = self.rest();
+                    let plain = rest[1..].iter().position(may_mean_more);
+                    self.code(plain.map_or(rest.len(), |at| at + 1));
+                }
             }
         }
         // The last line, if it is not ended, stays as it is.
@@ -222,6 +226,11 @@ impl<'t> Sketch<'t> {
         self.begins = true;
         Some(())
     }
+}
+
+/// Whether a byte may be more than a part of a token.
+fn may_mean_more(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b' ' | b'\t' | b'"' | b'\'' | b'/' | 0x80..)
 }
 
 /// Whether a line ends with a backslash, blanks aside, as compilers take it.
