@@ -155,8 +155,8 @@ fn equal_outlines_are_equal_to_preprocessors() {
         let is_alike = |other: &String| {
             *other != text && Outline::of(other.as_bytes()).as_ref() == Some(&outline)
         };
-        let others = (0..CHANGES).map(|_| changed(&text, &mut rng));
-        let Some(other) = others.filter(is_alike).next() else { continue };
+        let mut others = (0..CHANGES).map(|_| changed(&text, &mut rng));
+        let Some(other) = others.find(is_alike) else { continue };
         for command in &commands {
             let before = preprocessed(command, root, &text);
             // What has messages is compared as it is.
