@@ -11,8 +11,8 @@ pub use regard::Regard;
 
 use zccache_core::{Invocation, OsBytes};
 
-use self::regard::WARNINGS;
 use crate::arguments::begins;
+use crate::clock::contains;
 use crate::relocation::{has_plain_arguments, own_path};
 
 /// Options with which comments show; versions of C that do not have those of one line; and
@@ -32,6 +32,17 @@ const SHOWING: &[&str] = &[
     "-std=iso9899:199409",
 ];
 
+/// Parts of the names of warnings of comments. That of cases that run into the next has levels,
+/// at one of which any comment counts.
+const WARNINGS: &[&[u8]] = &[
+    b"c90-",
+    b"documentation",
+    b"everything",
+    b"implicit-fallthrough=",
+    b"leading-",
+    b"trailing-",
+];
+
 /// Variables by which arguments come that are not seen, or code that reads what it likes.
 const BRINGING: &[&[u8]] = &[b"CCC_", b"GCC_COMPARE_DEBUG", b"LD_AUDIT", b"LD_PRELOAD"];
 
@@ -46,7 +57,10 @@ const ENDINGS: &[&[u8]] = &[
 #[must_use]
 pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
     let mut arguments = invocation.argv.iter().skip(1).map(OsBytes::as_bytes);
-    let shows = |argument| begins(argument, SHOWING) || begins(argument, WARNINGS);
+    let warns = |argument: &[u8]| {
+        argument.starts_with(b"-W") && WARNINGS.iter().any(|name| contains(argument, name))
+    };
+    let shows = |argument| begins(argument, SHOWING) || warns(argument);
     let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
     let is_shown = arguments.clone().any(shows)
         || invocation.environment.iter().any(brings)

@@ -15,21 +15,37 @@ use crate::clock::contains;
 /// A text that has more bytes has no outline.
 pub const LONGEST: usize = 1 << 20;
 
-/// A comment with a longer line stays: from a line of 4,096 bytes on gcc gives up columns
-/// (`LINE_MAP_MAX_COLUMN_NUMBER` of `libcpp/line-map.cc`).
-const LONGEST_LINE: usize = 1000;
+/// A comment that ends behind this column, or in one of its lines, stays, and so does one that
+/// begins behind the other. Within them gcc counts the same for a line, of what it has for all
+/// lines together, with the comment and without (`linemap_position_for_column` of
+/// `libcpp/line-map.cc`, which adds 50 to a column and begins with 127).
+const LAST_COLUMN: usize = 120;
+const LAST_BEGINNING: usize = 76;
 
 /// Where one of these is, more than the lines around it is in doubt: what the language may
-/// take for a raw string, for a backslash (`??/`), for the end of a line or of the text, or for
+/// take for a raw string, for a backslash or a directive (`??/`, `??=`), for the end of a line or of the text, or for
 /// letters of two bytes (ISO-2022).
-const DOUBTS: &[&[u8]] = &[b"R\"", b"??/", b"\r", b"\x0b", b"\x1b", b"\0"];
+const DOUBTS: &[&[u8]] = &[b"R\"", b"??/", b"??=", b"\r", b"\x0b", b"\x1b", b"\0"];
 
-/// Behind one of these a header may be named, in which neither quotes nor comments are what
-/// they are elsewhere.
-const BEFORE_HEADERS: &[&[u8]] = &[b"include", b"import", b"embed"];
+/// Directives behind which a comment is one.
+const PLAIN: &[&[u8]] = &[b"define", b"else", b"endif", b"ifdef", b"ifndef", b"undef"];
+
+/// Those in which macros may name a header between `<` and `>` or quotes, within which neither
+/// quotes nor comments are what they are elsewhere.
+const CONDITIONS: &[&[u8]] = &[b"elif", b"if"];
+
+/// Those that name one at once.
+const INCLUDING: &[&[u8]] = &[b"include", b"include_next"];
+
+/// Names a header from C++20 on.
+const IMPORT: &[u8] = b"import";
 
 /// What may stand before a character constant, joined to it (C 6.4.4.4, C++ `[lex.ccon]`).
-const PREFIXES: &[&[u8]] = &[b"L", b"U", b"u", b"u8"];
+const PREFIXES: &[&[u8]] = &[b"", b"L", b"U", b"u", b"u8"];
+
+/// What may stand before these, and belongs to no number, which from C++14 and C23 on may have
+/// apostrophes in it.
+const SEPARATORS: &[u8] = b" \t\n()[]{}<>,;:?=!&|^~*/%";
 
 /// What a compiler sees of a text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,12 +90,25 @@ struct Sketch<'t> {
     cut: Option<usize>,
     /// Whether a line begins here, or what a comment of several lines has left of one.
     begins: bool,
+    /// Whether there has been more than comments in the line.
+    has_code: bool,
+    /// Whether it is one of [`CONDITIONS`].
+    is_condition: bool,
 }
 
 impl<'t> Sketch<'t> {
     fn new(text: &'t [u8]) -> Self {
         let drawn = Vec::with_capacity(text.len());
-        Self { text, at: 0, drawn, line: 0, cut: None, begins: true }
+        Self {
+            text,
+            at: 0,
+            drawn,
+            line: 0,
+            cut: None,
+            begins: true,
+            has_code: false,
+            is_condition: false,
+        }
     }
 
     /// The lines that are left. None if it cannot be told what a comment is.
@@ -90,10 +119,15 @@ impl<'t> Sketch<'t> {
                 _ if std::mem::take(&mut self.begins) && self.is_spliced() => self.keep_line()?,
                 b'\n' => self.end_line(),
                 b' ' | b'\t' => self.take(1),
-                b'"' | b'\'' if self.may_name_header() => self.keep_line()?,
+                // A blank that some warn of.
+                b'\x0c' => self.keep(1),
+                b'#' | b'%' if !self.has_code && self.directive().is_some() => {
+                    self.begin_directive()?;
+                }
+                b'"' | b'\'' if self.may_name_header(byte) => self.keep_line()?,
                 b'\'' if self.is_joined() => self.keep_line()?,
                 b'"' | b'\'' => self.literal(byte)?,
-                _ if is_comment && self.may_name_header() => self.keep_line()?,
+                _ if is_comment && self.may_name_header(byte) => self.keep_line()?,
                 _ if is_comment => self.comment()?,
                 // In other alphabets a byte of ASCII may be part of a letter.
                 0x80.. => self.keep_line()?,
@@ -118,6 +152,11 @@ impl<'t> Sketch<'t> {
     }
 
     fn code(&mut self, length: usize) {
+        self.has_code = true;
+        self.keep(length);
+    }
+
+    fn keep(&mut self, length: usize) {
         self.cut = None;
         self.take(length);
     }
@@ -125,8 +164,14 @@ impl<'t> Sketch<'t> {
     fn end_line(&mut self) {
         self.trim();
         self.take(1);
+        self.begin_line();
+    }
+
+    fn begin_line(&mut self) {
         self.line = self.drawn.len();
         self.begins = true;
+        self.has_code = false;
+        self.is_condition = false;
     }
 
     /// Cuts the comments at the end of a line; those of several lines leave as many.
@@ -160,7 +205,7 @@ impl<'t> Sketch<'t> {
             self.cut.get_or_insert(self.drawn.len());
             self.take(length);
         } else {
-            self.code(length);
+            self.keep(length);
         }
         Some(())
     }
@@ -181,19 +226,46 @@ impl<'t> Sketch<'t> {
         Some(())
     }
 
-    fn may_name_header(&self) -> bool {
-        BEFORE_HEADERS.iter().any(|word| contains(&self.drawn[self.line..], word))
+    /// Whether a header may be named where this byte is.
+    fn may_name_header(&self, byte: u8) -> bool {
+        let line = &self.drawn[self.line..];
+        contains(line, IMPORT) || (self.is_condition && (byte == b'"' || line.contains(&b'<')))
     }
 
-    /// Whether what is before an apostrophe belongs to a number, which from C++14 and C23 on
-    /// may have some in it, or to a name that is no prefix.
+    /// The name of a directive and how long it is with what is before it, if one begins here.
+    fn directive(&self) -> Option<(&'t [u8], usize)> {
+        let text = self.rest();
+        let rest = text.strip_prefix(b"#").or_else(|| text.strip_prefix(b"%:"))?;
+        let rest = trim_blanks(rest);
+        let joins = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+        let length = rest.iter().take_while(joins).count();
+        Some((&rest[..length], text.len() - rest.len() + length))
+    }
+
+    fn begin_directive(&mut self) -> Option<()> {
+        let Some((name, length)) = self.directive() else { return self.keep_line() };
+        self.is_condition = CONDITIONS.contains(&name);
+        if self.is_condition || PLAIN.contains(&name) {
+            self.code(length);
+            return Some(());
+        }
+        // clang takes the text of others as it is (`#pragma mark`, `#warning`).
+        let header = INCLUDING.contains(&name).then(|| header_name(&self.rest()[length..]));
+        match header.flatten() {
+            Some(header) => self.code(length + header),
+            None => self.keep_line()?,
+        }
+        Some(())
+    }
+
+    /// Whether an apostrophe may belong to a number, or to a name that is no prefix.
     fn is_joined(&self) -> bool {
-        let joins = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        let joins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let before = &self.text[..self.at];
         let start = before.iter().rposition(|byte| !joins(byte)).map_or(0, |at| at + 1);
-        let word = &before[start..];
-        let is_exponent = matches!(before, [.., b'e' | b'E' | b'p' | b'P', b'+' | b'-']);
-        is_exponent || !(word.is_empty() || PREFIXES.contains(&word))
+        let (before, word) = before.split_at(start);
+        let is_apart = before.last().is_none_or(|byte| SEPARATORS.contains(byte));
+        !is_apart || !PREFIXES.contains(&word)
     }
 
     /// Whether what is left of a line goes on in the next.
@@ -221,16 +293,33 @@ impl<'t> Sketch<'t> {
         if last.is_some_and(|at| !contains(&kept[at + 2..], b"*/")) {
             return None;
         }
-        self.code(length);
-        self.line = self.drawn.len();
-        self.begins = true;
+        self.keep(length);
+        self.begin_line();
         Some(())
     }
 }
 
+fn trim_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    &text[blanks..]
+}
+
+/// The length of a header's name with the blanks before it, if there is one.
+fn header_name(text: &[u8]) -> Option<usize> {
+    let name = trim_blanks(text);
+    let end = match name.first()? {
+        b'<' => b'>',
+        b'"' => b'"',
+        _ => return None,
+    };
+    let is_end = |byte: &u8| *byte == end || matches!(byte, b'\n' | 0x80..);
+    let length = name[1..].iter().position(is_end)?;
+    (name[1 + length] == end).then_some(text.len() - name.len() + length + 2)
+}
+
 /// Whether a byte may be more than a part of a token.
 fn may_mean_more(byte: &u8) -> bool {
-    matches!(byte, b'\n' | b' ' | b'\t' | b'"' | b'\'' | b'/' | 0x80..)
+    matches!(byte, b'\n' | b' ' | b'\t' | b'\x0c' | b'"' | b'\'' | b'/' | 0x80..)
 }
 
 /// Whether a line ends with a backslash, blanks aside, as compilers take it.
@@ -246,5 +335,6 @@ fn is_plain(comment: &[u8], column: usize) -> bool {
     comment.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
         && !contains(&comment[2..], b"/*")
         && !comment.windows(4).any(|word| word.eq_ignore_ascii_case(b"fall"))
-        && lines.all(|line| column + line.len() <= LONGEST_LINE)
+        && column <= LAST_BEGINNING
+        && lines.all(|line| column + line.len() <= LAST_COLUMN)
 }

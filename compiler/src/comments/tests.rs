@@ -19,6 +19,11 @@ fn comments_at_the_ends_of_lines_are_cut() {
         ("char c[] = \"\\\"\"; // a\n", "char c[] = \"\\\"\"; // b\n"),
         ("int c = L'a' + u8'b'; // a\n", "int c = L'a' + u8'b'; // b\n"),
         ("#define A \\\n 1\n// a\n", "#define A \\\n 1\n// b\n"),
+        ("#endif // a\n", "#endif\n"),
+        ("#if A /* a\n b */\n", "#if A // c\n\n"),
+        ("#include <a//b> // a\n", "#include <a//b>\n"),
+        ("# include \"a//b\" /* a\n b */\n", "# include \"a//b\"\n\n"),
+        ("# define A 1 // a\n", "# define A 1 /* b */\n"),
         ("#error don't\n// a\n", "#error don't\n// b\n"),
         ("#include <a//b>\n// a\n", "#include <a//b>\n// b\n"),
         ("int x = 1'000;\n// a\n", "int x = 1'000;\n// b\n"),
@@ -48,12 +53,19 @@ fn all_else_counts() {
         ("char c[] = \"\\\"// a\";\n", "char c[] = \"\\\"// b\";\n"),
         ("int x = 1'0; char c[] = \"// a'\";\n", "int x = 1'0; char c[] = \"// b'\";\n"),
         ("#include <a//b>\n", "#include <a//c>\n"),
+        ("#if HI(<a//b>)\n#endif\n", "#if HI(<a//c>)\n#endif\n"),
+        ("/* */ %:elif <a//b>\n", "/* */ %:elif <a//c>\n"),
+        ("f(1e+L'0' // ' a\n)\n", "f(1e+L'0' // ' b\n)\n"),
+        ("f(1$'0' // ' a\n)\n", "f(1$'0' // ' b\n)\n"),
         ("#include <a/*b>*/\n", "#include <a/*c>*/\n"),
+        ("#if A(\"\\\") // a\n", "#if A(\"\\\") // b\n"),
+        ("#if A /*\n*/ && B(<a//b>)\n", "#if A /*\n*/ && B(<a//c>)\n"),
         ("#define A \\\n 1 // a\n", "#define A \\\n 1 // b\n"),
         ("// a \\\nint x;\n", "// b \\\nint x;\n"),
         ("\\/**/\nint x;\n", "\\\nint x;\n"),
         ("#error don't // a\n", "#error don't // b\n"),
         ("int x; \u{c}\n", "int x;\n"),
+        ("\u{c}#if A(<a//b>)\n", "\u{c}#if A(<a//c>)\n"),
         ("x\u{e9} // a\n", "x\u{e9} // b\n"),
     ];
     for (one, other) in unlike {
@@ -72,8 +84,10 @@ fn in_doubt_there_is_no_outline() {
         "/* a *\\\n/ int x;\n",
         "#define A /\\\n* a\n",
         "#define A R\\\n\"(// a)\"\n",
-        "#include <a/*b>\n",
+        "#include A(<a/*b>)\n",
+        "#if A(<a/*b>)\n",
         "#error don't /* a\n",
+        "#pragma mark - /* a\nint x; //x*/\n",
         "int x; // \x1b$B\n",
     ];
     for text in unclear {
@@ -95,10 +109,15 @@ fn what_has_files_read_as_they_are_is_told() {
     let regard = |text: &str| Outline::of(text.as_bytes()).map(|it| it.regard).unwrap();
     assert_eq!(regard("// asm, as #embed does\nint x;\n"), super::Regard::default());
     for text in ["__asm__(\"nop\");\n", "J(as, m)(\"nop\");\n", "J(a, sm)(\"nop\");\n"] {
-        assert!(regard(text).by_assembler, "{text}");
+        assert!(regard(text).is_for_assemblers(), "{text}");
     }
+    assert!((regard("#define J(x, y) x ## y\n") | regard("J(a, J(s, m))\n")).is_for_assemblers());
+    assert!(!regard("#define J(x, y) x ## y\n").is_for_assemblers());
     for text in ["#embed <a>\n", "# embed <a>\n", "#em\\\nbed <a>\n", "%:embed <a>\n"] {
-        assert!(regard(text).always, "{text}");
+        assert!(regard(text).is_for_all(), "{text}");
     }
-    assert!(regard("_Pragma(\"GCC diagnostic warning \\\"-Wdocumentation\\\"\")\n").always);
+    for text in ["#pragma GCC diagnostic warning \"-Wa\" \"b\"\n", "#define D diagnostic\n"] {
+        assert!(regard(text).is_for_all(), "{text}");
+    }
+    assert!(!regard("#pragma GCC diagnostic push\n").is_for_all());
 }

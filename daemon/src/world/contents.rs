@@ -331,7 +331,11 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
         }
     })?;
     traits.outline = Outline::of(&text);
-    traits.regard = traits.outline.map_or_else(|| Regard::of_unclear(&text), |it| it.regard);
+    traits.regard = match traits.outline {
+        Some(outline) => outline.regard,
+        None if text.len() > comments::LONGEST => Regard::ALL,
+        None => Regard::of_unclear(&text),
+    };
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
 }
 

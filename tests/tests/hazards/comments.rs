@@ -272,4 +272,85 @@ scenarios! {
         chmod +x a.h
         miss: $CC -c a.c -o a.o
     "##
+    that_are_errors_by_name r##"
+        printf '/** @param x a */\nint f(int x);\n' >a.c
+        kept@clang: $CC -Werror=documentation -c a.c
+        printf '/** @param y a */\nint f(int x);\n' >a.c
+        miss@clang: $CC -Werror=documentation -c a.c
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1); // any\n case 2: return 2; } return 3; }\n' >b.c
+        any@gcc: $CC -Werror=implicit-fallthrough=1 -c b.c
+        any@gcc: $CC -Wimplicit-fallthrough=0x1 -c b.c
+        printf 'int g(int);\nint f(int i) { switch (i) { case 1: g(1);\n case 2: return 2; } return 3; }\n' >b.c
+        miss@gcc: $CC -Werror=implicit-fallthrough=1 -c b.c
+        miss@gcc: $CC -Wimplicit-fallthrough=0x1 -c b.c
+        printf 'int f;\n' >c.c
+        kept: $CC -Werror=c90-c99-compat -c c.c
+        printf 'int f; // c\n' >c.c
+        any@gcc: $CC -Werror=c90-c99-compat -c c.c
+    "##
+    that_a_pragma_put_together_warns_of r##"
+        printf '#pragma GCC diagnostic warning "-Wc90" "-c99-compat"\nint f;\n' >a.c
+        kept: $CC -c a.c
+        printf '#pragma GCC diagnostic warning "-Wc90" "-c99-compat"\nint f; // a\n' >a.c
+        any@gcc: $CC -c a.c
+        printf '#define P(x) _Pragma(#x)\n#define E(n) P(clang diagnostic error "-W" #n)\nE(documentation)\n/** @param x a */\nint f(int x);\n' >b.c
+        kept: $CC -c b.c
+        printf '#define P(x) _Pragma(#x)\n#define E(n) P(clang diagnostic error "-W" #n)\nE(documentation)\n/** @param y a */\nint f(int x);\n' >b.c
+        miss: $CC -c b.c
+        { yes '// pad' | head -n 180000; printf '#pragma GCC diagnostic warning "-Wc90-c99-compat"\n#include "c.h"\n'; } >c.c
+        printf 'int w;\n' >c.h
+        kept: $CC -c c.c
+        printf 'int w; // c\n' >c.h
+        any@gcc: $CC -c c.c
+    "##
+    behind_what_clang_takes_as_it_is r##"
+        printf '#pragma mark - a /* b\nint x; //x*/\nint f;\n' >a.c
+        kept: $CC -O2 -Wall -Wno-unknown-pragmas -c a.c
+        printf '#pragma mark - a /* b\nint x; //y*/\nint f;\n' >a.c
+        kept: $CC -O2 -Wall -Wno-unknown-pragmas -c a.c
+        printf '#pragma mark - a /* b\nint y; //y*/\nint f;\n' >a.c
+        kept: $CC -O2 -Wall -Wno-unknown-pragmas -c a.c
+        printf '#warning /* a\nint x; //x*/\nint f;\n' >b.c
+        any: $CC -w -c b.c
+        printf '#warning /* a\nint y; //y*/\nint f;\n' >b.c
+        miss: $CC -w -c b.c
+    "##
+    in_the_name_of_a_header_behind_a_macro r##"
+        mkdir d; echo 'int b;' >d/b.h
+        printf '#define HI __has_include\n#if HI(<d//b.h>)\nint x;\n#endif\nint f;\n' >a.c
+        kept: $CC -I. -c a.c
+        printf '#define HI __has_include\n#if HI(<d//c.h>)\nint x;\n#endif\nint f;\n' >a.c
+        kept: $CC -I. -c a.c
+        printf '#if HI(<d//b.h>)\nint x;\n#endif\nint f;\n' >b.c
+        kept: $CC -I. -DHI=__has_include -c b.c
+        printf '#if HI(<d//c.h>)\nint x;\n#endif\nint f;\n' >b.c
+        kept: $CC -I. -DHI=__has_include -c b.c
+    "##
+    behind_apostrophes_of_numbers r##"
+        printf '#define S(x) #x\nchar f[] = S(1e+L'"'"'0'"'"' // '"'"' x);\n' >a.cc
+        any: $CXX -std=c++17 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(1e+L'"'"'0'"'"' // '"'"' y);\n' >a.cc
+        miss: $CXX -std=c++17 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(1$'"'"'0'"'"' // '"'"' x);\n' >a.cc
+        any: $CXX -std=c++17 -c a.cc
+        printf '#define S(x) #x\nchar f[] = S(1$'"'"'0'"'"' // '"'"' y);\n' >a.cc
+        miss: $CXX -std=c++17 -c a.cc
+    "##
+    of_what_a_pasted_statement_reads r##"
+        printf 'int x; // a\n' >a.h
+        printf '#define J(a, b, c) J_(a, b, c)\n#define J_(a, b, c) a ## b ## c\nJ(a, s, m)(".section .rodata\\n.incbin \\"a.h\\"\\n.text"); int f;\n' >a.c
+        kept: $CC -I. -c a.c
+        printf 'int x; // b\n' >a.h
+        kept: $CC -I. -c a.c
+    "##
+    through_a_pipe_between_the_programs r##"
+        printf 'int f; // a\n' >a.c
+        kept: $CC -pipe -c a.c
+        printf 'int f; // b\n' >a.c
+        hit: $CC -pipe -c a.c
+        printf 'int f; // a\n__asm__(".section .rodata\\n.incbin \\"a.c\\"\\n.text");\n' >a.c
+        kept: $CC -pipe -c a.c
+        printf 'int f; // b\n__asm__(".section .rodata\\n.incbin \\"a.c\\"\\n.text");\n' >a.c
+        kept: $CC -pipe -c a.c
+    "##
 }

@@ -61,14 +61,14 @@ impl Sealer<'_> {
             || !report.streams.is_empty()
             || draft.unknown_program
             || remarks.is_precompiled
-            || remarks.regard.always
-            || (by_clang && remarks.regard.by_assembler)
+            || remarks.regard.is_for_all()
+            || (by_clang && remarks.regard.is_for_assemblers())
             || counted.iter().any(takes_arguments);
         let is_hidden = || self.answers(job) && comments::are_hidden(&job.invocation, by_clang);
         if is_shown || !is_hidden() {
             return None;
         }
-        if by_clang {
+        if !remarks.regard.is_for_assemblers() {
             return Some(Readers::Compiler);
         }
         let is_assembler = |sighting: &&Sighting| {
@@ -80,9 +80,9 @@ impl Sealer<'_> {
     }
 }
 
-/// Who reads in a run.
+/// Who reads sources in a run.
 enum Readers {
-    /// The compiler alone.
+    /// The compiler alone: the assembler, if there is one, is told to read none.
     Compiler,
     /// The compiler, and an assembler from its own sighting on.
     CompilerThenAssembler(u32),

@@ -46,9 +46,11 @@ impl Remarks {
             Owner::System | Owner::Toolchain => traits.time_words.whole(),
         };
         self.time_words = self.time_words | words;
-        if owner == Owner::Somebody {
-            self.regard = self.regard | traits.regard;
-        }
+        self.regard = self.regard
+            | match owner {
+                Owner::Somebody => traits.regard,
+                Owner::System | Owner::Toolchain => traits.regard.of_the_system(),
+            };
         self.path_words = self.path_words
             | match owner {
                 Owner::Somebody => traits.path_words,
