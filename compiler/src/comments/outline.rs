@@ -23,8 +23,8 @@ const LAST_COLUMN: usize = 120;
 const LAST_BEGINNING: usize = 76;
 
 /// Where one of these is, more than the lines around it is in doubt: what the language may
-/// take for a raw string, for a backslash or a directive (`??/`, `??=`), for the end of a line or of the text, or for
-/// letters of two bytes (ISO-2022).
+/// take for a raw string, for a backslash or the beginning of a directive (`??/`, `??=`), for
+/// the end of a line or of the text, or for letters of two bytes (ISO-2022).
 const DOUBTS: &[&[u8]] = &[b"R\"", b"??/", b"??=", b"\r", b"\x0b", b"\x1b", b"\0"];
 
 /// Directives behind which a comment is one.
@@ -90,10 +90,19 @@ struct Sketch<'t> {
     cut: Option<usize>,
     /// Whether a line begins here, or what a comment of several lines has left of one.
     begins: bool,
-    /// Whether there has been more than comments in the line.
-    has_code: bool,
-    /// Whether it is one of [`CONDITIONS`].
-    is_condition: bool,
+    kind: Kind,
+    /// Whether [`IMPORT`] is in the line.
+    has_import: bool,
+}
+
+/// What there has been in a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing but blanks and comments.
+    Empty,
+    /// One of [`CONDITIONS`].
+    Condition,
+    Other,
 }
 
 impl<'t> Sketch<'t> {
@@ -106,8 +115,8 @@ impl<'t> Sketch<'t> {
             line: 0,
             cut: None,
             begins: true,
-            has_code: false,
-            is_condition: false,
+            kind: Kind::Empty,
+            has_import: false,
         }
     }
 
@@ -116,12 +125,12 @@ impl<'t> Sketch<'t> {
         while let Some(&byte) = self.text.get(self.at) {
             let is_comment = self.rest().starts_with(b"//") || self.rest().starts_with(b"/*");
             match byte {
-                _ if std::mem::take(&mut self.begins) && self.is_spliced() => self.keep_line()?,
+                _ if self.begins && self.begins_spliced() => self.keep_line()?,
                 b'\n' => self.end_line(),
                 b' ' | b'\t' => self.take(1),
                 // A blank that some warn of.
                 b'\x0c' => self.keep(1),
-                b'#' | b'%' if !self.has_code && self.directive().is_some() => {
+                b'#' | b'%' if self.kind == Kind::Empty && self.directive().is_some() => {
                     self.begin_directive()?;
                 }
                 b'"' | b'\'' if self.may_name_header(byte) => self.keep_line()?,
@@ -152,7 +161,9 @@ impl<'t> Sketch<'t> {
     }
 
     fn code(&mut self, length: usize) {
-        self.has_code = true;
+        if self.kind == Kind::Empty {
+            self.kind = Kind::Other;
+        }
         self.keep(length);
     }
 
@@ -170,8 +181,8 @@ impl<'t> Sketch<'t> {
     fn begin_line(&mut self) {
         self.line = self.drawn.len();
         self.begins = true;
-        self.has_code = false;
-        self.is_condition = false;
+        self.kind = Kind::Empty;
+        self.has_import = false;
     }
 
     /// Cuts the comments at the end of a line; those of several lines leave as many.
@@ -228,8 +239,9 @@ impl<'t> Sketch<'t> {
 
     /// Whether a header may be named where this byte is.
     fn may_name_header(&self, byte: u8) -> bool {
-        let line = &self.drawn[self.line..];
-        contains(line, IMPORT) || (self.is_condition && (byte == b'"' || line.contains(&b'<')))
+        let is_bracketed = || self.drawn[self.line..].contains(&b'<');
+        let is_condition = self.kind == Kind::Condition;
+        self.has_import || (is_condition && (byte == b'"' || is_bracketed()))
     }
 
     /// The name of a directive and how long it is with what is before it, if one begins here.
@@ -244,8 +256,10 @@ impl<'t> Sketch<'t> {
 
     fn begin_directive(&mut self) -> Option<()> {
         let Some((name, length)) = self.directive() else { return self.keep_line() };
-        self.is_condition = CONDITIONS.contains(&name);
-        if self.is_condition || PLAIN.contains(&name) {
+        if CONDITIONS.contains(&name) {
+            self.kind = Kind::Condition;
+        }
+        if self.kind == Kind::Condition || PLAIN.contains(&name) {
             self.code(length);
             return Some(());
         }
@@ -268,9 +282,12 @@ impl<'t> Sketch<'t> {
         !is_apart || !PREFIXES.contains(&word)
     }
 
-    /// Whether what is left of a line goes on in the next.
-    fn is_spliced(&self) -> bool {
-        is_spliced(self.rest().split(|&byte| byte == b'\n').next().unwrap_or_default())
+    /// Looks ahead to the end of the line: whether it goes on in the next.
+    fn begins_spliced(&mut self) -> bool {
+        let line = self.rest().split(|&byte| byte == b'\n').next().unwrap_or_default();
+        self.begins = false;
+        self.has_import |= contains(line, IMPORT);
+        is_spliced(line)
     }
 
     /// Keeps what is left of a line, with those in which it goes on, however it may be read.
@@ -304,7 +321,8 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
     &text[blanks..]
 }
 
-/// The length of a header's name with the blanks before it, if there is one.
+/// The length of a header's name with the blanks before it, if there is one. A backslash
+/// before a quote is part of it to gcc, and not to clang.
 fn header_name(text: &[u8]) -> Option<usize> {
     let name = trim_blanks(text);
     let end = match name.first()? {
@@ -312,7 +330,7 @@ fn header_name(text: &[u8]) -> Option<usize> {
         b'"' => b'"',
         _ => return None,
     };
-    let is_end = |byte: &u8| *byte == end || matches!(byte, b'\n' | 0x80..);
+    let is_end = |byte: &u8| *byte == end || matches!(byte, b'\n' | b'\\' | 0x80..);
     let length = name[1..].iter().position(is_end)?;
     (name[1 + length] == end).then_some(text.len() - name.len() + length + 2)
 }

@@ -353,4 +353,24 @@ scenarios! {
         printf 'int f; // b\n__asm__(".section .rodata\\n.incbin \\"a.c\\"\\n.text");\n' >a.c
         kept: $CC -pipe -c a.c
     "##
+    of_a_header_by_two_paths r##"
+        mkdir common lib; printf '#ifndef A\n#define A\n// a\nint x;\n#endif // A\n' >common/a.h
+        printf '#include "a.h"\n#include "../common/a.h"\nint f;\n' >lib/a.c
+        kept: $CC -Icommon -c lib/a.c -o a.o
+        printf '#ifndef A\n#define A\n// b\nint x;\n#endif\n' >common/a.h
+        hit: $CC -Icommon -c lib/a.c -o a.o
+        cp -r common other; sed -i 's/b/c/' other/a.h; sed -i 's/..\/common/..\/other/' lib/a.c
+        kept: $CC -Icommon -c lib/a.c -o a.o
+        sed -i 's/c/d/' other/a.h
+        kept: $CC -Icommon -c lib/a.c -o a.o
+    "##
+    of_a_header_included_again_and_again r##"
+        printf 'X(a) // a\n' >a.h
+        printf '#define X(n) int n##1;\n#include "a.h"\n#undef X\n#define X(n) int n##2;\n#include "a.h"\n' >a.c
+        kept: $CC -c a.c
+        printf 'X(a) // b\n' >a.h
+        any: $CC -c a.c
+        printf 'X(b) // b\n' >a.h
+        miss: $CC -c a.c
+    "##
 }

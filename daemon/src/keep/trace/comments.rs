@@ -1,12 +1,13 @@
 //! Inputs in which comments do not count.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use zccache_compiler::{comments, program};
 use zccache_core::report::{Ended, Seen, Sighting};
 use zccache_core::{Digest, Expected, Outline};
 
 use super::remarks::Owner;
+use super::twins::Text;
 use super::{Draft, Job, Sealer};
 
 impl Sealer<'_> {
@@ -19,20 +20,16 @@ impl Sealer<'_> {
         draft: &mut Draft<'_>,
     ) {
         let Some(readers) = self.readers(job, counted, draft) else { return };
-        let uses = Uses::of(counted);
-        // Comments may make one file of two, or two of one (`#pragma once`).
-        let mut alike: HashMap<Digest, u32> = HashMap::new();
-        for outline in draft.texts.iter().filter_map(|text| text.outline) {
-            *alike.entry(outline.digest).or_default() += 1;
-        }
+        let distinct = distinct(&draft.texts);
         let lines_show = comments::lines_show(&job.invocation);
         for text in &draft.texts {
             let index = text.index as usize;
-            let Some(drawn) = text.outline.filter(|it| alike.get(&it.digest) == Some(&1)) else {
+            let Some(drawn) = text.outline.filter(|it| distinct.contains(&it.digest)) else {
                 continue;
             };
+            // Who shows a line of a source opens it again.
             let is_source = self.is_own_source(counted[index])
-                && uses.is_read_once(counted[index])
+                && counted[index].reads == 1
                 && readers.are_compilers_of(text.index, counted[index]);
             if let Expected::File { outline, .. } = &mut draft.observations[index].expected
                 && is_source
@@ -99,23 +96,16 @@ impl Readers {
     }
 }
 
-/// How often a run read each file.
-struct Uses(HashMap<(u64, u64), u32>);
-
-impl Uses {
-    fn of(sightings: &[&Sighting]) -> Self {
-        let mut reads = HashMap::new();
-        for sighting in sightings {
-            if let Some(file) = sighting.file() {
-                *reads.entry((file.device, file.inode)).or_default() += sighting.reads;
-            }
+/// The outlines that only one file has: comments may make one of two, or two of one
+/// (`#pragma once`). By how many paths a file was read does not matter.
+fn distinct(texts: &[Text]) -> HashSet<Digest> {
+    let mut files: HashMap<Digest, HashSet<(u64, u64)>> = HashMap::new();
+    for text in texts {
+        if let Some(outline) = text.outline {
+            let file = (text.identity.device, text.identity.inode);
+            files.entry(outline.digest).or_default().insert(file);
         }
-        Self(reads)
     }
-
-    /// Whether this was the only time: who reads a source again shows its lines.
-    fn is_read_once(&self, sighting: &Sighting) -> bool {
-        let file = sighting.file();
-        file.is_some_and(|file| self.0.get(&(file.device, file.inode)) == Some(&1))
-    }
+    let alone = files.into_iter().filter(|(_, files)| files.len() == 1);
+    alone.map(|(outline, _)| outline).collect()
 }
