@@ -180,14 +180,15 @@ fn is_edge(word: &[u8], before: &[u8], after: &[u8]) -> bool {
 /// the next (C17 5.1.1.2). gcc and clang allow blanks behind the backslash.
 pub(crate) fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
     let mut joined = Vec::new();
-    let mut copied = 0;
+    let (mut copied, mut start) = (0, 0);
     for end in memchr::memchr_iter(b'\n', text) {
-        let line = text[copied..end].trim_ascii_end();
+        let line = text[start..end].trim_ascii_end();
         let kept = line.strip_suffix(b"\\").or_else(|| line.strip_suffix(b"??/"));
         if let Some(kept) = kept {
-            joined.extend_from_slice(kept);
+            joined.extend_from_slice(&text[copied..start + kept.len()]);
             copied = end + 1;
         }
+        start = end + 1;
     }
     if copied == 0 {
         return Cow::Borrowed(text);

@@ -15,10 +15,16 @@ use crate::arguments::begins;
 use crate::clock::contains;
 use crate::relocation::{has_plain_arguments, own_path};
 
+/// With more lines in all its sources a compile has no outlines. gcc numbers places, 4,096 or
+/// 8,192 to a line as long as a comment may make one, and does without columns from the number
+/// 0x60000000 on (`LINE_MAP_MAX_LOCATION_WITH_COLS`).
+pub const MOST_LINES: u64 = 150_000;
+
 /// Options with which comments show; versions of C that do not have those of one line; and
 /// alphabets of which it is not known where a comment begins.
 const SHOWING: &[&str] = &[
     "-ansi",
+    "-fallow-editor-placeholders",
     "-fcomment-",
     "-fcompare-debug",
     "-finput-charset",

@@ -15,17 +15,22 @@ use crate::clock::contains;
 /// A text that has more bytes has no outline.
 pub const LONGEST: usize = 1 << 20;
 
-/// A comment that ends behind this column, or in one of its lines, stays, and so does one that
-/// begins behind the other. Within them gcc counts the same for a line, of what it has for all
-/// lines together, with the comment and without (`linemap_position_for_column` of
-/// `libcpp/line-map.cc`, which adds 50 to a column and begins with 127).
+/// A text with more empty lines at its end has no outline: gcc has no columns any more behind
+/// too many lines ([`super::MOST_LINES`]).
+const MOST_EMPTY_LINES: u32 = 64;
+
+/// A line that ends behind this column stays as it is, and so does a comment that begins behind
+/// the other. Within them gcc counts as much for a line, of what it has for all lines together,
+/// with comments as without (`linemap_position_for_column` of `libcpp/line-map.cc`, which adds
+/// 50 to a column and begins with 127).
 const LAST_COLUMN: usize = 120;
 const LAST_BEGINNING: usize = 76;
 
 /// Where one of these is, more than the lines around it is in doubt: what the language may
-/// take for a raw string, for a backslash or the beginning of a directive (`??/`, `??=`), for
-/// the end of a line or of the text, or for letters of two bytes (ISO-2022).
-const DOUBTS: &[&[u8]] = &[b"R\"", b"??/", b"??=", b"\r", b"\x0b", b"\x1b", b"\0"];
+/// take for a raw string, for another character (`??'` for `^`), for the end of a line or of
+/// the text, or for letters of two bytes (ISO-2022).
+const DOUBTS: &[&[u8]] =
+    &[b"R\"", b"??/", b"??=", b"??'", b"??<", b"??>", b"\r", b"\x0b", b"\x1b", b"\0"];
 
 /// Directives behind which a comment is one.
 const PLAIN: &[&[u8]] = &[b"define", b"else", b"endif", b"ifdef", b"ifndef", b"undef"];
@@ -33,6 +38,9 @@ const PLAIN: &[&[u8]] = &[b"define", b"else", b"endif", b"ifdef", b"ifndef", b"u
 /// Those in which macros may name a header between `<` and `>` or quotes, within which neither
 /// quotes nor comments are what they are elsewhere.
 const CONDITIONS: &[&[u8]] = &[b"elif", b"if"];
+
+/// Longer ones are not searched.
+const LONGEST_CONDITION: usize = 4096;
 
 /// Those that name one at once.
 const INCLUDING: &[&[u8]] = &[b"include", b"include_next"];
@@ -68,11 +76,12 @@ impl Outline {
         let drawn = Sketch::new(text).draw()?;
         let length = drawn.iter().rposition(|&byte| byte != b'\n').map_or(0, |at| at + 1);
         let (lines, empty) = drawn.split_at(length);
+        let empty_lines = u32::try_from(empty.len()).ok().filter(|n| *n <= MOST_EMPTY_LINES)?;
         // That the last line is not ended may be worth a warning.
         let is_ended = text.ends_with(b"\n");
         Some(Self {
             digest: TaggedHasher::new().field(0, lines).field(1, &[u8::from(is_ended)]).finish(),
-            empty_lines: u32::try_from(empty.len()).ok()?,
+            empty_lines,
             regard: Regard::of(lines),
         })
     }
@@ -102,6 +111,8 @@ enum Kind {
     Empty,
     /// One of [`CONDITIONS`].
     Condition,
+    /// The name of a header, behind which compilers do not agree on quotes.
+    Included,
     Other,
 }
 
@@ -130,6 +141,7 @@ impl<'t> Sketch<'t> {
                 b' ' | b'\t' => self.take(1),
                 // A blank that some warn of.
                 b'\x0c' => self.keep(1),
+                _ if self.kind == Kind::Included && !is_comment => self.keep_line()?,
                 b'#' | b'%' if self.kind == Kind::Empty && self.directive().is_some() => {
                     self.begin_directive()?;
                 }
@@ -192,8 +204,9 @@ impl<'t> Sketch<'t> {
         let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
         let left = &self.drawn[self.line..cut];
         let length = left.iter().rposition(|byte| !is_blank(byte)).map_or(0, |at| at + 1);
-        if left[..length].ends_with(b"\\") {
-            // It would go on in the next one.
+        let last = self.drawn.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        // With a backslash at its end it would go on in the next one.
+        if self.drawn.len() - last.max(self.line) > LAST_COLUMN || left[..length].ends_with(b"\\") {
             return;
         }
         self.drawn.truncate(self.line + length);
@@ -239,9 +252,10 @@ impl<'t> Sketch<'t> {
 
     /// Whether a header may be named where this byte is.
     fn may_name_header(&self, byte: u8) -> bool {
-        let is_bracketed = || self.drawn[self.line..].contains(&b'<');
+        let line = &self.drawn[self.line..];
         let is_condition = self.kind == Kind::Condition;
-        self.has_import || (is_condition && (byte == b'"' || is_bracketed()))
+        let may = || byte == b'"' || line.len() > LONGEST_CONDITION || line.contains(&b'<');
+        self.has_import || (is_condition && may())
     }
 
     /// The name of a directive and how long it is with what is before it, if one begins here.
@@ -265,10 +279,9 @@ impl<'t> Sketch<'t> {
         }
         // clang takes the text of others as it is (`#pragma mark`, `#warning`).
         let header = INCLUDING.contains(&name).then(|| header_name(&self.rest()[length..]));
-        match header.flatten() {
-            Some(header) => self.code(length + header),
-            None => self.keep_line()?,
-        }
+        let Some(header) = header.flatten() else { return self.keep_line() };
+        self.code(length + header);
+        self.kind = Kind::Included;
         Some(())
     }
 
@@ -321,8 +334,9 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
     &text[blanks..]
 }
 
-/// The length of a header's name with the blanks before it, if there is one. A backslash
-/// before a quote is part of it to gcc, and not to clang.
+/// The length of a header's name with the blanks before it, if there is one that is the same
+/// to all: where a text is skipped clang reads words between `<` and `>`, and to gcc no
+/// backslash escapes a quote.
 fn header_name(text: &[u8]) -> Option<usize> {
     let name = trim_blanks(text);
     let end = match name.first()? {
@@ -330,9 +344,12 @@ fn header_name(text: &[u8]) -> Option<usize> {
         b'"' => b'"',
         _ => return None,
     };
-    let is_end = |byte: &u8| *byte == end || matches!(byte, b'\n' | b'\\' | 0x80..);
-    let length = name[1..].iter().position(is_end)?;
-    (name[1 + length] == end).then_some(text.len() - name.len() + length + 2)
+    let length = name[1..].iter().position(|&byte| byte == end)?;
+    let inside = &name[1..=length];
+    let is_odd = |byte: &u8| matches!(byte, b'\n' | b'\\' | b'"' | b'\'' | b'<' | 0x80..);
+    let is_clear =
+        !inside.iter().any(is_odd) && !contains(inside, b"//") && !contains(inside, b"/*");
+    is_clear.then_some(text.len() - name.len() + length + 2)
 }
 
 /// Whether a byte may be more than a part of a token.

@@ -20,9 +20,9 @@ fn comments_at_the_ends_of_lines_are_cut() {
         ("int c = L'a' + u8'b'; // a\n", "int c = L'a' + u8'b'; // b\n"),
         ("#define A \\\n 1\n// a\n", "#define A \\\n 1\n// b\n"),
         ("#endif // a\n", "#endif\n"),
+        ("#include <a/b> /* c */ // d\n", "#include <a/b>\n"),
         ("#if A /* a\n b */\n", "#if A // c\n\n"),
-        ("#include <a//b> // a\n", "#include <a//b>\n"),
-        ("# include \"a//b\" /* a\n b */\n", "# include \"a//b\"\n\n"),
+        ("# include \"a/b\" /* a\n b */\n", "# include \"a/b\"\n\n"),
         ("# define A 1 // a\n", "# define A 1 /* b */\n"),
         ("#error don't\n// a\n", "#error don't\n// b\n"),
         ("#include <a//b>\n// a\n", "#include <a//b>\n// b\n"),
@@ -54,6 +54,7 @@ fn all_else_counts() {
         ("int x = 1'0; char c[] = \"// a'\";\n", "int x = 1'0; char c[] = \"// b'\";\n"),
         ("#include <a//b>\n", "#include <a//c>\n"),
         ("#include \"a\\\" // \" b\n", "#include \"a\\\" // \" c\n"),
+        ("#include <a/b> x // c\n", "#include <a/b> x // d\n"),
         ("import <a//b>;\n", "import <a//c>;\n"),
         ("#if HI(<a//b>)\n#endif\n", "#if HI(<a//c>)\n#endif\n"),
         ("/* */ %:elif <a//b>\n", "/* */ %:elif <a//c>\n"),
@@ -89,6 +90,8 @@ fn in_doubt_there_is_no_outline() {
         "#include A(<a/*b>)\n",
         "#if A(<a/*b>)\n",
         "import /*\n*/ <a//b>;\n",
+        "#include <a/b> <c /* d>\n",
+        "int x ??' 'a'; // b\n",
         "#error don't /* a\n",
         "#pragma mark - /* a\nint x; //x*/\n",
         "int x; // \x1b$B\n",
@@ -105,6 +108,16 @@ fn empty_lines_at_the_end_are_counted_apart() {
     assert_eq!(count("int x;\n"), Some(1));
     assert_eq!(count("int x;\n// a\n/* b\n c */\n"), Some(4));
     assert_eq!(count("// a\n"), Some(1));
+}
+
+#[test]
+fn long_lines_and_long_ends_count() {
+    let line = |blanks: usize| format!("int x;{}\n", " ".repeat(blanks));
+    assert_eq!(digest(&line(100)), digest(&line(0)));
+    assert_ne!(digest(&line(200)), digest(&line(0)));
+    assert_ne!(digest(&format!("{:76} // a\n", "int x;")), digest(&line(0)));
+    assert_eq!(digest(&format!("int x;{}", "\n".repeat(64))), digest(&line(0)));
+    assert_eq!(digest(&format!("int x;{}", "\n".repeat(66))), None);
 }
 
 #[test]

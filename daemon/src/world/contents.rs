@@ -41,6 +41,8 @@ pub(crate) struct Traits {
     pub(crate) outline: Option<Outline>,
     /// What a text makes of comments.
     pub(crate) regard: Regard,
+    /// How many lines a text has.
+    pub(crate) lines: u32,
 }
 
 /// What is asked of a content.
@@ -325,6 +327,8 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.once = traits.once.max(Once::of(piece));
             traits.path_words = traits.path_words | PathWords::of(piece);
+            let lines = u32::try_from(memchr::memchr_iter(b'\n', new).count());
+            traits.lines = traits.lines.saturating_add(lines.unwrap_or(u32::MAX));
             if text.len() <= comments::LONGEST {
                 text.extend_from_slice(new);
             }

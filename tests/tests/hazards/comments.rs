@@ -347,7 +347,8 @@ scenarios! {
         printf 'int f; // a\n' >a.c
         kept: $CC -pipe -c a.c
         printf 'int f; // b\n' >a.c
-        hit: $CC -pipe -c a.c
+        hit@clang: $CC -pipe -c a.c
+        any@gcc: $CC -pipe -c a.c
         printf 'int f; // a\n__asm__(".section .rodata\\n.incbin \\"a.c\\"\\n.text");\n' >a.c
         kept: $CC -pipe -c a.c
         printf 'int f; // b\n__asm__(".section .rodata\\n.incbin \\"a.c\\"\\n.text");\n' >a.c
@@ -372,5 +373,70 @@ scenarios! {
         any: $CC -c a.c
         printf 'X(b) // b\n' >a.h
         miss: $CC -c a.c
+    "##
+    behind_trigraphs r##"
+        printf 'int f[] = { 1 ??'"'"' '"'"'"'"'"' + sizeof("//x") };\n' >a.c
+        any: $CC -std=c11 -c a.c
+        printf 'int f[] = { 1 ??'"'"' '"'"'"'"'"' + sizeof("//yyyy") };\n' >a.c
+        miss: $CC -std=c11 -c a.c
+        mkdir 'a}'; echo 'int b;' >'a}/b.h'; echo 'int c;' >'a}/c.h'
+        printf '#include <a??>//b.h>\n' >b.c
+        any: $CC -std=c11 -I. -c b.c
+        printf '#include <a??>//c.h>\n' >b.c
+        miss: $CC -std=c11 -I. -c b.c
+    "##
+    behind_the_names_of_headers r##"
+        printf '#if 0\n#include <a /* b>\n// */ int z;\n#endif\nint f;\n' >a.c
+        kept: $CC -c a.c
+        printf '#if 0\n#include <a /* b>\n\n#endif\nint f;\n' >a.c
+        miss: $CC -c a.c
+        printf '#if 0\n#include <it'"'"'s> // it'"'"'s /* foo\n// */ int z;\n#endif\nint f;\n' >b.c
+        any: $CC -c b.c
+        printf '#if 0\n#include <it'"'"'s> // it'"'"'s /* foo\n\n#endif\nint f;\n' >b.c
+        miss: $CC -c b.c
+        echo 'int b;' >b.h; printf '#include "b.h" <x /* y>\nint a1; // z*/\nint f;\n' >c.c
+        any: $CC -w -c c.c
+        printf '#include "b.h" <x /* y>\nint a2; // z*/\nint f;\n' >c.c
+        miss: $CC -w -c c.c
+        printf '#include "b.h" "a\\" /* "\n// */ int z;\nint f;\n/**/ int g;\n' >d.c
+        any: $CC -w -c d.c
+        printf '#include "b.h" "a\\" /* "\n\nint f;\n/**/ int g;\n' >d.c
+        miss: $CC -w -c d.c
+        printf '#include "b.h" /* one */ // two\nint f;\n' >e.c
+        kept: $CC -c e.c
+        printf '#include "b.h"\nint f;\n' >e.c
+        hit: $CC -c e.c
+    "##
+    within_what_an_editor_left r##"
+        printf 'int <#a // b#>\n;\n' >a.c
+        any@clang: $CC -fallow-editor-placeholders -c a.c
+        printf 'int <#a // ccc#>\n;\n' >a.c
+        miss@clang: $CC -fallow-editor-placeholders -c a.c
+    "##
+    of_what_the_assembler_is_told_by_an_attribute r##"
+        printf 'int a; // one\n' >a.h
+        printf 'int v __attribute__((section(".data;.incbin \\"a.h\\"#"))) = 1;\n' >a.c
+        any: $CC -c a.c
+        printf '#include <sys/cdefs.h>\nextern int __REDIRECT(f,(void),vv;.incbin "a.h"); int g(void) { return 1 + f(); }\n' >b.c
+        any: $CC -fno-pie -c b.c
+        printf 'int a; // two\n' >a.h
+        any: $CC -c a.c
+        any: $CC -fno-pie -c b.c
+    "##
+    and_very_many_blanks r##"
+        printf 'int x; // a\n' >a.h; printf '#include "a.h"\nint f;\n' >a.c
+        kept: $CC -c a.c
+        printf 'int x; %200s\n' ' ' >a.h
+        kept: $CC -c a.c
+        printf 'int x; %50s\n' ' ' >a.h
+        hit: $CC -c a.c
+        { echo 'int x;'; yes '//' | head -n 300; } >a.h
+        kept: $CC -c a.c
+        { echo 'int x;'; yes '' | head -n 400000; } >a.h
+        any: $CC -c a.c
+        { echo 'int x;'; yes '' | head -n 400001; } >a.h
+        any: $CC -c a.c
+        printf 'int x;\n' >a.h
+        hit: $CC -c a.c
     "##
 }

@@ -58,6 +58,7 @@ impl Sealer<'_> {
             || !report.streams.is_empty()
             || draft.unknown_program
             || remarks.is_precompiled
+            || draft.lines > comments::MOST_LINES
             || remarks.regard.is_for_all()
             || (by_clang && remarks.regard.is_for_assemblers())
             || counted.iter().any(takes_arguments);
@@ -65,7 +66,7 @@ impl Sealer<'_> {
         if is_shown || !is_hidden() {
             return None;
         }
-        if !remarks.regard.is_for_assemblers() {
+        if by_clang {
             return Some(Readers::Compiler);
         }
         let is_assembler = |sighting: &&Sighting| {
@@ -79,7 +80,7 @@ impl Sealer<'_> {
 
 /// Who reads sources in a run.
 enum Readers {
-    /// The compiler alone: the assembler, if there is one, is told to read none.
+    /// The compiler alone: no assembler is told to read one.
     Compiler,
     /// The compiler, and an assembler from its own sighting on.
     CompilerThenAssembler(u32),

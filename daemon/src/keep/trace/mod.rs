@@ -45,6 +45,8 @@ struct Draft<'s> {
     /// What each input says of times.
     tellers: Vec<(TimeWords, &'s OsBytes)>,
     texts: Vec<Text>,
+    /// How many lines were read.
+    lines: u64,
     once: Once,
     directories: SameDirectories,
     /// A program took part of which nobody knows what it reads.
@@ -62,6 +64,7 @@ impl Draft<'_> {
             remarks: Remarks::of_given_text(invocation),
             tellers: Vec::new(),
             texts: Vec::new(),
+            lines: 0,
             once: Once::Never,
             directories: SameDirectories::default(),
             unknown_program: false,
@@ -172,6 +175,7 @@ impl Sealer<'_> {
                 if !traits.is_elf && rust.is_none() {
                     let once = traits.once == Once::Asked;
                     let outline = traits.outline;
+                    draft.lines += u64::from(traits.lines) * u64::from(sighting.reads);
                     draft.texts.push(Text { index, identity: *identity, digest, once, outline });
                 }
                 match self.mode_passed_on(job, sighting) {
