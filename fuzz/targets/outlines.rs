@@ -8,7 +8,8 @@ fuzz_target!(|text: &[u8]| {
     let Some(outline) = Outline::of(text) else { return };
     let is_ended =
         text.strip_suffix(b"\n").is_some_and(|all| !all.trim_ascii_end().ends_with(b"\\"));
-    if is_ended {
+    // Too many empty lines are no outline.
+    if is_ended && outline.empty_lines < 60 {
         let longer = Outline::of(&[text, b"/* c */ // d\n"].concat());
         let expected = Outline { empty_lines: outline.empty_lines + 1, ..outline };
         assert_eq!(longer, Some(expected));
