@@ -334,12 +334,15 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
             }
         }
     })?;
-    traits.outline = Outline::of(&text);
-    traits.regard = match traits.outline {
-        Some(outline) => outline.regard,
-        None if text.len() > comments::LONGEST => Regard::ALL,
-        None => Regard::of_unclear(&text),
-    };
+    // What is no text has left this empty.
+    if !text.is_empty() {
+        traits.outline = Outline::of(&text);
+        traits.regard = match traits.outline {
+            Some(outline) => outline.regard,
+            None if text.len() > comments::LONGEST => Regard::ALL,
+            None => Regard::of_unclear(&text),
+        };
+    }
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))
 }
 
