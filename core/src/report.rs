@@ -64,6 +64,12 @@ impl Sighting {
             _ => None,
         }
     }
+
+    /// Whether a file was there, and the tool executed it.
+    #[must_use]
+    pub fn is_executed(&self) -> bool {
+        matches!(self.seen, Seen::File { executed: true, .. })
+    }
 }
 
 /// What was at a path.

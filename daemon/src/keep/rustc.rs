@@ -110,8 +110,7 @@ impl<'a> RustRun<'a> {
 
     /// Whether it started other programs: a linker.
     pub(crate) fn linked(&self) -> bool {
-        let executed = |s: &&Sighting| matches!(s.seen, Seen::File { executed: true, .. });
-        self.sightings.iter().filter(executed).count() > 1
+        self.sightings.iter().filter(|sighting| sighting.is_executed()).count() > 1
     }
 
     /// The digest of the names in a directory in which it searched for the crates it uses.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use zccache_compiler::{comments, program};
-use zccache_core::report::{Ended, Seen, Sighting};
+use zccache_core::report::{Ended, Sighting};
 use zccache_core::{Digest, Expected, Outline};
 
 use super::remarks::Owner;
@@ -53,24 +53,25 @@ impl Sealer<'_> {
             let name = program::base_name(sighting.path.as_bytes());
             sighting.file().is_some() && comments::holds_arguments(name)
         };
-        let by_clang = self.shows_paths_of_types(&report.sightings);
         let is_shown = report.ended != Ended::Exit(0)
             || !report.streams.is_empty()
             || draft.unknown_program
             || remarks.is_precompiled
             || draft.lines > comments::MOST_LINES
             || remarks.regard.is_for_all()
-            || (by_clang && remarks.regard.is_for_assemblers())
             || counted.iter().any(takes_arguments);
-        let is_hidden = || self.answers(job) && comments::are_hidden(&job.invocation, by_clang);
-        if is_shown || !is_hidden() {
+        if is_shown || !self.answers(job) {
+            return None;
+        }
+        let by_clang = self.shows_paths_of_types(&report.sightings);
+        if !comments::are_hidden(&job.invocation, by_clang) {
             return None;
         }
         if by_clang {
-            return Some(Readers::Compiler);
+            return (!remarks.regard.is_for_assemblers()).then_some(Readers::Compiler);
         }
         let is_assembler = |sighting: &&Sighting| {
-            matches!(sighting.seen, Seen::File { executed: true, .. })
+            sighting.is_executed()
                 && program::is_assembler(program::base_name(sighting.path.as_bytes()))
         };
         let begins = counted.iter().position(is_assembler)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use zccache_compiler::program::{self, Epoch};
 use zccache_compiler::relocation::own_path;
 use zccache_compiler::tools::lto;
-use zccache_core::report::{Seen, Sighting};
+use zccache_core::report::Sighting;
 use zccache_core::{Invocation, OsBytes};
 
 use super::Sealer;
@@ -35,11 +35,9 @@ impl Sealer<'_> {
 
     /// The canonical paths of the programs of a run, as far as they can be told.
     fn programs(&self, seen: &[Sighting]) -> impl Iterator<Item = Option<PathBuf>> {
-        let is_program =
-            |sighting: &&Sighting| matches!(sighting.seen, Seen::File { executed: true, .. });
         let canonical =
             |sighting: &Sighting| self.scene.namespace.real_path(sighting.path.as_path()).ok();
-        seen.iter().filter(is_program).map(canonical)
+        seen.iter().filter(|sighting| sighting.is_executed()).map(canonical)
     }
 
     /// Whether the variables that a program reads are known: by the name it was

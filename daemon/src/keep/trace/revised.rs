@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use zccache_compiler::tools::binary::passes_modes_on;
 use zccache_core::protocol::explanation::Refusal;
-use zccache_core::report::{Bytes, Revised, Seen, Sighting};
+use zccache_core::report::{Bytes, Revised, Sighting};
 use zccache_core::{Expected, Observation, Reason, Rooted};
 
 use super::{Job, Sealer};
@@ -38,8 +38,7 @@ impl Sealer<'_> {
     /// The permission bits of an input, if the tool gives such to what it makes: `strip`
     /// and `objcopy` do.
     pub(super) fn mode_passed_on(&self, job: &Job, sighting: &Sighting) -> Option<u32> {
-        let is_executed = matches!(sighting.seen, Seen::File { executed: true, .. });
-        if is_executed || !passes_modes_on(&job.invocation) {
+        if sighting.is_executed() || !passes_modes_on(&job.invocation) {
             return None;
         }
         match self.scene.namespace.look(sighting.path.as_path(), sighting.follow) {

@@ -17,8 +17,7 @@ pub(super) struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     pub(super) fn of(invocation: &'a Invocation, sightings: &[Sighting]) -> Self {
         let is_lto = |sighting: &Sighting| {
-            matches!(sighting.seen, Seen::File { executed: true, .. })
-                && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
+            sighting.is_executed() && base_name(sighting.path.as_bytes()) == b"lto-wrapper"
         };
         Self {
             named: invocation.variable(TEMPORARY_DIRECTORY[0]),
