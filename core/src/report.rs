@@ -51,8 +51,30 @@ pub struct Sighting {
     pub at: Stamp,
     /// Whether the tool asked for its status by this path, and so for its age.
     pub asked: bool,
-    /// How often the tool opened it for reading, or executed it, by this path.
-    pub reads: u32,
+    /// When the tool opened it for reading, or executed it, by this path.
+    pub reads: Reads,
+}
+
+/// When a file was opened for reading or executed.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Reads {
+    /// How often.
+    pub count: u32,
+    /// How many sightings of the run had begun when it was for the last time.
+    pub last: u32,
+}
+
+impl Reads {
+    /// Notes another one, when so many sightings have begun.
+    pub fn add(&mut self, begun: u32) {
+        *self = Self { count: self.count.saturating_add(1), last: begun };
+    }
+
+    /// Whether it never was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 impl Sighting {

@@ -1,6 +1,7 @@
 //! Comments of C and C++: which are cut before texts are compared, and of which compiles
 //! they cannot reach the result.
 
+mod directive;
 mod outline;
 mod regard;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The outline of a text of C or C++: the text without those comments at the ends of lines
-//! that no compiler tells from a blank.
+//! that no compiler tells from a blank. Of a line of nothing else is left where it begins:
+//! gcc looks at that when it asks whether what is below an `if` is misleading.
 //!
 //! Where a comment begins depends on the language and its version, and on what stands around
 //! it. So only those are cut of which that is certain, and any doubt keeps a line as it is,
@@ -9,6 +10,9 @@
 use memchr::memmem;
 use zccache_core::{Digest, TaggedHasher};
 
+use super::directive::{
+    CONDITIONS, IMPORT, INCLUDING, PLAIN, directive, header_name, trim_blanks, trim_blanks_end,
+};
 use super::regard::Regard;
 use crate::clock::contains;
 
@@ -32,21 +36,8 @@ const LAST_BEGINNING: usize = 76;
 const DOUBTS: &[&[u8]] =
     &[b"R\"", b"??/", b"??=", b"??'", b"??<", b"??>", b"\r", b"\x0b", b"\x1b", b"\0"];
 
-/// Directives behind which a comment is one.
-const PLAIN: &[&[u8]] = &[b"define", b"else", b"endif", b"ifdef", b"ifndef", b"undef"];
-
-/// Those in which macros may name a header between `<` and `>` or quotes, within which neither
-/// quotes nor comments are what they are elsewhere.
-const CONDITIONS: &[&[u8]] = &[b"elif", b"if"];
-
-/// Longer ones are not searched.
+/// Longer conditions are not searched.
 const LONGEST_CONDITION: usize = 4096;
-
-/// Those that name one at once.
-const INCLUDING: &[&[u8]] = &[b"include", b"include_next"];
-
-/// Names a header from C++20 on.
-const IMPORT: &[u8] = b"import";
 
 /// What may stand before a character constant, joined to it (C 6.4.4.4, C++ `[lex.ccon]`).
 const PREFIXES: &[&[u8]] = &[b"", b"L", b"U", b"u", b"u8"];
@@ -73,10 +64,10 @@ impl Outline {
         if text.len() > LONGEST || DOUBTS.iter().any(|doubt| contains(text, doubt)) {
             return None;
         }
-        let drawn = Sketch::new(text).draw()?;
-        let length = drawn.iter().rposition(|&byte| byte != b'\n').map_or(0, |at| at + 1);
-        let (lines, empty) = drawn.split_at(length);
-        let empty_lines = u32::try_from(empty.len()).ok().filter(|n| *n <= MOST_EMPTY_LINES)?;
+        let (drawn, end) = Sketch::new(text).draw()?;
+        let (lines, rest) = drawn.split_at(end);
+        let empty_lines = rest.iter().filter(|&&byte| byte == b'\n').count();
+        let empty_lines = u32::try_from(empty_lines).ok().filter(|n| *n <= MOST_EMPTY_LINES)?;
         // That the last line is not ended may be worth a warning.
         let is_ended = text.ends_with(b"\n");
         Some(Self {
@@ -95,6 +86,8 @@ struct Sketch<'t> {
     drawn: Vec<u8>,
     /// Where in it the line begins that is being drawn.
     line: usize,
+    /// Where in it what counts of the last line ends in which something does.
+    end: usize,
     /// Where in it the comments begin behind which nothing has come yet.
     cut: Option<usize>,
     /// Whether a line begins here, or what a comment of several lines has left of one.
@@ -124,6 +117,7 @@ impl<'t> Sketch<'t> {
             at: 0,
             drawn,
             line: 0,
+            end: 0,
             cut: None,
             begins: true,
             kind: Kind::Empty,
@@ -131,8 +125,9 @@ impl<'t> Sketch<'t> {
         }
     }
 
-    /// The lines that are left. None if it cannot be told what a comment is.
-    fn draw(mut self) -> Option<Vec<u8>> {
+    /// The lines that are left, and where those of comments alone begin that are the last
+    /// ones. None if it cannot be told what a comment is.
+    fn draw(mut self) -> Option<(Vec<u8>, usize)> {
         while let Some(&byte) = self.text.get(self.at) {
             let is_comment = self.rest().starts_with(b"//") || self.rest().starts_with(b"/*");
             match byte {
@@ -142,7 +137,7 @@ impl<'t> Sketch<'t> {
                 // A blank that some warn of.
                 b'\x0c' => self.keep(1),
                 _ if self.kind == Kind::Included && !is_comment => self.keep_line()?,
-                b'#' | b'%' if self.kind == Kind::Empty && self.directive().is_some() => {
+                b'#' | b'%' if self.kind == Kind::Empty && directive(self.rest()).is_some() => {
                     self.begin_directive()?;
                 }
                 b'"' | b'\'' if self.may_name_header(byte) => self.keep_line()?,
@@ -160,7 +155,8 @@ impl<'t> Sketch<'t> {
             }
         }
         // The last line, if it is not ended, stays as it is.
-        Some(self.drawn)
+        let end = if self.line < self.drawn.len() { self.drawn.len() } else { self.end };
+        Some((self.drawn, end))
     }
 
     fn rest(&self) -> &'t [u8] {
@@ -200,17 +196,37 @@ impl<'t> Sketch<'t> {
     /// Cuts the comments at the end of a line; those of several lines leave as many.
     fn trim(&mut self) {
         let cut = self.cut.take().unwrap_or(self.drawn.len());
-        let newlines = self.drawn[cut..].iter().filter(|&&byte| byte == b'\n').count();
-        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-        let left = &self.drawn[self.line..cut];
-        let length = left.iter().rposition(|byte| !is_blank(byte)).map_or(0, |at| at + 1);
-        let last = self.drawn.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let code = trim_blanks_end(&self.drawn[self.line..cut]);
+        let last = memchr::memrchr(b'\n', &self.drawn).map_or(0, |at| at + 1);
         // With a backslash at its end it would go on in the next one.
-        if self.drawn.len() - last.max(self.line) > LAST_COLUMN || left[..length].ends_with(b"\\") {
+        if self.drawn.len() - last.max(self.line) > LAST_COLUMN || code.ends_with(b"\\") {
+            self.end = self.drawn.len();
             return;
         }
-        self.drawn.truncate(self.line + length);
-        self.drawn.resize(self.drawn.len() + newlines, b'\n');
+        let code = self.line + code.len();
+        let comments = &self.text[self.at - (self.drawn.len() - code)..self.at];
+        self.drawn.truncate(code);
+        let is_apart = code == self.line;
+        if !is_apart {
+            self.end = code;
+        }
+        for (index, line) in comments.split(|&byte| byte == b'\n').enumerate() {
+            if index > 0 {
+                self.drawn.push(b'\n');
+            }
+            if index > 0 || is_apart {
+                self.leave_margin(line);
+            }
+        }
+    }
+
+    /// Leaves of a line of comments where it begins.
+    fn leave_margin(&mut self, line: &[u8]) {
+        let comment = trim_blanks(line);
+        if !comment.is_empty() {
+            self.drawn.extend_from_slice(&line[..line.len() - comment.len()]);
+            self.drawn.extend_from_slice(b"//");
+        }
     }
 
     fn comment(&mut self) -> Option<()> {
@@ -258,18 +274,8 @@ impl<'t> Sketch<'t> {
         self.has_import || (is_condition && may())
     }
 
-    /// The name of a directive and how long it is with what is before it, if one begins here.
-    fn directive(&self) -> Option<(&'t [u8], usize)> {
-        let text = self.rest();
-        let rest = text.strip_prefix(b"#").or_else(|| text.strip_prefix(b"%:"))?;
-        let rest = trim_blanks(rest);
-        let joins = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-        let length = rest.iter().take_while(joins).count();
-        Some((&rest[..length], text.len() - rest.len() + length))
-    }
-
     fn begin_directive(&mut self) -> Option<()> {
-        let Some((name, length)) = self.directive() else { return self.keep_line() };
+        let Some((name, length)) = directive(self.rest()) else { return self.keep_line() };
         if CONDITIONS.contains(&name) {
             self.kind = Kind::Condition;
         }
@@ -324,32 +330,10 @@ impl<'t> Sketch<'t> {
             return None;
         }
         self.keep(length);
+        self.end = self.drawn.len();
         self.begin_line();
         Some(())
     }
-}
-
-fn trim_blanks(text: &[u8]) -> &[u8] {
-    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    &text[blanks..]
-}
-
-/// The length of a header's name with the blanks before it, if there is one that is the same
-/// to all: where a text is skipped clang reads words between `<` and `>`, and to gcc no
-/// backslash escapes a quote.
-fn header_name(text: &[u8]) -> Option<usize> {
-    let name = trim_blanks(text);
-    let end = match name.first()? {
-        b'<' => b'>',
-        b'"' => b'"',
-        _ => return None,
-    };
-    let length = name[1..].iter().position(|&byte| byte == end)?;
-    let inside = &name[1..=length];
-    let is_odd = |byte: &u8| matches!(byte, b'\n' | b'\\' | b'"' | b'\'' | b'<' | 0x80..);
-    let is_clear =
-        !inside.iter().any(is_odd) && !contains(inside, b"//") && !contains(inside, b"/*");
-    is_clear.then_some(text.len() - name.len() + length + 2)
 }
 
 /// Whether a byte may be more than a part of a token.

@@ -175,3 +175,69 @@ fn equal_outlines_are_equal_to_preprocessors() {
     }
     assert!(commands.is_empty() || compared > 100, "only {compared} pairs were compared");
 }
+
+const MARGINS: [&str; 5] = ["", "  ", "    ", "      ", "\t"];
+
+const COMMENTS: [&str; 8] = [
+    "",
+    "// a",
+    "/* b */",
+    "/* c */ // d",
+    "/* e\n f */",
+    "/* g\n      h */",
+    "/*\n\n*/",
+    "\t// i",
+];
+
+/// A function in which what stands below an `if`, a `while` or a `for` may be misleading. A
+/// piece is a margin, a statement if there is one, and a comment.
+fn statements(rng: &mut Rng) -> Vec<[&'static str; 3]> {
+    let guards = ["if (i)", "while (i--)", "for (; i; i--)", "if (i) {} else"];
+    let bodies = ["g(1);", "{ g(1); }", "M", ";"];
+    let nexts = ["g(2);", "M", "if (i) g(3);", "/* j\n k */g(4);"];
+    let body_margin = MARGINS[rng.usize(..MARGINS.len())];
+    let mut pieces = Vec::new();
+    for (statements, is_next) in [(guards, false), (bodies, true), (nexts, true)] {
+        for statement in ["", statements[rng.usize(..4)]] {
+            let is_below = is_next && !statement.is_empty();
+            let margin = if is_below { body_margin } else { MARGINS[rng.usize(..MARGINS.len())] };
+            pieces.push([margin, statement, COMMENTS[rng.usize(..COMMENTS.len())]]);
+        }
+    }
+    pieces
+}
+
+fn function(pieces: &[[&str; 3]]) -> String {
+    let lines: Vec<String> = pieces.iter().map(|piece| piece.concat()).collect();
+    let lines = lines.join("\n");
+    format!("int g(int);\n#define M if (i) g(5);\nint f(int i) {{\n{lines}\nreturn i; }}\n")
+}
+
+#[test]
+fn equal_outlines_are_equally_misleading() {
+    if !is_there("gcc") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let warnings = |text: &str| {
+        std::fs::write(directory.path().join("a.c"), text).unwrap();
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-Wall", "-fsyntax-only", "a.c"]).current_dir(directory.path());
+        gcc.output().unwrap().stderr
+    };
+    let mut rng = Rng::with_seed(7);
+    let mut compared = 0;
+    for _ in 0..TEXTS {
+        let mut pieces = statements(&mut rng);
+        let text = function(&pieces);
+        let at = rng.usize(..pieces.len());
+        pieces[at][2] = COMMENTS[rng.usize(..COMMENTS.len())];
+        let other = function(&pieces);
+        if text != other && Outline::of(text.as_bytes()) == Outline::of(other.as_bytes()) {
+            let are_silent = [&text, &other].map(|text| warnings(text).is_empty());
+            assert_eq!(are_silent[0], are_silent[1], "{text:?} and {other:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "only {compared} pairs were compared");
+}

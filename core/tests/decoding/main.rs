@@ -19,7 +19,7 @@ use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{
     Checked, Delivery, Hit, Own, Preprocess, Preprocessed, Reply, Request, Source, Verdict, Word,
 };
-use zccache_core::report::{Bytes, Ended, Report, Revised, Seen, Sighting, WrittenFile};
+use zccache_core::report::{Bytes, Ended, Reads, Report, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{
     CompileResult, Content, Digest, Entry, Expected, Identity, Invocation, Observation, OsBytes,
     Outline, Output, Reason, Root, Rooted, Stamp, Template, Trace, codec, limits, settings,
@@ -74,7 +74,7 @@ fn report() -> Report {
         seen,
         at,
         asked: true,
-        reads: 1,
+        reads: Reads { count: 1, last: 1 },
     };
     Report {
         ended: Ended::Exit(0),

@@ -9,7 +9,7 @@ scenarios! {
         kept: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
         printf '/* another\n   text */\n#define A 1\n' >a.h
         hit: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
-        printf '\n\n#define A 1 /* the same */\n' >a.h
+        printf '//\n   // the same\n#define A 1 /* too */\n' >a.h
         hit: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
         echo '// more at the end' >>a.h; echo '/* and more */' >>a.h
         hit: $CC -O2 -Wall -Wextra -I. -c a.c -o a.o
@@ -19,7 +19,7 @@ scenarios! {
     of_the_source r##"
         printf '// a\nint f(int x) { return x; } /* b */\n' >a.c
         kept: $CC -MD -c a.c
-        printf '\nint f(int x) { return x; }  // c, d\n' >a.c
+        printf '//\nint f(int x) { return x; }  // c, d\n' >a.c
         hit: $CC -MD -c a.c
         printf '/* e */\nint f(int x) { return x; } /* f */ // g\n// h\n' >a.c
         hit: $CC -MD -c a.c
@@ -127,6 +127,29 @@ scenarios! {
         kept: $CC -Wall -c a.c
         printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n\n    g(2);\n  return 1;\n}\n' >a.c
         kept: $CC -Wall -c a.c
+    "##
+    whose_indentation_is_the_same r##"
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); // a\n/* b\n  c */\n    g(2);\n  return 1;\n}\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n// d\n  // e\n    g(2); // f\n  return 1;\n}\n' >a.c
+        hit@gcc: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); // a\n     // d\n    // e\n    g(2);\n  return 1;\n}\n' >a.c
+        kept: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); /* a\n b */\n    g(2);\n  return 1;\n}\n' >b.c
+        kept: $CC -Wall -c b.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); /* a\n      b */\n    g(2);\n  return 1;\n}\n' >b.c
+        miss: $CC -Wall -c b.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); /* a\n\n */ g(2);\n  return 1;\n}\n' >c.c
+        kept: $CC -Wall -c c.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); /* a\n\n    */ g(2);\n  return 1;\n}\n' >c.c
+        miss: $CC -Wall -c c.c
+    "##
+    of_what_is_read_twice_and_then_by_the_assembler r##"
+        printf 'X(a) // a\n' >a.h
+        printf '#define X(n) int n##1;\n#include "a.h"\n#undef X\n#define X(n) int n##2;\n#include "a.h"\n__asm__(".section .rodata\\n.incbin \\"a.h\\"\\n.text");\n' >a.c
+        kept: $CC -c a.c
+        printf 'X(a) // b\n' >a.h
+        kept: $CC -c a.c
     "##
     that_older_c_does_not_have r##"
         printf 'int f = 4 //* 2 */ 2\n;\n' >a.c
@@ -370,7 +393,7 @@ scenarios! {
         printf '#define X(n) int n##1;\n#include "a.h"\n#undef X\n#define X(n) int n##2;\n#include "a.h"\n' >a.c
         kept: $CC -c a.c
         printf 'X(a) // b\n' >a.h
-        any: $CC -c a.c
+        hit: $CC -c a.c
         printf 'X(b) // b\n' >a.h
         miss: $CC -c a.c
     "##

@@ -27,10 +27,8 @@ impl Sealer<'_> {
             let Some(drawn) = text.outline.filter(|it| distinct.contains(&it.digest)) else {
                 continue;
             };
-            // Who shows a line of a source opens it again.
-            let is_source = self.is_own_source(counted[index])
-                && counted[index].reads == 1
-                && readers.are_compilers_of(text.index, counted[index]);
+            let is_source =
+                self.is_own_source(counted[index]) && readers.are_compilers_of(counted[index]);
             if let Expected::File { outline, .. } = &mut draft.observations[index].expected
                 && is_source
             {
@@ -70,11 +68,11 @@ impl Sealer<'_> {
         if by_clang {
             return (!remarks.regard.is_for_assemblers()).then_some(Readers::Compiler);
         }
-        let is_assembler = |sighting: &&Sighting| {
+        let is_assembler = |sighting: &Sighting| {
             sighting.is_executed()
                 && program::is_assembler(program::base_name(sighting.path.as_bytes()))
         };
-        let begins = counted.iter().position(is_assembler)?;
+        let begins = report.sightings.iter().position(is_assembler)?;
         u32::try_from(begins).ok().map(Readers::CompilerThenAssembler)
     }
 }
@@ -88,12 +86,13 @@ enum Readers {
 }
 
 impl Readers {
-    /// Whether it was the compiler that read what was first seen so.
-    fn are_compilers_of(&self, index: u32, sighting: &Sighting) -> bool {
+    /// Whether it was the compiler that read a file each time.
+    fn are_compilers_of(&self, sighting: &Sighting) -> bool {
+        let reads = sighting.reads;
         match self {
-            Self::Compiler => true,
-            // Who asked for the status first need not be who read it.
-            Self::CompilerThenAssembler(begins) => index < *begins && !sighting.asked,
+            // It keeps what it has read, and opens a file again to show a line of it.
+            Self::Compiler => reads.count == 1,
+            Self::CompilerThenAssembler(begins) => !reads.is_empty() && reads.last <= *begins,
         }
     }
 }

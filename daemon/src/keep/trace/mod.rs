@@ -175,7 +175,7 @@ impl Sealer<'_> {
                 if !traits.is_elf && rust.is_none() {
                     let once = traits.once == Once::Asked;
                     let outline = traits.outline;
-                    draft.lines += u64::from(traits.lines) * u64::from(sighting.reads);
+                    draft.lines += u64::from(traits.lines) * u64::from(sighting.reads.count);
                     draft.texts.push(Text { index, identity: *identity, digest, once, outline });
                 }
                 match self.mode_passed_on(job, sighting) {

@@ -7,6 +7,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{fstatat, stat};
 use nix::unistd::{AccessFlags, faccessat};
 use zccache_core::entry::Manner;
+use zccache_core::report::Reads;
 use zccache_core::{Identity, Reason};
 
 use super::ledger::{Ledger, PathRecord, Purpose, now};
@@ -159,7 +160,7 @@ impl Ledger {
         let existing = untouched && matches!(state, Before::File { .. });
         let keeps_content = existing && !opening.has(libc::O_TRUNC);
         if keeps_content {
-            self.record(path).reads += 1;
+            self.note_reading(path);
         }
         let change = self.change(path, state);
         if made {
@@ -179,9 +180,9 @@ impl Ledger {
     pub(crate) fn disregard_opening(&mut self, path: &CStr) {
         if let Some(record) = self.paths.get_mut(path.to_bytes())
             && record.change.is_none()
-            && record.reads == 1
+            && record.reads.count == 1
         {
-            record.reads = 0;
+            record.reads = Reads::default();
         }
     }
 
@@ -226,7 +227,7 @@ impl Ledger {
         if overwritten {
             self.disregard_opening(to);
         } else if !self.is_changed(from) {
-            self.record(from).reads += 1;
+            self.note_reading(from);
         }
         let moved = self.change(from, source);
         let (mark, kept_content) = (moved.mark, moved.kept_content);
@@ -332,6 +333,11 @@ impl Ledger {
         self.paths.entry(path.to_bytes().into()).or_default()
     }
 
+    fn note_reading(&mut self, path: &CStr) {
+        let begun = self.looks;
+        self.record(path).reads.add(begun);
+    }
+
     /// The change at `path`, begun now, with `before` there, if there was none. What the
     /// run has read of the file is put by.
     fn change(&mut self, path: &CStr, before: Before) -> &mut Change {
@@ -340,7 +346,7 @@ impl Ledger {
         change.get_or_insert_with(|| {
             let look = followed.as_ref().or(unfollowed.as_ref());
             let prior = match before {
-                Before::File { identity, .. } if *reads > 0 => match look {
+                Before::File { identity, .. } if !reads.is_empty() => match look {
                     Some(look) if look.is_of(&identity) => Prior::of(path, &identity, look.at),
                     Some(_) => None,
                     None => Prior::of(path, &identity, now()),

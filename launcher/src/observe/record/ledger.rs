@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, fstatat};
 use nix::time::{ClockId, clock_gettime};
 use zccache_core::entry::Manner;
 use zccache_core::protocol::explanation::Refusal;
-use zccache_core::report::Seen;
+use zccache_core::report::{Reads, Seen};
 use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
 
 use super::caches::Caches;
@@ -43,7 +43,7 @@ pub(crate) struct Ledger {
     pub(super) caches: Caches,
     /// Devices whose files nobody can be asked about.
     without_leases: Vec<u64>,
-    looks: u32,
+    pub(super) looks: u32,
     trouble: Option<Refusal>,
 }
 
@@ -59,8 +59,8 @@ pub(super) struct PathRecord {
     pub followed: Option<Look>,
     /// What was there, not followed.
     pub unfollowed: Option<Look>,
-    /// How often it was opened for reading, or executed, before any change.
-    pub reads: u32,
+    /// When it was opened for reading, or executed, before any change.
+    pub reads: Reads,
     /// Whether its status was asked for.
     pub asked: bool,
     /// What the run changed.
@@ -111,6 +111,14 @@ impl Look {
 }
 
 impl PathRecord {
+    /// Notes what a look is for, when so many have been noted.
+    fn use_for(&mut self, purpose: Purpose, looks: u32) {
+        match purpose {
+            Purpose::Status => self.asked = true,
+            Purpose::Read | Purpose::Execute => self.reads.add(looks),
+        }
+    }
+
     pub(super) fn slot(&mut self, follow: bool) -> &mut Option<Look> {
         if follow { &mut self.followed } else { &mut self.unfollowed }
     }
@@ -167,9 +175,8 @@ impl Ledger {
                 }
                 return;
             }
-            let first_read = purpose == Purpose::Read && record.reads == 0;
-            record.reads += u32::from(purpose != Purpose::Status);
-            record.asked |= purpose == Purpose::Status;
+            let first_read = purpose == Purpose::Read && record.reads.is_empty();
+            record.use_for(purpose, self.looks);
             if let Some(look) = record.slot(follow) {
                 let executed = upgrade(&mut look.seen, purpose);
                 let trouble = look.trouble(path, follow, purpose);
@@ -220,8 +227,7 @@ impl Ledger {
         self.ask_for_writers(path, look.young_file().filter(|_| purpose == Purpose::Read));
         self.note(path.to_bytes(), follow, look);
         if let Some(record) = self.paths.get_mut(path.to_bytes()) {
-            record.asked |= purpose == Purpose::Status;
-            record.reads += u32::from(purpose != Purpose::Status);
+            record.use_for(purpose, self.looks);
         }
         if executed {
             self.look_at_interpreter(path);

@@ -60,11 +60,17 @@ impl Ledger {
                 if came_and_went(&path, &change) {
                     record.insist_on_absence();
                 }
-                changes.push((path.clone(), change, record.reads > 0));
+                changes.push((path.clone(), change, !record.reads.is_empty()));
             }
             looks.extend(record.sightings(path));
         }
         looks.sort_unstable_by_key(|(order, _)| *order);
+        let orders: Vec<u32> = looks.iter().map(|(order, _)| *order).collect();
+        for (_, Sighting { reads, .. }) in &mut looks {
+            // Of the looks some are forgotten.
+            let begun = orders.partition_point(|&order| order < reads.last);
+            reads.last = u32::try_from(begun).unwrap_or(u32::MAX);
+        }
         changes.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut outputs = Outputs::default();
         let mut priors = Vec::new();
@@ -90,7 +96,7 @@ impl PathRecord {
     /// A run that makes a file looks at its place first; that nothing was there
     /// matters only if it wanted to read it, or would have kept what was there.
     fn forget_what_was_made(&mut self, needs_absence: bool) {
-        let matters = self.reads > 0 || needs_absence;
+        let matters = !self.reads.is_empty() || needs_absence;
         for slot in [&mut self.followed, &mut self.unfollowed] {
             slot.take_if(|look| !(matters && look.seen == Seen::Absent));
         }
