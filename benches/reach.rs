@@ -11,10 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use zccache_benches::samples::in_turn;
-use zccache_benches::usage::{Usage, measure, memory, memory_told};
+use zccache_benches::usage::{Usage, measure, memory, memory_told, processor_time};
 use zccache_benches::{Report, Samples};
 use zccache_tests::project::Project;
-use zccache_tests::{Command, Sandbox, rust};
+use zccache_tests::{Command, Counters, Sandbox, rust};
 
 /// A C++ file that takes a compiler about a second.
 const SECOND: &str = "#include <map>\n#include <regex>\n#include <string>\n\
@@ -28,8 +28,9 @@ type Measure = fn(&mut Report);
 fn main() {
     // Cargo passes `--bench`; a name in the arguments selects what is measured.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let parts: [(&str, Measure); 9] = [
+    let parts: [(&str, Measure); 10] = [
         ("hit", hits),
+        ("time", daemon_time),
         ("link", links),
         ("small", small_misses),
         ("miss", misses),
@@ -59,9 +60,10 @@ fn rounds(full: u32) -> u32 {
     if quick { (full / 10).max(2) } else { full }
 }
 
-/// A sandbox with a daemon that runs.
-fn started() -> (Sandbox, PathBuf) {
-    let sandbox = Sandbox::new();
+/// A sandbox with a daemon that runs with these settings.
+fn started(settings: &[(&str, &str)]) -> (Sandbox, PathBuf) {
+    let mut sandbox = Sandbox::new();
+    settings.iter().for_each(|(name, value)| sandbox.set(name, *value));
     let _ = sandbox.zccache(&["start"]).succeeded();
     let work = sandbox.path("work");
     (sandbox, work)
@@ -90,37 +92,90 @@ fn process(sandbox: &Sandbox, work: &Path, command: &Command) -> std::process::C
     command.process(work, sandbox.environment())
 }
 
-fn hits(report: &mut Report) {
-    for view in [false, true] {
-        let (sandbox, work) = started();
-        let nothing = no_op(&sandbox);
-        if view {
-            sandbox.mount(&work);
+/// A compile of which hits are measured.
+struct Compile {
+    name: &'static str,
+    compiler: &'static str,
+    headers: usize,
+    /// How many times as long a hit may take as a process that does nothing.
+    reach: f64,
+}
+
+const COMPILES: [Compile; 2] = [
+    Compile { name: "a small C file", compiler: "gcc", headers: 0, reach: 1.6 },
+    Compile { name: "a C++ file with 300 headers", compiler: "g++", headers: 300, reach: 1.9 },
+];
+
+impl Compile {
+    /// Writes its sources, and compiles them for the first time.
+    fn prepare(&self, sandbox: &Sandbox, work: &Path) -> std::process::Command {
+        let header = |n: usize| format!("h{n}.h");
+        for n in 0..self.headers {
+            write_at_once(&work.join(header(n)), &format!("extern int of_{n};\n"));
         }
-        write(work.join("a.c"), SMALL);
-        let compile = sandbox.launched("gcc -c a.c -o a.o");
-        let mut hit = process(&sandbox, &work, &compile);
+        let includes = (0..self.headers).map(|n| format!("#include \"{}\"\n", header(n)));
+        write(work.join("a.c"), &(includes.collect::<String>() + SMALL));
+        let command = Command::from(self.compiler).arg("-c").arg("a.c").arg("-o").arg("a.o");
+        let mut hit = process(sandbox, work, &sandbox.launched(command));
         run(&mut hit);
         sandbox.settle();
-        let before = sandbox.counters();
-        let mut no_op = process(&sandbox, &work, &Command::new([&nothing]));
-        let count = rounds(400);
-        let samples = in_turn(
-            count,
-            |_, samples| samples.time(|| run(&mut no_op)),
-            |_, samples| samples.time(|| run(&mut hit)),
-        );
-        let counted = sandbox.counters().since(&before);
-        assert_eq!(counted.hits, u64::from(count), "{counted:?}");
-        let place = if view { "in a view" } else { "outside a view" };
-        report.ratio(&format!("hit of a small C file, {place} / no-op"), &samples, Some(1.6));
+        // What is used again is watched from then on.
+        (0..10).for_each(|_| run(&mut hit));
+        hit
     }
+}
+
+fn hits(report: &mut Report) {
+    for compile in &COMPILES {
+        for (place, is_view) in [("outside a view", false), ("in a view", true)] {
+            let (sandbox, work) = started(&[]);
+            if is_view {
+                sandbox.mount(&work);
+            }
+            let nothing = no_op(&sandbox);
+            let mut no_op = process(&sandbox, &work, &Command::new([&nothing]));
+            let mut hit = compile.prepare(&sandbox, &work);
+            let before = sandbox.counters();
+            let count = rounds(400);
+            let samples = in_turn(
+                count,
+                |_, samples| samples.time(|| run(&mut no_op)),
+                |_, samples| samples.time(|| run(&mut hit)),
+            );
+            assert_hits(&sandbox, &before, count);
+            let name = format!("hit of {}, {place} / no-op", compile.name);
+            report.ratio(&name, &samples, Some(compile.reach));
+        }
+    }
+}
+
+/// Processor time of the daemon for a hit, with what it has read watched and not.
+fn daemon_time(report: &mut Report) {
+    for compile in &COMPILES {
+        for (inputs, watch, bound) in [("watched", "1", 60.0), ("looked at", "0", 400.0)] {
+            let (sandbox, work) = started(&[("ZCCACHE_WATCH", watch)]);
+            let mut hit = compile.prepare(&sandbox, &work);
+            let pid = sandbox.daemons()[0];
+            let (counted, count) = (sandbox.counters(), rounds(4000));
+            let before = processor_time(pid);
+            (0..count).for_each(|_| run(&mut hit));
+            let spent = (processor_time(pid) - before) / f64::from(count);
+            assert_hits(&sandbox, &counted, count);
+            let name = format!("daemon, a hit of {}, inputs {inputs}", compile.name);
+            report.time(&name, spent, Some(bound), format!("mean of {count}"));
+        }
+    }
+}
+
+fn assert_hits(sandbox: &Sandbox, before: &Counters, count: u32) {
+    let counted = sandbox.counters().since(before);
+    assert_eq!(counted.hits, u64::from(count), "{counted:?}");
 }
 
 /// A hit of a link of 500 objects that are projected anew beside one of a compile.
 fn links(report: &mut Report) {
     const OBJECTS: usize = 500;
-    let (sandbox, work) = started();
+    let (sandbox, work) = started(&[]);
     sandbox.mount(&work);
     let name = |n: usize| format!("{n:03}.o");
     for n in 0..OBJECTS {
@@ -184,7 +239,7 @@ fn small_misses(report: &mut Report) {
 
 /// The same compile bare and through the launcher, where it is new each time.
 fn missed(line: &str, source: &str, count: u32) -> [Samples; 2] {
-    let (sandbox, work) = started();
+    let (sandbox, work) = started(&[]);
     let name = if source == SECOND { "a.cpp" } else { "a.c" };
     write(work.join(name), source);
     let round = |round| Command::from(line).arg(format!("-DROUND={round}"));
@@ -215,7 +270,7 @@ struct Build {
 impl Build {
     fn new() -> Option<Self> {
         let project = Project::find("zstd")?;
-        let (sandbox, tree) = started();
+        let (sandbox, tree) = started(&[]);
         let mut copy = std::process::Command::new("cp");
         run(copy.arg("-a").arg(project.sources().join(".")).arg(&tree));
         Some(Self { sandbox, tree })
@@ -327,7 +382,7 @@ impl Ripgrep {
     fn new() -> Option<Self> {
         let (sources, cargo_home) =
             Project::find("ripgrep-14.1.0").zip(Project::find("cargo-home"))?;
-        let (sandbox, work) = started();
+        let (sandbox, work) = started(&[]);
         let target = work.join("target");
         fs::create_dir(&target).expect("a directory");
         let mut copy = std::process::Command::new("cp");
@@ -352,7 +407,7 @@ impl Ripgrep {
 /// The launcher's own high-water mark, read by the compiler that it observes:
 /// when that has ended, and just before it does.
 fn launcher_memory(report: &mut Report) {
-    let (sandbox, work) = started();
+    let (sandbox, work) = started(&[]);
     write(work.join("a.cpp"), SECOND);
     let compiler = "#!/bin/sh\ng++ \"$@\"\ngrep VmHWM: /proc/$PPID/status >\"$OLDPWD/peak\"\n";
     write(work.join("g++"), compiler);
@@ -366,7 +421,7 @@ fn launcher_memory(report: &mut Report) {
 }
 
 fn daemon_memory(report: &mut Report) {
-    let (sandbox, work) = started();
+    let (sandbox, work) = started(&[]);
     sandbox.mount(&work);
     write(work.join("a.cpp"), "#include <vector>\n#include <string>\nstd::string s;\n");
     let count = rounds(1000);

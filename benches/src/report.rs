@@ -16,6 +16,8 @@ pub enum Unit {
     Ratio,
     /// Milliseconds more.
     Milliseconds,
+    /// Microseconds of a processor.
+    Microseconds,
     /// Mebibytes.
     Mebibytes,
 }
@@ -48,6 +50,11 @@ impl Report {
         self.0.push(Row::new(name, value, Unit::Milliseconds, Some(bound), detail));
     }
 
+    /// Adds processor time, given in seconds; the bound is in microseconds.
+    pub fn time(&mut self, name: &str, seconds: f64, bound: Option<f64>, detail: String) {
+        self.0.push(Row::new(name, seconds * 1e6, Unit::Microseconds, bound, detail));
+    }
+
     /// Adds a number of bytes, of memory or written.
     pub fn bytes(&mut self, name: &str, bytes: f64, bound: Option<f64>, detail: String) {
         let value = bytes / f64::from(1 << 20);
@@ -74,6 +81,7 @@ impl Unit {
         match self {
             Self::Ratio => "x",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
             Self::Mebibytes => "MiB",
         }
     }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use nix::unistd::{SysconfVar, sync, sysconf};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::{Pid, SysconfVar, sync, sysconf};
 use serde::{Deserialize, Serialize};
 
 /// How long a daemon that has just worked may go on.
@@ -90,7 +91,7 @@ impl Spent {
     }
 
     fn of_daemon(pid: u32) -> Self {
-        Self { cpu: processor_time(pid), written: written(&pid.to_string()) }
+        Self { cpu: time_with_children(pid), written: written(&pid.to_string()) }
     }
 }
 
@@ -112,7 +113,7 @@ impl Sub for Spent {
 
 /// Waits until the daemons of a lane have done what a build left to them.
 fn rest(root: &Path) {
-    let cpu = || daemons(root).into_iter().map(processor_time).sum::<f64>();
+    let cpu = || daemons(root).into_iter().map(time_with_children).sum::<f64>();
     let deadline = Instant::now() + PATIENCE;
     let mut last = cpu();
     while Instant::now() < deadline {
@@ -144,8 +145,19 @@ pub fn daemons(root: &Path) -> Vec<u32> {
     names.filter_map(|name| name.parse().ok()).filter(told).collect()
 }
 
+/// Seconds of a processor that a process has had, with all its threads.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn processor_time(pid: Pid) -> f64 {
+    let clock = clock_getcpuclockid(pid).expect("it runs");
+    let time = clock_gettime(clock).expect("it runs");
+    Duration::from(time).as_secs_f64()
+}
+
 /// User and system time of a process and of its children that have ended.
-fn processor_time(pid: u32) -> f64 {
+fn time_with_children(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name of the program, in parentheses, may hold anything.
     let fields = text.rsplit(')').next().unwrap_or_default();

@@ -144,11 +144,14 @@ pub enum Expected {
     Unreachable(i32),
 }
 
-/// What has to be left of a text without its comments, where those reach no result.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// What has to be left of a text without what reaches no result: its comments, and what
+/// macros stand for that nobody mentions.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Outline {
     /// Digest of what is left, but for the empty lines at its end.
     pub digest: Digest,
+    /// Which of the plain definitions are of such macros: their numbers, ascending.
+    pub idle: Box<[u32]>,
     /// How many of those there are, if that may show (debug information).
     pub empty_lines: Option<u32>,
 }

@@ -11,7 +11,7 @@ fuzz_target!(|text: &[u8]| {
     // Too many empty lines are no outline.
     if is_ended && outline.empty_lines < 60 {
         let longer = Outline::of(&[text, b"/* c */ // d\n"].concat());
-        let expected = Outline { empty_lines: outline.empty_lines + 1, ..outline };
+        let expected = Outline { empty_lines: outline.empty_lines + 1, ..outline.clone() };
         assert_eq!(longer, Some(expected));
     }
 });

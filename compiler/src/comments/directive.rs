@@ -42,7 +42,7 @@ pub(super) fn header_name(text: &[u8]) -> Option<usize> {
     is_clear.then_some(text.len() - name.len() + length + 2)
 }
 
-fn is_blank(byte: &u8) -> bool {
+pub(super) fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 

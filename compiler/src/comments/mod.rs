@@ -1,15 +1,21 @@
 //! Comments of C and C++: which are cut before texts are compared, and of which compiles
 //! they cannot reach the result.
 
+mod definition;
 mod directive;
 mod outline;
 mod regard;
+mod sketch;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
+pub use definition::Definition;
 pub use outline::{LONGEST, Outline};
 pub use regard::Regard;
+pub use vocabulary::{NameParts, Vocabulary};
 
+use zccache_core::invocation::Input;
 use zccache_core::{Invocation, OsBytes};
 
 use crate::arguments::begins;
@@ -83,6 +89,25 @@ pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
 #[must_use]
 pub fn lines_show(invocation: &Invocation) -> bool {
     invocation.argv.iter().any(|argument| argument.as_bytes().starts_with(b"-g"))
+}
+
+/// Whether it may show what a macro stands for that nobody mentions: in debug information
+/// (`-g3`).
+#[must_use]
+pub fn macros_show(invocation: &Invocation) -> bool {
+    let is_shown = |argument: &OsBytes| {
+        let argument = argument.as_bytes();
+        argument.starts_with(b"-g") && argument.contains(&b'3')
+    };
+    matches!(invocation.input, Input::Text { .. }) || invocation.argv.iter().any(is_shown)
+}
+
+/// What the arguments mention, such as the macros that they define.
+pub fn words_of_arguments(invocation: &Invocation) -> impl Iterator<Item = NameParts> {
+    invocation.argv.iter().map(OsBytes::as_bytes).map(|argument| {
+        let name = [&b"-D"[..], b"-U"].iter().find_map(|option| argument.strip_prefix(*option));
+        NameParts::of(name.unwrap_or(argument))
+    })
 }
 
 /// Whether a file has the name of one that is included, rather than of one from which a

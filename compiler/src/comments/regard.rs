@@ -4,6 +4,7 @@ use std::ops::BitOr;
 
 use memchr::memmem;
 
+use super::outline::LONGEST;
 use crate::clock::time_words::spliced;
 use crate::source::is_directive_at;
 
@@ -42,9 +43,12 @@ impl Regard {
         Self(words.map(of_word).fold(always(&text) | pasting, BitOr::bitor))
     }
 
-    /// That of a text whose comments cannot be told.
+    /// That of a text that has no outline; of a long one only its start is given.
     #[must_use]
     pub fn of_unclear(text: &[u8]) -> Self {
+        if text.len() > LONGEST {
+            return Self::ALL;
+        }
         Self(always(&spliced(text)) | bit::ASSEMBLER)
     }
 

@@ -1,9 +1,9 @@
 //! Texts that are the same but for comments, and such as are not.
 
-use super::Outline;
+use super::{NameParts, Outline, Vocabulary};
 
 fn digest(text: &str) -> Option<zccache_core::Digest> {
-    Outline::of(text.as_bytes()).map(|outline| outline.digest)
+    Outline::of(text.as_bytes()).map(|outline| outline.without(&[]))
 }
 
 #[test]
@@ -141,4 +141,78 @@ fn what_has_files_read_as_they_are_is_told() {
         assert!(regard(text).is_for_all(), "{text}");
     }
     assert!(!regard("#pragma GCC diagnostic push\n").is_for_all());
+}
+
+#[test]
+fn plain_definitions_are_told_from_others() {
+    let plain = [
+        "#define MY_LEVEL 1",
+        "  #  define\tMY_LEVEL",
+        "#define VERSION \"1.2 (a//b)\" // c",
+        "#define MY_LEVEL (1 << 0x3f) /* c */",
+        "#define M_2 -1.5e3f, \"a\" \"b\"",
+    ];
+    let others = [
+        "#define MY_LEVEL a",
+        "#define MY_LEVEL(a)",
+        "#define MY_LEVEL+1",
+        "#define LEVEL 1",
+        "#define _MY_LEVEL 1",
+        "#define My_LEVEL 1",
+        "#define MY_LEVEL \"a\"b",
+        "#define MY_LEVEL \"a",
+        "#define MY_LEVEL \"a\\n\"",
+        "#define MY_LEVEL \"a??!\"",
+        "#define MY_LEVEL 1 ## 2",
+        "#define MY_LEVEL 'a'",
+        "#define MY_LEVEL 1\"a\"",
+        "#define MY_LEVEL 1 /* \u{e9} */",
+        "#define MY_LEVEL \\\n1",
+        "%:define MY_LEVEL 1",
+        "/* \u{e9} */ #define MY_LEVEL 1",
+        "#undef MY_LEVEL",
+        "#define",
+    ];
+    let count = |line: &str| {
+        let outline = Outline::of(format!("{line}\n").as_bytes()).unwrap();
+        outline.definitions.len()
+    };
+    plain.iter().for_each(|line| assert_eq!(count(line), 1, "{line:?}"));
+    others.iter().for_each(|line| assert_eq!(count(line), 0, "{line:?}"));
+}
+
+#[test]
+fn what_nobody_mentions_may_stand_for_anything() {
+    let outline = |value: u8| {
+        Outline::of(format!("#define MY_A {value}\n#define MY_B 1\n").as_bytes()).unwrap()
+    };
+    assert_ne!(outline(1).without(&[]), outline(2).without(&[]));
+    assert_ne!(outline(1).without(&[1]), outline(2).without(&[1]));
+    assert_eq!(outline(1).without(&[0]), outline(2).without(&[0]));
+    let renamed = Outline::of(b"#define MY_C 1\n#define MY_B 1\n").unwrap();
+    assert_ne!(outline(1).without(&[0]), renamed.without(&[0]));
+    let elsewhere = Outline::of(b"#define MY_A 1\n\n#define MY_B 1\n").unwrap();
+    assert_ne!(outline(1).without(&[0]), elsewhere.without(&[0]));
+}
+
+#[test]
+fn a_name_is_mentioned_whole_or_in_pieces() {
+    let is_idle = |name: &str, text: &str| {
+        let mut vocabulary = Vocabulary::default();
+        vocabulary.mention(&NameParts::of(text.as_bytes()));
+        vocabulary.define(name.as_bytes());
+        vocabulary.is_idle(name.as_bytes())
+    };
+    for text in ["", "MY_LEVELS NOT_MY_LEVEL my_level $MY_LEVEL", "MY_ LEV", "a\\b"] {
+        assert!(is_idle("MY_LEVEL", text), "{text:?}");
+    }
+    let mentions = ["x=MY_LEVEL;", "MY_ LEVEL", "MY_L E V EL", "\"MY_LEVEL\"", "a\\ \nb", "a??/b"];
+    for text in mentions {
+        assert!(!is_idle("MY_LEVEL", text), "{text:?}");
+    }
+    assert!(!is_idle("MY_LEVEL_12", "MY_LEVEL_"));
+    assert!(!is_idle("MY_LEVEL_12UL", "MY_LEVEL_"));
+    let mut twice = Vocabulary::default();
+    [b"MY_LEVEL"; 2].iter().for_each(|name| twice.define(*name));
+    assert!(!twice.is_idle(b"MY_LEVEL"));
 }

@@ -122,7 +122,11 @@ fn entry() -> Entry {
                 expected: Expected::File {
                     digest: Digest::of(b"a"),
                     executable: false,
-                    outline: Some(Outline { digest: Digest::of(b"b"), empty_lines: Some(1) }),
+                    outline: Some(Outline {
+                        digest: Digest::of(b"b"),
+                        idle: [1, 3].into(),
+                        empty_lines: Some(1),
+                    }),
                 },
             })],
             twins: Vec::new(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_gettime};
-use zccache_compiler::comments::{self, Outline, Regard};
+use zccache_compiler::comments::{self, NameParts, Outline, Regard};
 use zccache_compiler::relocation::path_words::PathWords;
 use zccache_compiler::source::Once;
 use zccache_compiler::{TimeWords, clock, program, source};
@@ -23,7 +23,7 @@ use super::words::{Search, Words};
 use super::{Found, FoundFile, Namespace};
 
 /// What zccache needs to know of a content besides its digest.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Traits {
     /// What a text says of times.
     pub(crate) time_words: TimeWords,
@@ -41,6 +41,8 @@ pub(crate) struct Traits {
     pub(crate) outline: Option<Outline>,
     /// What a text makes of comments.
     pub(crate) regard: Regard,
+    /// What a text mentions.
+    pub(crate) words: NameParts,
     /// How many lines a text has.
     pub(crate) lines: u32,
 }
@@ -66,8 +68,8 @@ pub(crate) struct Contents {
 /// The numbers of the words that a content holds.
 pub(crate) type Mentions = Arc<[usize]>;
 
-/// How many contents' traits are remembered: some 12 MiB.
-const MOST_TRAITS: usize = 100_000;
+/// How many contents' traits are remembered: some 30 MiB.
+const MOST_TRAITS: usize = 50_000;
 
 impl Contents {
     pub(crate) fn new(store: Arc<Store>) -> Self {
@@ -131,7 +133,7 @@ impl Contents {
         if let Some(known) = found.digest.or_else(|| self.store.known_digest(&found.identity)) {
             let traits = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(traits) = traits.get(&known) {
-                return Ok((known, *traits));
+                return Ok((known, traits.clone()));
             }
         }
         if let Some(digest) = found.digest {
@@ -140,23 +142,23 @@ impl Contents {
             if read != digest {
                 return Err(Reason::InputChanged);
             }
-            self.remember(digest, traits);
+            self.remember(digest, traits.clone());
             return Ok((digest, traits));
         }
         self.read(namespace, path, &found.identity)
     }
 
-    /// Whether the file found at a path is this text, comments aside.
+    /// Whether the file found at a path is this text, but for what reaches no result.
     pub(crate) fn has(
         &self,
         namespace: &Namespace,
         path: &Path,
         found: &FoundFile,
-        outline: entry::Outline,
+        outline: &entry::Outline,
     ) -> bool {
         let examined = self.examine(namespace, path, found).ok();
         examined.and_then(|(_, traits)| traits.outline).is_some_and(|now| {
-            now.digest == outline.digest
+            now.without(&outline.idle) == outline.digest
                 && outline.empty_lines.is_none_or(|lines| lines == now.empty_lines)
         })
     }
@@ -290,7 +292,7 @@ impl Contents {
         {
             self.store.remember_digest(*identity, digest);
         }
-        self.remember(digest, traits);
+        self.remember(digest, traits.clone());
         Ok((digest, traits))
     }
 
@@ -337,10 +339,9 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
     // What is no text has left this empty.
     if !text.is_empty() {
         traits.outline = Outline::of(&text);
-        traits.regard = match traits.outline {
-            Some(outline) => outline.regard,
-            None if text.len() > comments::LONGEST => Regard::ALL,
-            None => Regard::of_unclear(&text),
+        (traits.regard, traits.words) = match &traits.outline {
+            Some(outline) => (outline.regard, outline.words.clone()),
+            None => (Regard::of_unclear(&text), NameParts::of_unclear(&text)),
         };
     }
     Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), traits))

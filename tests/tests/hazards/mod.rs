@@ -5,6 +5,7 @@ mod changes;
 mod comments;
 mod dependencies;
 mod environment;
+mod idle;
 mod keys;
 mod machine;
 mod misses;

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use zccache_compiler::comments::{Outline as Drawn, Vocabulary};
 use zccache_compiler::{comments, program};
 use zccache_core::report::{Ended, Sighting};
-use zccache_core::{Digest, Expected, Outline};
+use zccache_core::{Digest, Expected, Invocation, Outline};
 
 use super::remarks::Owner;
 use super::twins::Text;
@@ -20,20 +21,25 @@ impl Sealer<'_> {
         draft: &mut Draft<'_>,
     ) {
         let Some(readers) = self.readers(job, counted, draft) else { return };
-        let distinct = distinct(&draft.texts);
+        let Draft { texts, observations, .. } = draft;
+        let distinct = distinct(texts);
+        let sources = texts.iter().filter_map(|text| {
+            let sighting = counted[text.index as usize];
+            let drawn = text.outline.as_ref().filter(|it| distinct.contains(&it.skeleton))?;
+            let is_source = self.is_own_source(sighting) && readers.are_compilers_of(sighting);
+            is_source.then_some((text.index as usize, drawn))
+        });
+        let sources: Vec<(usize, &Drawn)> = sources.collect();
+        let has_definitions = sources.iter().any(|(_, drawn)| !drawn.definitions.is_empty());
+        let vocabulary = (has_definitions && !comments::macros_show(&job.invocation))
+            .then(|| vocabulary(texts, &job.invocation));
         let lines_show = comments::lines_show(&job.invocation);
-        for text in &draft.texts {
-            let index = text.index as usize;
-            let Some(drawn) = text.outline.filter(|it| distinct.contains(&it.digest)) else {
-                continue;
-            };
-            let is_source =
-                self.is_own_source(counted[index]) && readers.are_compilers_of(counted[index]);
-            if let Expected::File { outline, .. } = &mut draft.observations[index].expected
-                && is_source
-            {
+        for (index, drawn) in sources {
+            let idle = idle(drawn, vocabulary.as_ref());
+            if let Expected::File { outline, .. } = &mut observations[index].expected {
+                let digest = drawn.without(&idle);
                 let empty_lines = lines_show.then_some(drawn.empty_lines);
-                *outline = Some(Outline { digest: drawn.digest, empty_lines });
+                *outline = Some(Outline { digest, idle, empty_lines });
             }
         }
     }
@@ -97,14 +103,34 @@ impl Readers {
     }
 }
 
+/// What the texts of a run mention, and the command that gave them.
+fn vocabulary<'t>(texts: &'t [Text], invocation: &Invocation) -> Vocabulary<'t> {
+    let mut vocabulary = Vocabulary::default();
+    for text in texts {
+        vocabulary.mention(&text.words);
+        let definitions = text.outline.iter().flat_map(|outline| &*outline.definitions);
+        definitions.for_each(|it| vocabulary.define(&it.name));
+    }
+    comments::words_of_arguments(invocation).for_each(|words| vocabulary.mention(&words));
+    vocabulary
+}
+
+/// The numbers of those definitions of a text of which it does not matter what the macros
+/// stand for.
+fn idle(drawn: &Drawn, vocabulary: Option<&Vocabulary<'_>>) -> Box<[u32]> {
+    let Some(vocabulary) = vocabulary else { return Box::default() };
+    let numbered = (0..).zip(&*drawn.definitions);
+    numbered.filter(|(_, it)| vocabulary.is_idle(&it.name)).map(|(number, _)| number).collect()
+}
+
 /// The outlines that only one file has: comments may make one of two, or two of one
 /// (`#pragma once`). By how many paths a file was read does not matter.
 fn distinct(texts: &[Text]) -> HashSet<Digest> {
     let mut files: HashMap<Digest, HashSet<(u64, u64)>> = HashMap::new();
     for text in texts {
-        if let Some(outline) = text.outline {
+        if let Some(outline) = &text.outline {
             let file = (text.identity.device, text.identity.inode);
-            files.entry(outline.digest).or_default().insert(file);
+            files.entry(outline.skeleton).or_default().insert(file);
         }
     }
     let alone = files.into_iter().filter(|(_, files)| files.len() == 1);

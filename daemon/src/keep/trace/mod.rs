@@ -14,6 +14,7 @@ mod twins;
 use std::path::Path;
 use std::sync::Arc;
 
+use zccache_compiler::comments::NameParts;
 use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Family};
 use zccache_compiler::rust::Searched;
@@ -166,17 +167,28 @@ impl Sealer<'_> {
                     tracing::info!(?path, was = ?identity, ?reason, "an input does not count");
                 })?;
                 let owner = Owner::of(path, root);
-                let words = draft.remarks.note(traits, owner);
+                let words = draft.remarks.note(&traits, owner);
                 draft.tellers.push((words, &sighting.path));
-                draft.unknown_program |= *executed && !self.is_known(path, traits, draft.optimises);
+                draft.unknown_program |=
+                    *executed && !self.is_known(path, &traits, draft.optimises);
                 if owner == Owner::Somebody {
                     draft.once = draft.once.max(traits.once);
                 }
                 if !traits.is_elf && rust.is_none() {
                     let once = traits.once == Once::Asked;
-                    let outline = traits.outline;
                     draft.lines += u64::from(traits.lines) * u64::from(sighting.reads.count);
-                    draft.texts.push(Text { index, identity: *identity, digest, once, outline });
+                    let Traits { outline, words, .. } = traits;
+                    // The operating system's are included by nobody: locales.
+                    let is_data = words == NameParts::OfBinary && owner != Owner::Somebody;
+                    let words = if is_data { NameParts::default() } else { words };
+                    draft.texts.push(Text {
+                        index,
+                        identity: *identity,
+                        digest,
+                        once,
+                        outline,
+                        words,
+                    });
                 }
                 match self.mode_passed_on(job, sighting) {
                     Some(mode) => Expected::WithMode { digest, mode },

@@ -42,7 +42,7 @@ impl Sealer<'_> {
 
     /// Whether the variables that a program reads are known: by the name it was
     /// executed under, by its own, and by what it says of itself.
-    pub(super) fn is_known(&self, path: &Path, traits: Traits, optimises: bool) -> bool {
+    pub(super) fn is_known(&self, path: &Path, traits: &Traits, optimises: bool) -> bool {
         let named = |path: &Path| {
             let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
             program::has_known_environment(name) || (optimises && lto::is_helper(name))

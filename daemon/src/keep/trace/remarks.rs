@@ -39,7 +39,7 @@ impl Remarks {
     }
 
     /// Takes notice of an input. Returns what it says of times.
-    pub(super) fn note(&mut self, traits: Traits, owner: Owner) -> TimeWords {
+    pub(super) fn note(&mut self, traits: &Traits, owner: Owner) -> TimeWords {
         self.is_precompiled |= traits.is_precompiled;
         let words = match owner {
             Owner::Somebody => traits.time_words,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zccache_compiler::comments::Outline;
+use zccache_compiler::comments::{NameParts, Outline};
 use zccache_compiler::source::Once;
 use zccache_core::entry::{Kinship, Twins};
 use zccache_core::{Digest, Identity};
@@ -18,6 +18,7 @@ pub(super) struct Text {
     /// Whether it may ask to be included once.
     pub(super) once: bool,
     pub(super) outline: Option<Outline>,
+    pub(super) words: NameParts,
 }
 
 /// Pairs of files with equal content that a compiler may take for one file; `once` is

@@ -316,9 +316,9 @@ fn matches(
     if agrees { Ok(None) } else { Err(change()) }
 }
 
-fn outline_of(expected: &Expected) -> Option<Outline> {
+fn outline_of(expected: &Expected) -> Option<&Outline> {
     match expected {
-        Expected::File { outline, .. } => *outline,
+        Expected::File { outline, .. } => outline.as_ref(),
         _ => None,
     }
 }
