@@ -4,6 +4,7 @@
 mod definition;
 mod directive;
 mod outline;
+mod places;
 mod regard;
 mod sketch;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod vocabulary;
 
 pub use definition::Definition;
 pub use outline::{LONGEST, Outline};
+pub use places::{MOST_PLACES, places};
 pub use regard::Regard;
 pub use vocabulary::{NameParts, Vocabulary};
 
@@ -21,11 +23,6 @@ use zccache_core::{Invocation, OsBytes};
 use crate::arguments::begins;
 use crate::clock::contains;
 use crate::relocation::{has_plain_arguments, own_path};
-
-/// With more lines in all its sources a compile has no outlines. gcc numbers places, 4,096 or
-/// 8,192 to a line as long as a comment may make one, and does without columns from the number
-/// 0x60000000 on (`LINE_MAP_MAX_LOCATION_WITH_COLS`).
-pub const MOST_LINES: u64 = 150_000;
 
 /// Options with which comments show; versions of C that do not have those of one line; and
 /// alphabets of which it is not known where a comment begins.

@@ -15,7 +15,7 @@ use crate::clock::contains;
 pub const LONGEST: usize = 1 << 20;
 
 /// A text with more empty lines at its end has no outline: gcc has no columns any more behind
-/// too many lines ([`super::MOST_LINES`]).
+/// too many lines ([`super::MOST_PLACES`]).
 const MOST_EMPTY_LINES: u32 = 64;
 
 /// Where one of these is, more than the lines around it is in doubt: what the language may

@@ -43,8 +43,8 @@ pub(crate) struct Traits {
     pub(crate) regard: Regard,
     /// What a text mentions.
     pub(crate) words: NameParts,
-    /// How many lines a text has.
-    pub(crate) lines: u32,
+    /// How many places gcc may number in a text.
+    pub(crate) places: u64,
 }
 
 /// What is asked of a content.
@@ -329,8 +329,6 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
             traits.time_words = traits.time_words | TimeWords::of(piece);
             traits.once = traits.once.max(Once::of(piece));
             traits.path_words = traits.path_words | PathWords::of(piece);
-            let lines = u32::try_from(memchr::memchr_iter(b'\n', new).count());
-            traits.lines = traits.lines.saturating_add(lines.unwrap_or(u32::MAX));
             if text.len() <= comments::LONGEST {
                 text.extend_from_slice(new);
             }
@@ -338,6 +336,7 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
     })?;
     // What is no text has left this empty.
     if !text.is_empty() {
+        traits.places = comments::places(&text);
         traits.outline = Outline::of(&text);
         (traits.regard, traits.words) = match &traits.outline {
             Some(outline) => (outline.regard, outline.words.clone()),

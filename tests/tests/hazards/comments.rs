@@ -446,6 +446,17 @@ scenarios! {
         any: $CC -c a.c
         any: $CC -fno-pie -c b.c
     "##
+    in_very_many_lines r##"
+        for n in 1 2 3; do { yes '' | head -n 60000; echo "int x$n;"; } >$n.h; done
+        printf 'int x; // a\n' >a.h
+        printf '#include "1.h"\n#include "2.h"\n#include "a.h"\nint f;\n' >a.c
+        printf '#include "1.h"\n#include "2.h"\n#include "3.h"\n#include "a.h"\nint f;\n' >b.c
+        kept: $CC -c a.c
+        kept: $CC -c b.c
+        printf 'int x; // b\n' >a.h
+        hit: $CC -c a.c
+        miss: $CC -c b.c
+    "##
     and_very_many_blanks r##"
         printf 'int x; // a\n' >a.h; printf '#include "a.h"\nint f;\n' >a.c
         kept: $CC -c a.c

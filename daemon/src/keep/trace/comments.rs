@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use zccache_compiler::comments::{Outline as Drawn, Vocabulary};
+use zccache_compiler::comments::{NameParts, Outline as Drawn, Vocabulary};
 use zccache_compiler::{comments, program};
 use zccache_core::report::{Ended, Sighting};
 use zccache_core::{Digest, Expected, Invocation, Outline};
@@ -25,8 +25,9 @@ impl Sealer<'_> {
         let distinct = distinct(texts);
         let sources = texts.iter().filter_map(|text| {
             let sighting = counted[text.index as usize];
-            let drawn = text.outline.as_ref().filter(|it| distinct.contains(&it.skeleton))?;
-            let is_source = self.is_own_source(sighting) && readers.are_compilers_of(sighting);
+            let drawn =
+                text.traits.outline.as_ref().filter(|it| distinct.contains(&it.skeleton))?;
+            let is_source = is_own_source(sighting, text) && readers.are_compilers_of(sighting);
             is_source.then_some((text.index as usize, drawn))
         });
         let sources: Vec<(usize, &Drawn)> = sources.collect();
@@ -44,12 +45,6 @@ impl Sealer<'_> {
         }
     }
 
-    /// Whether a file is a source, and none of the operating system, which changes seldom.
-    fn is_own_source(&self, sighting: &Sighting) -> bool {
-        comments::is_source(program::base_name(sighting.path.as_bytes()))
-            && Owner::of(sighting.path.as_path(), self.scene.root) == Owner::Somebody
-    }
-
     /// Who read the sources of a run in whose result no comment can show. None of others.
     fn readers(&self, job: &Job, counted: &[&Sighting], draft: &Draft<'_>) -> Option<Readers> {
         let (report, remarks) = (&job.report, &draft.remarks);
@@ -61,7 +56,7 @@ impl Sealer<'_> {
             || !report.streams.is_empty()
             || draft.unknown_program
             || remarks.is_precompiled
-            || draft.lines > comments::MOST_LINES
+            || places(counted, &draft.texts) > comments::MOST_PLACES
             || remarks.regard.is_for_all()
             || counted.iter().any(takes_arguments);
         if is_shown || !self.answers(job) {
@@ -103,12 +98,36 @@ impl Readers {
     }
 }
 
+/// Whether a file is a source, and none of the operating system, which changes seldom.
+fn is_own_source(sighting: &Sighting, text: &Text) -> bool {
+    comments::is_source(program::base_name(sighting.path.as_bytes()))
+        && text.owner == Owner::Somebody
+}
+
+/// Whether it is a binary of the operating system that nobody includes, such as a locale.
+fn is_data(text: &Text) -> bool {
+    text.traits.words == NameParts::OfBinary && text.owner != Owner::Somebody
+}
+
+/// How many places gcc may number in the texts of a run, whatever comments they have.
+fn places(counted: &[&Sighting], texts: &[Text]) -> u64 {
+    let sources = texts.iter().filter(|text| !is_data(text));
+    let places = sources.map(|text| {
+        let times = u64::from(counted[text.index as usize].reads.count);
+        let most = if text.owner == Owner::Somebody { 2 } else { 1 };
+        text.traits.places.saturating_mul(times * most)
+    });
+    places.fold(0, u64::saturating_add)
+}
+
 /// What the texts of a run mention, and the command that gave them.
 fn vocabulary<'t>(texts: &'t [Text], invocation: &Invocation) -> Vocabulary<'t> {
     let mut vocabulary = Vocabulary::default();
     for text in texts {
-        vocabulary.mention(&text.words);
-        let definitions = text.outline.iter().flat_map(|outline| &*outline.definitions);
+        if !is_data(text) {
+            vocabulary.mention(&text.traits.words);
+        }
+        let definitions = text.traits.outline.iter().flat_map(|outline| &*outline.definitions);
         definitions.for_each(|it| vocabulary.define(&it.name));
     }
     comments::words_of_arguments(invocation).for_each(|words| vocabulary.mention(&words));
@@ -128,7 +147,7 @@ fn idle(drawn: &Drawn, vocabulary: Option<&Vocabulary<'_>>) -> Box<[u32]> {
 fn distinct(texts: &[Text]) -> HashSet<Digest> {
     let mut files: HashMap<Digest, HashSet<(u64, u64)>> = HashMap::new();
     for text in texts {
-        if let Some(outline) = &text.outline {
+        if let Some(outline) = &text.traits.outline {
             let file = (text.identity.device, text.identity.inode);
             files.entry(outline.skeleton).or_default().insert(file);
         }

@@ -14,7 +14,6 @@ mod twins;
 use std::path::Path;
 use std::sync::Arc;
 
-use zccache_compiler::comments::NameParts;
 use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Family};
 use zccache_compiler::rust::Searched;
@@ -46,8 +45,6 @@ struct Draft<'s> {
     /// What each input says of times.
     tellers: Vec<(TimeWords, &'s OsBytes)>,
     texts: Vec<Text>,
-    /// How many lines were read.
-    lines: u64,
     once: Once,
     directories: SameDirectories,
     /// A program took part of which nobody knows what it reads.
@@ -65,7 +62,6 @@ impl Draft<'_> {
             remarks: Remarks::of_given_text(invocation),
             tellers: Vec::new(),
             texts: Vec::new(),
-            lines: 0,
             once: Once::Never,
             directories: SameDirectories::default(),
             unknown_program: false,
@@ -176,19 +172,8 @@ impl Sealer<'_> {
                 }
                 if !traits.is_elf && rust.is_none() {
                     let once = traits.once == Once::Asked;
-                    draft.lines += u64::from(traits.lines) * u64::from(sighting.reads.count);
-                    let Traits { outline, words, .. } = traits;
-                    // The operating system's are included by nobody: locales.
-                    let is_data = words == NameParts::OfBinary && owner != Owner::Somebody;
-                    let words = if is_data { NameParts::default() } else { words };
-                    draft.texts.push(Text {
-                        index,
-                        identity: *identity,
-                        digest,
-                        once,
-                        outline,
-                        words,
-                    });
+                    let identity = *identity;
+                    draft.texts.push(Text { index, identity, digest, once, owner, traits });
                 }
                 match self.mode_passed_on(job, sighting) {
                     Some(mode) => Expected::WithMode { digest, mode },

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use zccache_compiler::comments::{NameParts, Outline};
 use zccache_compiler::source::Once;
 use zccache_core::entry::{Kinship, Twins};
 use zccache_core::{Digest, Identity};
 
-use crate::world::kinship;
+use super::remarks::Owner;
+use crate::world::{Traits, kinship};
 
 /// An input that a compiler may include.
 pub(super) struct Text {
@@ -17,8 +17,8 @@ pub(super) struct Text {
     pub(super) digest: Digest,
     /// Whether it may ask to be included once.
     pub(super) once: bool,
-    pub(super) outline: Option<Outline>,
-    pub(super) words: NameParts,
+    pub(super) owner: Owner,
+    pub(super) traits: Traits,
 }
 
 /// Pairs of files with equal content that a compiler may take for one file; `once` is
