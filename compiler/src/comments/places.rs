@@ -17,8 +17,8 @@ const COLUMN_BITS: std::ops::RangeInclusive<u32> = 7..=12;
 const WIDE_BITS: u32 = 10;
 const NARROW: usize = 80;
 
-/// What is added to a column that does not fit, and one for the end of the line.
-const SPARE: usize = 51;
+/// What is added to a column that does not fit.
+const SPARE: usize = 50;
 
 /// Behind more lines that are joined numbering begins anew.
 const MOST_JOINED: u64 = 10;
@@ -39,8 +39,9 @@ pub fn places(text: &[u8]) -> u64 {
         if line.trim_ascii_end().ends_with(b"\\") {
             continue;
         }
+        let fits = width < 1 << bits;
         let needed = usize::BITS - (width + SPARE).leading_zeros();
-        if needed > bits || (width <= NARROW && bits >= WIDE_BITS) {
+        if !fits || (width <= NARROW && bits >= WIDE_BITS) {
             bits = needed.clamp(*COLUMN_BITS.start(), *COLUMN_BITS.end());
         }
         places += joined.min(MOST_JOINED) << (bits + RANGE_BITS);
@@ -58,7 +59,8 @@ mod tests {
         let line = |width: usize| format!("{}\n", "x".repeat(width));
         assert_eq!(places(b""), 4096);
         assert_eq!(places(line(20).as_bytes()), 2 * 4096);
-        assert_eq!(places((line(100) + &line(20)).as_bytes()), 3 * 8192);
+        assert_eq!(places((line(127) + &line(20)).as_bytes()), 3 * 4096);
+        assert_eq!(places((line(128) + &line(20)).as_bytes()), 3 * 8192);
         assert_eq!(places((line(1000) + &line(20)).as_bytes()), (1 << 16) + 2 * 4096);
         assert_eq!(places(line(100_000).as_bytes()), (1 << 17) + 4096);
         assert_eq!(places("a\\\nb\n".as_bytes()), 3 * 4096);
