@@ -146,7 +146,6 @@ pub fn has_known_environment(file_name: &[u8]) -> bool {
 const MAKERS: &[&[u8]] = &[
     b"COLLECT_GCC",
     b"Free Software Foundation",
-    b"LLVM",
     b"rust-lld",
     b"rustc_driver",
     b" is a shell keyword",
@@ -161,7 +160,16 @@ const _: () = assert!(SEAM == MAKERS[1].len());
 /// name of a compiler does not.
 #[must_use]
 pub fn is_of_toolchain(piece: &[u8]) -> bool {
-    MAKERS.iter().any(|name| memmem::find(piece, name).is_some())
+    MAKERS.iter().any(|name| memmem::find(piece, name).is_some()) || is_of_llvm(piece)
+}
+
+/// Whether LLVM is named, but not as what rustc made a program with (`DW_AT_producer`).
+fn is_of_llvm(piece: &[u8]) -> bool {
+    const BY_RUSTC: &[u8] = b" (rustc";
+    memmem::find_iter(piece, b"LLVM").any(|at| {
+        // What is cut off is in the next piece.
+        piece.get(at + 4..at + 4 + BY_RUSTC.len()).is_some_and(|behind| behind != BY_RUSTC)
+    })
 }
 
 /// The file name of the program that an invocation names; empty if it names none.

@@ -958,3 +958,14 @@ fn objects_for_the_optimiser_are_no_sources() {
     assert!(source::is_made_of_objects(b"BC\xc0\xde5\x14\0\0"));
     assert!(!source::is_made_of_objects(b"BC = 1;\n"));
 }
+
+/// What rustc made says so, in debug information, and is no compiler for it.
+#[test]
+fn programs_of_the_toolchain_say_so() {
+    for text in ["_ZN4llvm LLVM_14 and more", "COLLECT_GCC", "librustc_driver.so"] {
+        assert!(program::is_of_toolchain(text.as_bytes()), "{text}");
+    }
+    for text in ["clang LLVM (rustc version 1.95.0)", "clang version 14.0.6", ""] {
+        assert!(!program::is_of_toolchain(text.as_bytes()), "{text}");
+    }
+}

@@ -13,7 +13,7 @@ mod vocabulary;
 
 pub use definition::Definition;
 pub use outline::{LONGEST, Outline};
-pub use places::{MOST_PLACES, places};
+pub use places::{MOST_PLACES, places, with_any_comments};
 pub use regard::Regard;
 pub use vocabulary::{NameParts, Vocabulary};
 
@@ -53,6 +53,10 @@ const WARNINGS: &[&[u8]] = &[
     b"trailing-",
 ];
 
+/// Options with which clang writes bitcode, in which the place of an assembler statement is its
+/// number among the letters of all sources.
+const BITCODE: &[&str] = &["-emit-llvm", "-fembed-bitcode", "-flto", "-fthin"];
+
 /// Variables by which arguments come that are not seen, or code that reads what it likes.
 const BRINGING: &[&[u8]] = &[b"CCC_", b"GCC_COMPARE_DEBUG", b"LD_AUDIT", b"LD_PRELOAD"];
 
@@ -67,6 +71,7 @@ const ENDINGS: &[&[u8]] = &[
 #[must_use]
 pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
     let mut arguments = invocation.argv.iter().skip(1).map(OsBytes::as_bytes);
+    let numbers_places = |argument| begins(argument, BITCODE);
     let warns = |argument: &[u8]| {
         argument.starts_with(b"-W") && WARNINGS.iter().any(|name| contains(argument, name))
     };
@@ -74,7 +79,7 @@ pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
     let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
     let is_shown = arguments.clone().any(shows)
         || invocation.environment.iter().any(brings)
-        || (by_clang && lines_show(invocation));
+        || (by_clang && (lines_show(invocation) || arguments.clone().any(numbers_places)));
     !is_shown
         && arguments.any(|argument| argument == b"-c")
         && has_plain_arguments(invocation)

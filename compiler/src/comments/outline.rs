@@ -16,13 +16,16 @@ pub const LONGEST: usize = 1 << 20;
 
 /// A text with more empty lines at its end has no outline: gcc has no columns any more behind
 /// too many lines ([`super::MOST_PLACES`]).
-const MOST_EMPTY_LINES: u32 = 64;
+pub(super) const MOST_EMPTY_LINES: u32 = 64;
 
 /// Where one of these is, more than the lines around it is in doubt: what the language may
 /// take for a raw string, for another character (`??'` for `^`), for the end of a line or of
-/// the text, or for letters of two bytes (ISO-2022).
-const DOUBTS: &[&[u8]] =
-    &[b"R\"", b"??/", b"??=", b"??'", b"??<", b"??>", b"\r", b"\x0b", b"\x1b", b"\0"];
+/// the text, or for letters of two bytes (ISO-2022); and what clang takes for something that
+/// an editor or a version control left, the end of which it looks for in comments, too.
+const DOUBTS: &[&[u8]] = &[
+    b"R\"", b"??/", b"??=", b"??'", b"??<", b"??>", b"\r", b"\x0b", b"\x1b", b"\0", b"<#",
+    b"\n<<<<", b"\n>>>>",
+];
 
 /// What a compiler sees of a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,7 +46,9 @@ impl Outline {
     /// That of a text, if its comments can be told.
     #[must_use]
     pub fn of(text: &[u8]) -> Option<Self> {
-        if text.len() > LONGEST || DOUBTS.iter().any(|doubt| contains(text, doubt)) {
+        let is_left_over = text.starts_with(b"<<<<") || text.starts_with(b">>>>");
+        let is_doubtful = is_left_over || DOUBTS.iter().any(|doubt| contains(text, doubt));
+        if is_doubtful || text.len() > LONGEST {
             return None;
         }
         let Sketch { drawn, end, definitions, .. } = Sketch::new(text).draw()?;

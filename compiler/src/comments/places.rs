@@ -1,6 +1,6 @@
 //! How many of the numbers a text takes by which gcc tells places apart.
 
-use super::outline::LONGEST;
+use super::outline::{LONGEST, MOST_EMPTY_LINES};
 
 /// From this number on gcc tells places less exactly, and in the end without columns, which
 /// comments must not bring about (`LINE_MAP_MAX_LOCATION_WITH_PACKED_RANGES` of
@@ -23,9 +23,16 @@ const SPARE: usize = 50;
 /// Behind more lines that are joined numbering begins anew.
 const MOST_JOINED: u64 = 10;
 
+/// The most that a text which takes so many may take with other comments that its outline cuts:
+/// a line that has them needs one bit more at most, and there may be more lines at the end.
+#[must_use]
+pub fn with_any_comments(places: u64) -> u64 {
+    let more_lines = u64::from(MOST_EMPTY_LINES) << (COLUMN_BITS.start() + 1 + RANGE_BITS);
+    places.saturating_mul(2).saturating_add(more_lines)
+}
+
 /// The most of these numbers that lines take (`linemap_line_start` of `libcpp/line-map.cc`).
-/// Comments that an outline cuts make that twice as many at most, since a line that has them
-/// needs one bit more. Of a long text only its start is given.
+/// Of a long text only its start is given.
 #[must_use]
 pub fn places(text: &[u8]) -> u64 {
     if text.len() > LONGEST {

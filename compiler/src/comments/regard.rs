@@ -25,7 +25,12 @@ mod bit {
     pub(super) const A: u8 = 1 << 3;
     pub(super) const S: u8 = 1 << 4;
     pub(super) const M: u8 = 1 << 5;
+    /// The assembler may be told so by whoever uses what the text defines.
+    pub(super) const INCLUSION: u8 = 1 << 7;
 }
+
+/// With what an assembler is told to read a file.
+const INCLUSIONS: &[&[u8]] = &[b".include", b"incbin"];
 
 /// What a pragma may be told of a warning without asking for it.
 const SILENT: &[&[u8]] = &[b"ignored", b"pop", b"push"];
@@ -40,7 +45,7 @@ impl Regard {
         let text = spliced(text);
         let pasting = if memmem::find(&text, b"##").is_some() { bit::PASTING } else { 0 };
         let words = text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
-        Self(words.map(of_word).fold(always(&text) | pasting, BitOr::bitor))
+        Self(words.map(of_word).fold(always(&text) | pasting | inclusion(&text), BitOr::bitor))
     }
 
     /// That of a text that has no outline; of a long one only its start is given.
@@ -49,14 +54,16 @@ impl Regard {
         if text.len() > LONGEST {
             return Self::ALL;
         }
-        Self(always(&spliced(text)) | bit::ASSEMBLER)
+        let text = spliced(text);
+        Self(always(&text) | bit::ASSEMBLER | inclusion(&text))
     }
 
     /// What of it goes for a file of the operating system, which hides nothing and has the
-    /// assembler read no file of a project.
+    /// assembler read no file of a project unless it says so.
     #[must_use]
     pub fn of_the_system(self) -> Self {
-        Self(if self.0 & bit::PLAINLY != 0 { bit::ALWAYS } else { 0 })
+        let always = if self.0 & bit::PLAINLY != 0 { bit::ALWAYS } else { 0 };
+        Self(always | self.0 & bit::INCLUSION)
     }
 
     /// Whether comments may matter, whoever compiles.
@@ -68,7 +75,7 @@ impl Regard {
     /// Whether they may for an assembler, or for a compiler that is one as well.
     #[must_use]
     pub fn is_for_assemblers(self) -> bool {
-        self.0 & bit::ASSEMBLER != 0 || self.0 & bit::PIECES == bit::PIECES
+        self.0 & (bit::ASSEMBLER | bit::INCLUSION) != 0 || self.0 & bit::PIECES == bit::PIECES
     }
 }
 
@@ -83,6 +90,11 @@ fn of_word(word: &[u8]) -> u8 {
         _ if memmem::find(word, b"asm").is_some() => bit::ASSEMBLER,
         _ => 0,
     }
+}
+
+fn inclusion(text: &[u8]) -> u8 {
+    let includes = INCLUSIONS.iter().any(|it| memmem::find(text, it).is_some());
+    if includes { bit::INCLUSION } else { 0 }
 }
 
 fn always(text: &[u8]) -> u8 {

@@ -158,8 +158,11 @@ impl<'t> Sketch<'t> {
         let cut = self.cut.take().unwrap_or(self.drawn.len());
         let code = trim_blanks_end(&self.drawn[self.line..cut]);
         let last = memchr::memrchr(b'\n', &self.drawn).map_or(0, |at| at + 1);
-        // With a backslash at its end it would go on in the next one.
-        if self.drawn.len() - last.max(self.line) > LAST_COLUMN || code.ends_with(b"\\") {
+        // With a backslash at its end it would go on in the next one; a form feed is a blank to
+        // who looks for where a line begins.
+        let is_blank = !code.is_empty() && code.iter().all(u8::is_ascii_whitespace);
+        let is_long = self.drawn.len() - last.max(self.line) > LAST_COLUMN;
+        if is_long || is_blank || code.ends_with(b"\\") {
             self.end = self.drawn.len();
             return;
         }
@@ -214,7 +217,9 @@ impl<'t> Sketch<'t> {
             return None;
         }
         self.begins = contains(comment, b"\n");
-        if is_plain(comment, self.drawn.len() - self.line) {
+        // Behind an `#include` gcc looks at where the comment ends (`-g3`).
+        let is_counted = self.kind == Kind::Included && self.begins;
+        if !is_counted && is_plain(comment, self.drawn.len() - self.line) {
             self.cut.get_or_insert(self.drawn.len());
             self.take(length);
         } else {

@@ -23,7 +23,7 @@ fn comments_at_the_ends_of_lines_are_cut() {
         ("#endif // a\n", "#endif\n"),
         ("#include <a/b> /* c */ // d\n", "#include <a/b>\n"),
         ("#if A /* a\n b */\n", "#if A // c\n\n"),
-        ("# include \"a/b\" /* a\n b */\n", "# include \"a/b\"\n\n"),
+        ("# include \"a/b\" /* a */\n", "# include \"a/b\" // c\n"),
         ("# define A 1 // a\n", "# define A 1 /* b */\n"),
         ("#error don't\n// a\n", "#error don't\n// b\n"),
         ("#include <a//b>\n// a\n", "#include <a//b>\n// b\n"),
@@ -51,6 +51,9 @@ fn all_else_counts() {
         ("int x; /* a\n b */\nint y;\n", "int x;\n\nint y;\n"),
         ("/* a\n*/\nint x;\n", "/* a */\nint x;\n"),
         ("int x; // fall through\n", "int x;\n"),
+        ("# include \"a/b\" /* a\n b */\n", "# include \"a/b\" // c\n // d\n"),
+        ("int x;\n\u{c}// a\nint y;\n", "int x;\n\u{c}\nint y;\n"),
+        ("int x;\n // a\u{c}\nint y;\n", "int x;\n // b\nint y;\n"),
         ("int x; // FALLTHRU\n", "int x; // Fallthru\n"),
         ("int x; /* a /* b */\n", "int x;\n"),
         ("int x; // \u{e9}\n", "int x;\n"),
@@ -98,6 +101,10 @@ fn in_doubt_there_is_no_outline() {
         "#include <a/b> <c /* d>\n",
         "int x ??' 'a'; // b\n",
         "#error don't /* a\n",
+        "int x <# y; // a\n",
+        "A<B<\n>>>> c;\n",
+        "/*\n<<<<\n*/\n",
+        ">>>> a\n",
         "#pragma mark - /* a\nint x; //x*/\n",
         "int x; // \x1b$B\n",
     ];
@@ -141,6 +148,10 @@ fn what_has_files_read_as_they_are_is_told() {
         assert!(regard(text).is_for_all(), "{text}");
     }
     assert!(!regard("#pragma GCC diagnostic push\n").is_for_all());
+    for text in ["A(.incbin n)\n", "\"\\t.incl\\\nude a\"\n"] {
+        assert!(regard(text).of_the_system().is_for_assemblers(), "{text}");
+    }
+    assert!(!regard("__asm__(\"nop\");\n").of_the_system().is_for_assemblers());
 }
 
 #[test]

@@ -144,6 +144,52 @@ scenarios! {
         printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1); /* a\n\n    */ g(2);\n  return 1;\n}\n' >c.c
         miss: $CC -Wall -c c.c
     "##
+    behind_form_feeds r##"
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n\f// a\n    g(2);\n  return 1;\n}\n' >a.c
+        any: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n\f\n    g(2);\n  return 1;\n}\n' >a.c
+        miss: $CC -Wall -c a.c
+        printf 'int g(int);\nint f(int i) {\n  if (i)\n    g(1);\n\f       // a\n    g(2);\n  return 1;\n}\n' >a.c
+        miss: $CC -Wall -c a.c
+    "##
+    that_an_include_is_counted_behind r##"
+        echo 'int x;' >x.h; printf '#include "x.h" /* a\n b */\nint y;\n' >a.c
+        kept: $CC -g3 -c a.c
+        printf '#include "x.h" // a\n // b\nint y;\n' >a.c
+        kept: $CC -g3 -c a.c
+    "##
+    of_what_a_macro_of_the_system_includes r##"
+        printf 'int x; // a\n' >a.h
+        printf '#include <sys/cdefs.h>\n__REDIRECT(,,.section .rodata; .incbin "a.h"; .text);\nint f;\n' >a.c
+        kept: $CC -c a.c
+        printf 'int x; // b\n' >a.h
+        kept: $CC -c a.c
+    "##
+    beside_an_assembler_statement_of_the_system r##"
+        printf '#include "a.h"\n#include <cpuid.h>\nint f(void) { unsigned a, b, c, d; return __get_cpuid(1, &a, &b, &c, &d) + x; }\n' >a.c
+        printf 'int x; // a\n' >a.h
+        kept@clang: $CC -flto -c a.c
+        kept: $CC -c a.c
+        printf 'int x; // another, longer one\n' >a.h
+        kept@clang: $CC -flto -c a.c
+        hit: $CC -c a.c
+    "##
+    in_which_something_is_left_of_a_conflict r##"
+        printf 'template<class T> struct V {};\nV<V<V<V<int\n>>>> v;\n/*\nhello\n*/\n' >a.cc
+        any: $CXX -std=c++17 -c a.cc
+        printf 'template<class T> struct V {};\nV<V<V<V<int\n>>>> v;\n/*\n<<<<\n*/\n' >a.cc
+        miss: $CXX -std=c++17 -c a.cc
+        printf '#define S(...) #__VA_ARGS__\nconst char f[] = S(\n<<<<<<< x\n);\n/*\nhello\n*/\n' >b.c
+        any: $CC -c b.c
+        printf '#define S(...) #__VA_ARGS__\nconst char f[] = S(\n<<<<<<< x\n);\n/*\n>>>>>>> y\n*/\n' >b.c
+        miss: $CC -c b.c
+    "##
+    at_which_a_placeholder_ends r##"
+        printf '#define S(x) #x\nconst char f[] = S(a <# b);\nint g; // hello\n' >a.c
+        any: $CC -c a.c
+        printf '#define S(x) #x\nconst char f[] = S(a <# b);\nint g; // #>\n' >a.c
+        miss: $CC -c a.c
+    "##
     of_what_is_read_twice_and_then_by_the_assembler r##"
         printf 'X(a) // a\n' >a.h
         printf '#define X(n) int n##1;\n#include "a.h"\n#undef X\n#define X(n) int n##2;\n#include "a.h"\n__asm__(".section .rodata\\n.incbin \\"a.h\\"\\n.text");\n' >a.c

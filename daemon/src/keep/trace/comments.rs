@@ -113,9 +113,11 @@ fn is_data(text: &Text) -> bool {
 fn places(counted: &[&Sighting], texts: &[Text]) -> u64 {
     let sources = texts.iter().filter(|text| !is_data(text));
     let places = sources.map(|text| {
-        let times = u64::from(counted[text.index as usize].reads.count);
-        let most = if text.owner == Owner::Somebody { 2 } else { 1 };
-        text.traits.places.saturating_mul(times * most)
+        let places = match text.owner {
+            Owner::Somebody => comments::with_any_comments(text.traits.places),
+            Owner::System | Owner::Toolchain => text.traits.places,
+        };
+        places.saturating_mul(u64::from(counted[text.index as usize].reads.count))
     });
     places.fold(0, u64::saturating_add)
 }
