@@ -22,6 +22,7 @@ const PASSING: &[&str] = &[
     "Input/output error",
     "Interrupted system call",
     "No space left on device",
+    "Operation not permitted",
     "Read-only file system",
     "Resource temporarily unavailable",
     "Stale file handle",

@@ -95,13 +95,23 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
     if traits.reads_input && !invocation.input.is_known() {
         return Err(Reason::SourceFromStdin);
     }
-    let loads_code = traits.loads_code || invocation.variable(b"LD_PRELOAD").is_some();
+    let loads_code = traits.loads_code || has_code_brought_in(invocation);
     let key = Key { invocation, family, root, shown: shown_directory(invocation, files) };
     let common = key.common(traits, loads_code);
     let sharable = !loads_code && !obscure;
     let anywhere = sharable.then(|| key.anywhere(common.clone())).flatten();
     Ok(Plan { here: key.here(common), anywhere })
 }
+
+/// Whether variables or files that hold arguments may have code loaded that reads what it likes:
+/// `ld.so(8)`, `clang/tools/driver/driver.cpp`, Clang's manual ("Configuration files").
+fn has_code_brought_in(invocation: &Invocation) -> bool {
+    let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
+    invocation.environment.iter().any(brings)
+        || invocation.argv.iter().any(|argument| argument.as_bytes().starts_with(b"--config"))
+}
+
+const BRINGING: [&[u8]; 3] = [b"CCC_", b"LD_AUDIT=", b"LD_PRELOAD="];
 
 /// The spelling of the working directory that compilers take over: `PWD`, if it leads
 /// there (libiberty's `getpwd`, LLVM's `sys::fs::current_path`).

@@ -108,6 +108,9 @@ pub(crate) fn examine(invocation: &Invocation, files: &dyn Files) -> Result<Trai
             Argument::Unstable(option) if begins(option, NOT_REPEATABLE) => {
                 return Err(Reason::UnsupportedOption);
             }
+            Argument::Codegen(option) if has_random_build_id(option) => {
+                return Err(Reason::UnsupportedOption);
+            }
             Argument::Unstable(option) | Argument::Codegen(option) => {
                 traits.loads_code |= begins(option, LOADS_CODE) || passes_plugin(option);
                 traits.native |= option.ends_with(b"-cpu=native");
@@ -120,6 +123,11 @@ pub(crate) fn examine(invocation: &Invocation, files: &dyn Files) -> Result<Trai
         }
     }
     Ok(traits)
+}
+
+/// `link-arg=-Wl,--build-id=uuid`, which may be cut short.
+fn has_random_build_id(option: &[u8]) -> bool {
+    option.starts_with(b"link-arg") && option.ends_with(b"=uuid")
 }
 
 /// Options for LLVM that load one of its plugins.

@@ -98,7 +98,7 @@ pub struct Observation {
 /// What a trace expects at a path.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Expected {
-    /// Nothing: `ENOENT` or `ENOTDIR`.
+    /// Nothing: `ENOENT`.
     Absent,
     /// A regular file with this content.
     File {

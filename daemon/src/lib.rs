@@ -10,6 +10,7 @@ mod ledger;
 #[path = "../../core/tests/decoding/mutant.rs"]
 mod mutant;
 mod options;
+mod rights;
 mod serve;
 mod sync;
 mod views;

@@ -16,6 +16,10 @@ pub struct Definition {
 /// Names with fewer letters and no underscore may be of compilers (`AVR`, `MIPSEB`).
 const SHORTEST: usize = 7;
 
+/// How names begin that compilers define themselves.
+const OF_COMPILERS: &[&[u8]] =
+    &[b"FP_FAST_", b"LANGUAGE_", b"OBJC_", b"SYCL_", b"SYSTYPE_", b"TARGET_"];
+
 /// What a macro may stand for besides numbers and strings.
 const PUNCTUATION: &[u8] = b" \t()+-*<>|&~,";
 
@@ -37,14 +41,15 @@ impl Definition {
             && is_plain(replacement);
         is_plain.then(|| {
             let definition = Self { name: name.into(), replacement: replacement.into() };
-            (definition, line.len() - behind.len())
+            (definition, line.len() - rest.len())
         })
     }
 }
 
-/// Whether a byte may be part of an identifier or of a number.
+/// Whether a byte may be part of such a name or of what one is put together from. Others may be
+/// part of an identifier, or not.
 pub(super) fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// Whether a word consists of what names of such macros consist of.
@@ -57,7 +62,7 @@ fn is_plain_name(name: &[u8]) -> bool {
     name.first().is_some_and(u8::is_ascii_uppercase)
         && is_capital(name)
         && (name.len() >= SHORTEST || name.contains(&b'_'))
-        && !name.starts_with(b"OBJC_")
+        && !OF_COMPILERS.iter().any(|start| name.starts_with(start))
 }
 
 fn is_plain(replacement: &[u8]) -> bool {

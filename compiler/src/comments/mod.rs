@@ -31,6 +31,7 @@ const SHOWING: &[&str] = &[
     "-fallow-editor-placeholders",
     "-fcomment-",
     "-fcompare-debug",
+    "-fdump-",
     "-finput-charset",
     "-fparse-all-comments",
     "-fverbose-asm",
@@ -99,7 +100,9 @@ pub fn lines_show(invocation: &Invocation) -> bool {
 pub fn macros_show(invocation: &Invocation) -> bool {
     let is_shown = |argument: &OsBytes| {
         let argument = argument.as_bytes();
-        argument.starts_with(b"-g") && argument.contains(&b'3')
+        let shows_all = argument.starts_with(b"-g") && argument.contains(&b'3');
+        // It asks for values of some by itself.
+        shows_all || argument == b"-fanalyzer"
     };
     matches!(invocation.input, Input::Text { .. }) || invocation.argv.iter().any(is_shown)
 }

@@ -61,7 +61,9 @@ impl Outline {
         skeleton.field(0, lines).field(1, &[u8::from(is_ended)]);
         let mut all = Cow::Borrowed(lines);
         for definition in &definitions {
-            skeleton.field(2, &definition.name);
+            // That there is nothing where a guard of a header may have been meant, clang says.
+            let is_empty = definition.replacement.is_empty();
+            skeleton.field(2, &definition.name).field(3, &[u8::from(is_empty)]);
             all.to_mut().push(b'\n');
             all.to_mut().extend_from_slice(&definition.replacement);
         }

@@ -169,6 +169,8 @@ fn plain_definitions_are_told_from_others() {
         "#define MY_LEVEL+1",
         "#define LEVEL 1",
         "#define _MY_LEVEL 1",
+        "#define SYCL_LANGUAGE_VERSION 1",
+        "#define MY_LEVEL$ 1",
         "#define My_LEVEL 1",
         "#define MY_LEVEL \"a\"b",
         "#define MY_LEVEL \"a",
@@ -202,6 +204,8 @@ fn what_nobody_mentions_may_stand_for_anything() {
     assert_eq!(outline(1).without(&[0]), outline(2).without(&[0]));
     let renamed = Outline::of(b"#define MY_C 1\n#define MY_B 1\n").unwrap();
     assert_ne!(outline(1).without(&[0]), renamed.without(&[0]));
+    let empty = Outline::of(b"#define MY_A\n#define MY_B 1\n").unwrap();
+    assert_ne!(outline(1).without(&[0]), empty.without(&[0]));
     let elsewhere = Outline::of(b"#define MY_A 1\n\n#define MY_B 1\n").unwrap();
     assert_ne!(outline(1).without(&[0]), elsewhere.without(&[0]));
 }
@@ -214,15 +218,29 @@ fn a_name_is_mentioned_whole_or_in_pieces() {
         vocabulary.define(name.as_bytes());
         vocabulary.is_idle(name.as_bytes())
     };
-    for text in ["", "MY_LEVELS NOT_MY_LEVEL my_level $MY_LEVEL", "MY_ LEV", "a\\b"] {
+    for text in ["", "MY_LEVELS NOT_MY_LEVEL my_level xu00a7MY_LEVEL", "MY_ LEV", "a\\b"] {
         assert!(is_idle("MY_LEVEL", text), "{text:?}");
     }
-    let mentions = ["x=MY_LEVEL;", "MY_ LEVEL", "MY_L E V EL", "\"MY_LEVEL\"", "a\\ \nb", "a??/b"];
+    let mentions = [
+        "\u{feff}MY_LEVEL",
+        "\u{a7}MY_LEVEL",
+        "$MY_LEVEL",
+        "\\u00a7MY_LEVEL",
+        "\\U000000d7MY_LEVEL",
+        "M Y LEVEL",
+        "x=MY_LEVEL;",
+        "MY_ LEVEL",
+        "MY_L E V EL",
+        "\"MY_LEVEL\"",
+        "a\\ \nb",
+        "a??/b",
+    ];
     for text in mentions {
         assert!(!is_idle("MY_LEVEL", text), "{text:?}");
     }
     assert!(!is_idle("MY_LEVEL_12", "MY_LEVEL_"));
     assert!(!is_idle("MY_LEVEL_12UL", "MY_LEVEL_"));
+    assert!(!is_idle("MY_MIPS_ISA_MIPS64", "MY"));
     let mut twice = Vocabulary::default();
     [b"MY_LEVEL"; 2].iter().for_each(|name| twice.define(*name));
     assert!(!twice.is_idle(b"MY_LEVEL"));

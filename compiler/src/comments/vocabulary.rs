@@ -8,8 +8,11 @@ use super::definition::{is_capital, is_of_word};
 use super::outline::LONGEST;
 use crate::clock::contains;
 
-/// What constants of the compiler's own end in.
-const OF_THE_COMPILER: &[&[u8]] = &[b"F", b"L", b"LL", b"U", b"UL", b"ULL"];
+/// What constants of the compiler's own end in, and names in assembler code begin with.
+const OF_THE_COMPILER: &[&[u8]] = &[b"F", b"L", b"LL", b"U", b"UL", b"ULL", b"_"];
+
+/// How words begin that macros of the compiler's own stand for (`_MIPS_ISA`).
+const OF_MACHINES: &[u8] = b"_MIPS_ISA_MIPS";
 
 /// The words of a text of which names of macros may consist.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +39,7 @@ impl NameParts {
             return Self::Any;
         }
         let words = text.split(|byte| !is_of_word(*byte));
+        let words = words.flat_map(|word| [word, behind_letter(word)]);
         let capital = words.filter(|word| !word.is_empty() && is_capital(word));
         let mut numbers: Vec<u32> = capital.map(number).collect();
         numbers.sort_unstable();
@@ -56,6 +60,17 @@ impl NameParts {
             Self::of(text)
         }
     }
+}
+
+/// What may be a word of its own behind the number of a letter (`\u00a7`), if one begins a word.
+fn behind_letter(word: &[u8]) -> &[u8] {
+    let digits = match word.first() {
+        Some(b'u') => 4,
+        Some(b'U') => 8,
+        _ => return b"",
+    };
+    let number = word.get(1..=digits).filter(|it| it.iter().all(u8::is_ascii_hexdigit));
+    number.map_or(b"", |_| &word[1 + digits..])
 }
 
 /// Whether a word may go on in the next line, behind a backslash.
@@ -113,6 +128,7 @@ impl<'t> Vocabulary<'t> {
     fn has(&self, word: &[u8]) -> bool {
         self.words.contains(&number(word))
             || OF_THE_COMPILER.contains(&word)
+            || word.starts_with(OF_MACHINES)
             // It counts (`__COUNTER__`, `__LINE__`).
             || word.iter().all(u8::is_ascii_digit)
     }

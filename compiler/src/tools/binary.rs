@@ -48,7 +48,7 @@ pub(crate) const VARIABLE_PREFIXES: &[&str] = &["FORCE_LLD_", "LLD_", "MOLD_"];
 
 /// Options of linkers, without dashes, after which no two runs agree or which keep a
 /// cache of their own: exactly these.
-const NOT_REPEATABLE: &[&str] = &["build-id=uuid", "perf", "repro", "stats", "print-timing"];
+const NOT_REPEATABLE: &[&str] = &["perf", "repro", "stats", "print-timing"];
 
 /// Beginnings of such options; a linker that works on its last output (`--incremental`)
 /// is among them.
@@ -74,7 +74,12 @@ const QUESTIONS: &[&str] =
 pub(crate) fn examine_option(option: &[u8]) -> Result<bool, Reason> {
     let start = option.iter().position(|&byte| byte != b'-').unwrap_or(0);
     let name = if start == 0 { &b""[..] } else { &option[start..] };
-    if is_one_of(name, NOT_REPEATABLE) || begins(name, NOT_REPEATABLE_PREFIXES) {
+    // Names of options may be cut short.
+    let is_random = name.starts_with(b"build-i") && name.ends_with(b"=uuid");
+    let is_unseen = option.starts_with(b"@");
+    let is_new_each_time =
+        is_random || is_one_of(name, NOT_REPEATABLE) || begins(name, NOT_REPEATABLE_PREFIXES);
+    if is_new_each_time || is_unseen {
         return Err(Reason::UnsupportedOption);
     }
     Ok(name == b"plugin" || begins(name, &["load-pass-plugin", "plugin="]))
@@ -95,7 +100,8 @@ pub(crate) fn examine_passed(argument: &[u8]) -> Result<bool, Reason> {
 pub(crate) fn examine(tool: Tool, arguments: &[OsBytes]) -> Result<Traits, Reason> {
     let mut traits = Traits { links: tool == Tool::Linker, ..Traits::default() };
     let mut names_file = false;
-    for (number, argument) in arguments.iter().map(OsBytes::as_bytes).enumerate() {
+    let mut may_be_operation = true;
+    for argument in arguments.iter().map(OsBytes::as_bytes) {
         refuse_private(argument)?;
         if is_one_of(argument, QUESTIONS) {
             return Err(Reason::NotACompile);
@@ -103,21 +109,22 @@ pub(crate) fn examine(tool: Tool, arguments: &[OsBytes]) -> Result<Traits, Reaso
         names_file |= !argument.starts_with(b"-");
         match tool {
             Tool::Linker => traits.loads_code |= examine_option(argument)?,
-            Tool::Archiver => examine_archiving(argument, number == 0, &mut traits)?,
+            Tool::Archiver => examine_archiving(argument, may_be_operation, &mut traits)?,
             Tool::Rewriter => examine_rewriting(argument, &mut traits)?,
         }
+        may_be_operation &= argument.starts_with(b"--");
     }
     if names_file || traits.reads_input { Ok(traits) } else { Err(Reason::NoSource) }
 }
 
-/// `U`, which has the ages and owners of members in the archive, is not repeatable; a
-/// script (`-M`) comes from standard input.
+/// `U`, which has the ages and owners of members in the archive, is not repeatable; `u` goes by
+/// ages, unless the archive has none; a script (`-M`) comes from standard input.
 fn examine_archiving(argument: &[u8], first: bool, traits: &mut Traits) -> Result<(), Reason> {
     traits.loads_code |= argument.starts_with(b"--plugin");
-    let is_operation = first || (argument.starts_with(b"-") && !argument.starts_with(b"--"));
+    let is_operation = !argument.starts_with(b"--") && (first || argument.starts_with(b"-"));
     if argument == b"-M" {
         traits.reads_input = true;
-    } else if is_operation && argument.contains(&b'U') {
+    } else if is_operation && argument.iter().any(|byte| matches!(byte, b'u' | b'U')) {
         return Err(Reason::UnsupportedOption);
     }
     Ok(())

@@ -16,6 +16,7 @@ use crate::Options;
 use crate::chronicle::Chronicle;
 use crate::keep::{Flights, Publisher, Rivals};
 use crate::ledger::Ledger;
+use crate::rights::Rights;
 use crate::views::Views;
 use crate::world::{Atlas, Contents, Verifier};
 
@@ -36,7 +37,7 @@ pub(crate) struct Daemon {
     pub(crate) views: Arc<Views>,
     /// True once the daemon leaves; whoever stands for a view hears of it.
     pub(crate) leaving: watch::Sender<bool>,
-    capabilities: u64,
+    pub(crate) rights: Rights,
     started: Instant,
     /// Seconds after `started` at which the last request came.
     last_request: AtomicU64,
@@ -61,15 +62,10 @@ impl Daemon {
             directory,
             home,
             leaving: watch::Sender::new(false),
-            capabilities: own_capabilities().unwrap_or(0),
+            rights: Rights::own(),
             started: Instant::now(),
             last_request: AtomicU64::new(0),
         })
-    }
-
-    /// Whether a process with these capabilities may read fewer files than the daemon.
-    pub(crate) fn may_read_more_than(&self, capabilities: u64) -> bool {
-        self.capabilities & !capabilities & READS_ANYTHING != 0
     }
 
     /// Notes that somebody wants something.
@@ -116,16 +112,6 @@ impl Daemon {
             uptime: self.started.elapsed().as_secs(),
         }
     }
-}
-
-/// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH` (`capabilities(7)`).
-const READS_ANYTHING: u64 = 1 << 1 | 1 << 2;
-
-/// The effective capabilities of this process (`proc_pid_status(5)`).
-fn own_capabilities() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 /// Resident memory of this process, in bytes (`proc_pid_statm(5)`).

@@ -47,6 +47,12 @@ pub(crate) struct Frames {
     fresh: AtomicBool,
 }
 
+impl AsFd for Frames {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Frames {
     /// Takes over a connection that does not block (`SOCK_NONBLOCK`).
     pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {

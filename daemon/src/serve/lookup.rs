@@ -111,7 +111,7 @@ impl Daemon {
             self.ledger.count(&session, |counters| counters.hits = counters.hits.saturating_sub(1));
         }
         let readable = invocation.input.can_be_read();
-        match self.assess(&invocation) {
+        match self.assess(frames, &invocation) {
             Ok((namespace, root, plan)) => {
                 let owner = (peer.uid(), peer.gid());
                 let case = Case { invocation, root, plan, namespace, session, owner, deliverable };
@@ -131,11 +131,15 @@ impl Daemon {
     }
 
     #[tracing::instrument(target = "time", level = "trace", skip_all)]
-    fn assess(&self, invocation: &Invocation) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
+    fn assess(
+        &self,
+        frames: &Frames,
+        invocation: &Invocation,
+    ) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
         if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
             return Err(Reason::Disabled);
         }
-        if self.may_read_more_than(invocation.capabilities) {
+        if self.rights.exceed(invocation.capabilities, frames.peer().gid(), frames) {
             return Err(Reason::WeakerCaller);
         }
         let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;

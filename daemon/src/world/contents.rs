@@ -16,7 +16,7 @@ use zccache_compiler::{TimeWords, clock, program, source};
 use zccache_core::{Digest, Identity, Reason, Stamp, entry};
 use zccache_store::Store;
 
-use super::grain::{Grains, stamps_mapped_stores};
+use super::grain::{Grains, identities_tell};
 use super::pieces::for_each_piece;
 use super::watch::Writers;
 use super::words::{Search, Words};
@@ -287,7 +287,7 @@ impl Contents {
         }
         let (digest, traits) = hash(&file).map_err(|_| Reason::InputUnreadable)?;
         unchanged(&file)?;
-        let stamped = stamps_mapped_stores(file.as_fd());
+        let stamped = identities_tell(file.as_fd());
         if stamped && !self.grains.is_racy(identity, began, || Ok(OwnedFd::from(file.try_clone()?)))
         {
             self.store.remember_digest(*identity, digest);
@@ -321,6 +321,9 @@ fn hash(file: &File) -> io::Result<(Digest, Traits)> {
         let head = *head.get_or_insert_with(|| first_bytes(piece));
         traits.is_elf = head.starts_with(b"\x7fELF");
         traits.is_precompiled = source::is_precompiled(&head);
+        if traits.is_elf || source::is_made_of_objects(&head) {
+            traits.words = NameParts::OfBinary;
+        }
         if traits.is_precompiled {
             traits.time_words = TimeWords::HIDDEN;
         } else if traits.is_elf {

@@ -28,6 +28,12 @@ enum Grain {
 /// From `include/uapi/linux/magic.h`.
 const RAMFS_MAGIC: libc::c_long = 0x8584_58f6;
 
+/// File systems that take the time of modification for that of change: SquashFS, EROFS, ISO 9660,
+/// cramfs, romfs, FAT and exFAT (`include/uapi/linux/magic.h`, `fs/squashfs/squashfs_fs.h`,
+/// `fs/romfs`, `fs/exfat`).
+const WITHOUT_CHANGE_TIMES: [libc::c_long; 7] =
+    [0x7371_7368, 0xe0f5_e1e2, 0x9660, 0x28cd_3d45, 0x7275, 0x4d44, 0x2011_bab0];
+
 /// FAT keeps two seconds; others without nanoseconds keep one.
 pub(crate) const WHOLE_SECONDS: i64 = 2_000_000_000;
 
@@ -101,12 +107,18 @@ pub(crate) fn is_of_whole_seconds(identity: &Identity) -> bool {
     identity.ctime.nanos == 0 && identity.mtime.nanos == 0
 }
 
-/// Whether a store through a mapping stamps the file, as on file systems on disks.
+/// Whether a file of other content has another identity, as on file systems on disks.
+///
 /// Those in memory have no `page_mkwrite` (`mm/shmem.c`, `fs/ramfs`): a page that was
-/// read before is stored to without a fault, and the file keeps its identity.
-pub(crate) fn stamps_mapped_stores(file: BorrowedFd<'_>) -> bool {
+/// read before is stored to without a fault, and the file keeps its identity. Those of images
+/// and of FAT keep no time of change that no program can set; the image that replaces another
+/// may have files of the same numbers, lengths and times.
+pub(crate) fn identities_tell(file: BorrowedFd<'_>) -> bool {
     const IN_MEMORY: [FsType; 3] = [TMPFS_MAGIC, FsType(RAMFS_MAGIC), HUGETLBFS_MAGIC];
-    fstatfs(file).is_ok_and(|file_system| !IN_MEMORY.contains(&file_system.filesystem_type()))
+    fstatfs(file).is_ok_and(|file_system| {
+        let kind = file_system.filesystem_type();
+        !IN_MEMORY.contains(&kind) && !WITHOUT_CHANGE_TIMES.contains(&kind.0)
+    })
 }
 
 /// Major and minor number of the running kernel (`uname(2)`).

@@ -329,7 +329,7 @@ impl Shown {
 /// What a failed look-up says of a path.
 pub(super) fn missing(errno: Errno) -> Found {
     match errno {
-        Errno::ENOENT | Errno::ENOTDIR => Found::Absent,
+        Errno::ENOENT => Found::Absent,
         errno => Found::Unreachable(errno as i32),
     }
 }

@@ -163,7 +163,7 @@ impl<'n> Sight<'n> {
         let ends_open = path.as_os_str().as_bytes().ends_with(b"/");
         let found = self.find(path, follow || ends_open).map(|(_, found)| found);
         match found.unwrap_or_else(missing) {
-            Found::File(_) | Found::Special { .. } if ends_open => Found::Absent,
+            Found::File(_) | Found::Special { .. } if ends_open => missing(Errno::ENOTDIR),
             found => found,
         }
     }

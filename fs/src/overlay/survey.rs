@@ -20,7 +20,7 @@ use crate::lower::{Directory, Listed, Name, Place};
 /// device of a projected file is that of its directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Look {
-    /// Nothing (`ENOENT` or `ENOTDIR`).
+    /// Nothing (`ENOENT`).
     Absent,
     /// A projected file.
     Projected {
@@ -64,9 +64,21 @@ impl Overlay {
         match self.locate(path) {
             Ok(Located::Root) => Ok(Look::Directory { identity: (&self.root.stat()?).into() }),
             Ok(Located::Name(name)) => self.look_at(&name, follow),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(Look::Absent),
+            Err(Errno::ENOENT) => self.look_for_directory_of(path),
             Err(Errno::ELOOP) => Ok(Look::ThroughLink),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// As [`Self::look`], where below there is no directory that the path leads through; there
+    /// may be a projected file in its place.
+    fn look_for_directory_of(&self, path: &Path) -> io::Result<Look> {
+        let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) else {
+            return Ok(Look::Absent);
+        };
+        match self.look(directory, false)? {
+            Look::Projected { .. } => Err(Errno::ENOTDIR.into()),
+            _ => Ok(Look::Absent),
         }
     }
 

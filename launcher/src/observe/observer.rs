@@ -14,6 +14,7 @@ use super::process::child::Child;
 use super::process::keeper;
 use super::process::signals::{Delayed, HeldSignals};
 use super::process::tick::Ticks;
+use super::process::tracee;
 use super::record::{Ledger, Streams};
 use super::seccomp::Listener;
 
@@ -64,6 +65,7 @@ impl Observer {
         }
         let record = match escaped {
             true => Err(Reason::EscapedProcess),
+            false if !tracee::are_shown() => Err(Reason::ForeignPlace),
             false => Ok(self.dispatcher.into_record()),
         };
         Run { ended, not_executed, record }

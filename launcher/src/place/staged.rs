@@ -179,6 +179,10 @@ fn check_replaceable(
     file: &Delivery,
 ) -> Result<(), Undeliverable> {
     faccessat(AT_FDCWD, target, AccessFlags::W_OK, AtFlags::AT_EACCESS)?;
+    // Root may write all the same, but rustc does not.
+    if existing.st_mode & 0o222 == 0 {
+        return Err(Undeliverable);
+    }
     let alike = existing.st_nlink == 1
         && existing.st_mode & 0o7777 == file.mode
         && (existing.st_uid, existing.st_gid) == (new.st_uid, new.st_gid);

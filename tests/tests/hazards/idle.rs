@@ -158,6 +158,49 @@ scenarios! {
         printf '#define MY_LEVEL "\\x"\n' >a.h
         any: $CC -Wall -c a.c
     "##
+    behind_what_is_no_letter r##"
+        printf '#define MY_LEVEL 1\n' >a.h; printf '\xef\xbb\xbfMY_LEVEL,\n' >a.inc
+        printf '#include "a.h"\nint f[] = {\n#include "a.inc"\n};\n' >a.c
+        printf '#define S_(x) #x\n#define S(x) S_(x)\n#include "a.h"\nconst char *v = S(\xc2\xa7MY_LEVEL);\n' >b.c
+        printf '#define S_(x) #x\n#define S(x) S_(x)\n#include "a.h"\nconst char *v = S($MY_LEVEL);\n' >c.c
+        printf '#define S_(x) #x\n#define S(x) S_(x)\n#include "a.h"\nconst char *v = S(\\u00a7MY_LEVEL);\n' >d.c
+        for n in a b c d; do touch -d 2020-01-01 $n.c; done
+        any: $CC -c a.c
+        any: $CC -w -c b.c
+        any: $CC -fno-dollars-in-identifiers -w -c c.c
+        any: $CC -w -c d.c
+        printf '#define MY_LEVEL 2\n' >a.h
+        miss: $CC -c a.c
+        any: $CC -w -c b.c
+        miss: $CC -fno-dollars-in-identifiers -w -c c.c
+        any: $CC -w -c d.c
+    "##
+    that_look_like_a_guard r##"
+        printf '#ifndef VERSION_H\n#define VERSOIN_H 1\nextern int w;\n#endif\n' >a.h; printf '#include "a.h"\nint f;\n' >a.c
+        kept: $CC -c a.c
+        printf '#ifndef VERSION_H\n#define VERSOIN_H\nextern int w;\n#endif\n' >a.h
+        any: $CC -c a.c
+    "##
+    of_the_compiler r##"
+        printf '#define SYCL_LANGUAGE_VERSION 202001\n' >a.h; printf '#include "a.h"\nint f;\n' >a.cc
+        any@clang: $CXX -fsycl -c a.cc
+        printf '#define J_(a, b, c) a##b##c\n#define J(a, b, c) J_(a, b, c)\n#define MY_LEVEL 1\nint v = J(MY, __USER_LABEL_PREFIX__, LEVEL);\n' >b.c
+        kept@gcc: $CC -fleading-underscore -c b.c
+        printf '#define SYCL_LANGUAGE_VERSION 202002\n' >a.h; sed -i 's/ 1/ 2/' b.c
+        any@clang: $CXX -fsycl -c a.cc
+        kept@gcc: $CC -fleading-underscore -c b.c
+    "##
+    in_what_begins_as_a_binary r##"
+        printf '!<arch>\nMY_LEVEL);\n' >a.inc; printf '#define MY_LEVEL 1\n' >a.h
+        printf '#define S_(x) #x\n#define S(x) S_(x)\n#include "a.h"\nconst char *v = S(\n#include "a.inc"\n' >a.c
+        any: $CC -w -c a.c
+        printf '#define MY_LEVEL 2\n' >a.h
+        any: $CC -w -c a.c
+        printf '\177ELF MY_LEVEL);\n' >a.inc
+        any: $CC -w -c a.c
+        printf '#define MY_LEVEL 1\n' >a.h
+        any: $CC -w -c a.c
+    "##
     that_names_a_header r##"
         mkdir x y; echo 'int x;' >x/n.h; echo 'int y;' >y/n.h
         printf '#define MY_HEADER "x/n.h"\n' >a.h; printf '#include "a.h"\n#include MY_HEADER\nint f;\n' >a.c

@@ -85,6 +85,20 @@ scenarios! {
         any@gcc: $CC -O2 -fopt-info-inline -c a.c -o a.o
         any@gcc: $CC -O2 -fopt-info-inline -c a.c -o a.o
     "#
+    where_a_directory_was_in_the_way r#"
+        echo 'int f(void) { int u; return 1; }' >a.c; mkdir -p o/out; echo >o/out/x
+        any@clang: $CC --serialize-diagnostics o/out -Wall -c a.c -o a.o
+        rm -r o/out
+        any@clang: $CC --serialize-diagnostics o/out -Wall -c a.c -o a.o
+    "#
+    where_a_file_was_read_only r#"
+        echo 'int f;' >a.c
+        kept: $CC -c a.c -o a.o
+        chmod 444 a.o
+        any: $CC -c a.c -o a.o
+        rm a.o
+        hit: $CC -c a.c -o a.o
+    "#
     an_object_made_read_only_by_the_umask r#"
         echo 'int f;' >a.c
         any: UMASK=277 $CC -MD -c a.c -o a.o

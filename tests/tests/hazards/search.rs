@@ -13,6 +13,17 @@ scenarios! {
         rm src/a.h
         hit: $CC -MD -Iinc -c src/a.c -o a.o
     "#
+    below_what_becomes_a_file r#"
+        echo 'int f;' >a.c
+        kept: $CC -Id/sub -Ie/ -c a.c -o a.o
+        echo >d
+        miss: $CC -Id/sub -Ie/ -c a.c -o a.o
+        rm d; echo >e
+        miss: $CC -Id/sub -Ie/ -c a.c -o a.o
+        any: $CC -Id/sub -Ie/ -c a.c -o a.o
+        rm e
+        hit: $CC -Id/sub -Ie/ -c a.c -o a.o
+    "#
     with_the_same_content_but_earlier r#"
         mkdir one two
         echo '#include <a.h>' >a.c; echo 'int f = A;' >>a.c

@@ -1,6 +1,7 @@
 //! Inputs in which comments do not count.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use zccache_compiler::comments::{NameParts, Outline as Drawn, Vocabulary};
 use zccache_compiler::{comments, program};
@@ -10,6 +11,7 @@ use zccache_core::{Digest, Expected, Invocation, Outline};
 use super::remarks::Owner;
 use super::twins::Text;
 use super::{Draft, Job, Sealer};
+use crate::world::Traits;
 
 impl Sealer<'_> {
     /// Has the outline count in place of the content of what a compiler has read as source
@@ -32,8 +34,9 @@ impl Sealer<'_> {
         });
         let sources: Vec<(usize, &Drawn)> = sources.collect();
         let has_definitions = sources.iter().any(|(_, drawn)| !drawn.definitions.is_empty());
-        let vocabulary = (has_definitions && !comments::macros_show(&job.invocation))
-            .then(|| vocabulary(texts, &job.invocation));
+        let may_be_idle = !draft.reads_binary && !comments::macros_show(&job.invocation);
+        let vocabulary =
+            (has_definitions && may_be_idle).then(|| vocabulary(texts, &job.invocation));
         let lines_show = comments::lines_show(&job.invocation);
         for (index, drawn) in sources {
             let idle = idle(drawn, vocabulary.as_ref());
@@ -102,6 +105,12 @@ impl Readers {
 fn is_own_source(sighting: &Sighting, text: &Text) -> bool {
     comments::is_source(program::base_name(sighting.path.as_bytes()))
         && text.owner == Owner::Somebody
+}
+
+/// Whether a file looks like a binary, and may be included all the same: it is no library.
+pub(super) fn is_binary_to_include(path: &Path, traits: &Traits) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    traits.words == NameParts::OfBinary && !name.windows(3).any(|part| part == b".so")
 }
 
 /// Whether it is a binary of the operating system that nobody includes, such as a locale.

@@ -33,6 +33,7 @@ use crate::world::{
     Contents, Depth, Found, FoundFile, SameDirectories, Scene, Traits, Words, agrees,
     digest_of_listing,
 };
+use comments::is_binary_to_include;
 use remarks::Owner;
 pub(crate) use remarks::{Remarks, is_of_the_system};
 use temporary::Temporary;
@@ -51,6 +52,8 @@ struct Draft<'s> {
     unknown_program: bool,
     /// GCC's link-time optimiser took part, which has `make` and a shell work.
     optimises: bool,
+    /// A file of the project was read that looks like a binary, and may be included.
+    reads_binary: bool,
 }
 
 impl Draft<'_> {
@@ -66,6 +69,7 @@ impl Draft<'_> {
             directories: SameDirectories::default(),
             unknown_program: false,
             optimises: is_driver && temporary.is_listed_by_lto,
+            reads_binary: false,
         }
     }
 }
@@ -168,6 +172,7 @@ impl Sealer<'_> {
                 draft.unknown_program |=
                     *executed && !self.is_known(path, &traits, draft.optimises);
                 if owner == Owner::Somebody {
+                    draft.reads_binary |= !executed && is_binary_to_include(path, &traits);
                     draft.once = draft.once.max(traits.once);
                 }
                 if !traits.is_elf && rust.is_none() {

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::inotify::{AddWatchFlags, WatchDescriptor};
 use nix::sys::stat::{Mode, fstat};
@@ -141,7 +142,7 @@ impl Lesson<'_> {
                 return Some(Memory { answer, facts: facts.into() });
             }
             _ if question.what == What::Names => return None,
-            Ok((_, Found::File(_) | Found::Special { .. })) if ends_open => Found::Absent,
+            Ok((_, Found::File(_) | Found::Special { .. })) if ends_open => missing(Errno::ENOTDIR),
             Ok((here, Found::File(file))) => {
                 facts.push(self.arm(&here.path, &file.identity, times)?);
                 Found::File(file)
@@ -149,10 +150,11 @@ impl Lesson<'_> {
             Ok((_, found)) => found,
             Err(errno) => missing(errno),
         };
-        let is_lasting = matches!(
-            found,
-            Found::Absent | Found::File(_) | Found::Directory(_) | Found::Symlink(_)
-        );
+        let is_lasting = match found {
+            Found::Absent | Found::File(_) | Found::Directory(_) | Found::Symlink(_) => true,
+            Found::Unreachable(errno) => errno == libc::ENOTDIR,
+            Found::Special { .. } => false,
+        };
         let is_so = is_lasting && finds(&found);
         is_so.then(|| Memory { answer: Answer::Found(found), facts: facts.into() })
     }
@@ -286,6 +288,7 @@ fn is_same(now: &Found, found: &Found) -> bool {
             (now.device, now.inode) == (directory.device, directory.inode)
         }
         (Found::Symlink(now), Found::Symlink(target)) => now == target,
+        (Found::Unreachable(now), Found::Unreachable(errno)) => now == errno,
         _ => false,
     }
 }

@@ -151,6 +151,13 @@ impl Tracee {
     }
 }
 
+/// Whether `/proc` shows processes by the numbers that they have here: it does not where one of
+/// another PID namespace is mounted (`pid_namespaces(7)`).
+pub(crate) fn are_shown() -> bool {
+    let shown = std::fs::read_link("/proc/self");
+    shown.is_ok_and(|number| number.as_os_str() == &*std::process::id().to_string())
+}
+
 /// `/proc/<thread>/<name>`, on the stack.
 struct ProcPath {
     bytes: [u8; 48],

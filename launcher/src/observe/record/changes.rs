@@ -191,6 +191,10 @@ impl Ledger {
         match state(path) {
             Before::Absent => self.look(path, false, Purpose::Status),
             state => {
+                if state == Before::Directory {
+                    // It may be in the way.
+                    self.look(path, false, Purpose::Status);
+                }
                 self.writers.remove(path.to_bytes());
                 let change = self.change(path, state);
                 change.replaced = true;
@@ -218,7 +222,7 @@ impl Ledger {
         if flags & !libc::RENAME_NOREPLACE != 0 {
             return self.refuse_at(Reason::SideEffect, from);
         }
-        if are_apart(from, to) {
+        if are_apart(from, to) || target == Before::Directory {
             // It fails, and whoever asked copies. If it does not, what is looked at changes.
             self.look(from, false, Purpose::Status);
             return self.look(to, false, Purpose::Status);

@@ -301,7 +301,7 @@ fn upgrade(seen: &mut Seen, purpose: Purpose) -> bool {
 pub(super) fn seen(path: &CStr, flags: AtFlags) -> Seen {
     let stat = match fstatat(AT_FDCWD, path, flags) {
         Ok(stat) => stat,
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Seen::Absent,
+        Err(Errno::ENOENT) => return Seen::Absent,
         Err(errno) => return Seen::Unreachable(errno as i32),
     };
     match stat.st_mode & libc::S_IFMT {

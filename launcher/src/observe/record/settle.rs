@@ -94,11 +94,16 @@ impl Ledger {
 
 impl PathRecord {
     /// A run that makes a file looks at its place first; that nothing was there
-    /// matters only if it wanted to read it, or would have kept what was there.
+    /// matters only if it wanted to read it, or would have kept what was there. A directory
+    /// it cannot have made there.
     fn forget_what_was_made(&mut self, needs_absence: bool) {
         let matters = !self.reads.is_empty() || needs_absence;
         for slot in [&mut self.followed, &mut self.unfollowed] {
-            slot.take_if(|look| !(matters && look.seen == Seen::Absent));
+            slot.take_if(|look| match look.seen {
+                Seen::Absent => !matters,
+                Seen::Directory { .. } => false,
+                _ => true,
+            });
         }
     }
 
