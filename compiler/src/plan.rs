@@ -1,6 +1,7 @@
 //! From an invocation to its keys, or to the reason why it has none.
 
 use zccache_core::invocation::Input;
+use zccache_core::settings::{EXACT, is_on};
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, TaggedHasher};
 
 use crate::environment::display::display;
@@ -32,6 +33,7 @@ mod tag {
     pub(super) const PATHS: u8 = 13;
     pub(super) const LINKING: u8 = 14;
     pub(super) const MAKE_FLAG: u8 = 15;
+    pub(super) const EXACT: u8 = 16;
 }
 
 /// Under which keys the results of an invocation are kept.
@@ -145,6 +147,9 @@ impl Key<'_> {
         // What others load or record may be of the terminal, too.
         if loads_code || traits.records_command {
             hasher.field(tag::DISPLAY, display(invocation).as_bytes());
+        }
+        if is_on(invocation.variable(EXACT)) {
+            hasher.field(tag::EXACT, b"");
         }
         if let Input::Text { bytes, .. } = &invocation.input {
             hasher.field(tag::INPUT, bytes);

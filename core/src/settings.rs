@@ -65,6 +65,12 @@ pub const TABLE: &[Setting] = &[
         help: "If 1, hits are compiled all the same and compared; 0.05 does so with one in twenty.",
     },
     Setting {
+        variable: "ZCCACHE_EXACT",
+        default: "",
+        help: "If set and not 0, each byte of an input counts, also of comments and of macros that \
+               nobody mentions. Results that were kept without are not used.",
+    },
+    Setting {
         variable: "ZCCACHE_ROOT",
         default: "the git worktree around the working directory, else that directory",
         help: "The checkout: results that do not name it are shared with others.",
@@ -91,6 +97,9 @@ pub const TABLE: &[Setting] = &[
         help: "What the daemon logs: error, warn, info, debug or trace.",
     },
 ];
+
+/// The variable that says whether each byte of an input counts.
+pub const EXACT: &[u8] = b"ZCCACHE_EXACT";
 
 /// The variable that says where the checkout is.
 pub const ROOT: &[u8] = b"ZCCACHE_ROOT";

@@ -18,6 +18,7 @@ pub use regard::Regard;
 pub use vocabulary::{NameParts, Vocabulary};
 
 use zccache_core::invocation::Input;
+use zccache_core::settings::{EXACT, is_on};
 use zccache_core::{Invocation, OsBytes};
 
 use crate::arguments::begins;
@@ -78,7 +79,8 @@ pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
     };
     let shows = |argument| begins(argument, SHOWING) || warns(argument);
     let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
-    let is_shown = arguments.clone().any(shows)
+    let is_shown = is_on(invocation.variable(EXACT))
+        || arguments.clone().any(shows)
         || invocation.environment.iter().any(brings)
         || (by_clang && (lines_show(invocation) || arguments.clone().any(numbers_places)));
     !is_shown

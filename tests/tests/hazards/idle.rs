@@ -26,6 +26,18 @@ scenarios! {
         sed -i 's/MY_VERSION/MY_LEVEL2/' a.h
         kept: $CC -O2 -Wall -Wextra -MD -c a.c -o a.o
     "##
+    where_each_byte_counts r##"
+        printf '#define MY_VERSION "1.0" // a\n' >a.h; printf '#include "a.h"\nint f;\n' >a.c
+        kept: $CC -c a.c
+        kept: ZCCACHE_EXACT=1 $CC -c a.c
+        printf '#define MY_VERSION "1.0" // b\n' >a.h
+        kept: ZCCACHE_EXACT=1 $CC -c a.c
+        hit: ZCCACHE_EXACT=0 $CC -c a.c
+        printf '#define MY_VERSION "1.1" // b\n' >a.h
+        kept: ZCCACHE_EXACT=1 $CC -c a.c
+        hit: ZCCACHE_EXACT=1 $CC -c a.c
+        hit: $CC -c a.c
+    "##
     by_options r##"
         printf '#define MY_VERSION "1.0"\n' >config.h; printf 'int f;\n' >a.c; printf 'const char *v = MY_VERSION;\n' >b.c
         kept: $CC -include config.h -c a.c

@@ -7,7 +7,6 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{fstatat, stat};
 use nix::unistd::{AccessFlags, faccessat};
 use zccache_core::entry::Manner;
-use zccache_core::report::Reads;
 use zccache_core::{Identity, Reason};
 
 use super::ledger::{Ledger, PathRecord, Purpose, now};
@@ -175,17 +174,6 @@ impl Ledger {
         self.open(path, Opening { flags: libc::O_WRONLY, mode: 0 });
     }
 
-    /// Notes that the one time that a file was opened for reading, if it was one, was for
-    /// nothing but closing it later.
-    pub(crate) fn disregard_opening(&mut self, path: &CStr) {
-        if let Some(record) = self.paths.get_mut(path.to_bytes())
-            && record.change.is_none()
-            && record.reads.count == 1
-        {
-            record.reads = Reads::default();
-        }
-    }
-
     /// Notes the removal of a name.
     pub(crate) fn remove(&mut self, path: &CStr) {
         match state(path) {
@@ -331,15 +319,6 @@ impl Ledger {
 
     fn is_changed(&self, path: &CStr) -> bool {
         self.paths.get(path.to_bytes()).is_some_and(|record| record.change.is_some())
-    }
-
-    fn record(&mut self, path: &CStr) -> &mut PathRecord {
-        self.paths.entry(path.to_bytes().into()).or_default()
-    }
-
-    fn note_reading(&mut self, path: &CStr) {
-        let begun = self.looks;
-        self.record(path).reads.add(begun);
     }
 
     /// The change at `path`, begun now, with `before` there, if there was none. What the

@@ -43,7 +43,7 @@ pub(crate) struct Ledger {
     pub(super) caches: Caches,
     /// Devices whose files nobody can be asked about.
     without_leases: Vec<u64>,
-    pub(super) looks: u32,
+    looks: u32,
     trouble: Option<Refusal>,
 }
 
@@ -202,6 +202,10 @@ impl Ledger {
         }
     }
 
+    pub(super) fn record(&mut self, path: &CStr) -> &mut PathRecord {
+        self.paths.entry(path.to_bytes().into()).or_default()
+    }
+
     fn first_look(&mut self, path: &CStr, follow: bool, purpose: Purpose) {
         if self.paths.len() >= limits::OBSERVATIONS {
             self.refuse(Reason::TooManyObservations);
@@ -248,6 +252,23 @@ impl Ledger {
             Some(true) => self.refuse_at(Reason::InputOpenForWriting, path),
             Some(false) => {}
             None => self.without_leases.push(device),
+        }
+    }
+
+    /// Notes that a file is read, or may be unseen.
+    pub(super) fn note_reading(&mut self, path: &CStr) {
+        let begun = self.looks;
+        self.record(path).reads.add(begun);
+    }
+
+    /// Notes that the one time that a file was opened for reading, if it was one, was for
+    /// nothing but closing it later.
+    pub(crate) fn disregard_opening(&mut self, path: &CStr) {
+        if let Some(record) = self.paths.get_mut(path.to_bytes())
+            && record.change.is_none()
+            && record.reads.count == 1
+        {
+            record.reads = Reads::default();
         }
     }
 
