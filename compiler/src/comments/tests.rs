@@ -241,6 +241,8 @@ fn a_name_is_mentioned_whole_or_in_pieces() {
     assert!(!is_idle("MY_LEVEL_12", "MY_LEVEL_"));
     assert!(!is_idle("MY_LEVEL_12UL", "MY_LEVEL_"));
     assert!(!is_idle("MY_MIPS_ISA_MIPS64", "MY"));
+    let many: String = (0..20_000).map(|n| format!("A{n} ")).collect();
+    assert_eq!(NameParts::of(many.as_bytes()), NameParts::Any);
     let mut twice = Vocabulary::default();
     [b"MY_LEVEL"; 2].iter().for_each(|name| twice.define(*name));
     assert!(!twice.is_idle(b"MY_LEVEL"));

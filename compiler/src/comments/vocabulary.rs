@@ -11,6 +11,9 @@ use crate::clock::contains;
 /// What constants of the compiler's own end in, and names in assembler code begin with.
 const OF_THE_COMPILER: &[&[u8]] = &[b"F", b"L", b"LL", b"U", b"UL", b"ULL", b"_"];
 
+/// Of a text that has more of them none is remembered, so that it takes no more than 64 KiB.
+const MOST_PARTS: usize = 1 << 14;
+
 /// How words begin that macros of the compiler's own stand for (`_MIPS_ISA`).
 const OF_MACHINES: &[u8] = b"_MIPS_ISA_MIPS";
 
@@ -44,7 +47,7 @@ impl NameParts {
         let mut numbers: Vec<u32> = capital.map(number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        Self::These(numbers.into())
+        if numbers.len() > MOST_PARTS { Self::Any } else { Self::These(numbers.into()) }
     }
 
     /// Those in a text that has no outline, or in what is none; of a long one only its
