@@ -7,8 +7,8 @@ use std::sync::{Arc, mpsc};
 use zccache_core::entry::{Environment, Manner, Scope};
 use zccache_core::settings::StoreLimits;
 use zccache_core::{
-    CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, OsBytes, Output,
-    Rooted, Stamp, Trace,
+    CompileResult, Content, Digest, Entry, ExecuteBits, Expected, InvocationKey, Observation,
+    OsBytes, Output, Rooted, Stamp, Trace,
 };
 use zccache_store::{Options, Publication, Store};
 
@@ -58,7 +58,11 @@ pub fn entry(number: u32, inputs: u32) -> Entry {
             format!("/home/me/project/include/part{number}/{input}.h").as_str().into(),
         ),
         follow: true,
-        expected: Expected::File { digest: Digest::of(b"input"), executable: false, outline: None },
+        expected: Expected::File {
+            digest: Digest::of(b"input"),
+            executable: ExecuteBits::default(),
+            outline: None,
+        },
     };
     Entry {
         trace: Trace {

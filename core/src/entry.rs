@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Identity, Invocation, OsBytes, Rooted, SmallFile, Stamp, Template};
+use crate::{
+    Digest, ExecuteBits, Identity, Invocation, OsBytes, Rooted, SmallFile, Stamp, Template,
+};
 
 /// The observations of one run, and how its files relate to each other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -104,8 +106,8 @@ pub enum Expected {
     File {
         /// Digest of the content.
         digest: Digest,
-        /// Whether anybody may execute it.
-        executable: bool,
+        /// By whom it may be executed.
+        executable: ExecuteBits,
         /// What else than the content will do.
         outline: Option<Outline>,
     },

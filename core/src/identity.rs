@@ -67,6 +67,32 @@ impl From<&libc::stat> for Identity {
     }
 }
 
+/// By whom a file may be executed: of its mode the three bits for that (`inode(7)`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+pub struct ExecuteBits(u32);
+
+impl ExecuteBits {
+    const ALL: u32 = 0o111;
+
+    /// Those of a mode.
+    #[must_use]
+    pub fn of(mode: u32) -> Self {
+        Self(mode & Self::ALL)
+    }
+
+    /// Whether anybody may.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.0 != 0
+    }
+
+    /// A mode with these bits in place of its own.
+    #[must_use]
+    pub fn within(self, mode: u32) -> u32 {
+        mode & !Self::ALL | self.0 & Self::ALL
+    }
+}
+
 /// Whether a list of names, each with a NUL behind it as `listxattr(2)` gives them, has
 /// one that a file would lose to another in its place. Labels of security modules are
 /// given to each (`xattr(7)`, "Extended security attributes").

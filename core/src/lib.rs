@@ -19,7 +19,7 @@ pub mod settings;
 
 pub use digest::{Digest, InvocationKey, SmallFile, TaggedHasher};
 pub use entry::{CompileResult, Content, Entry, Expected, Observation, Outline, Output, Trace};
-pub use identity::{Identity, Stamp};
+pub use identity::{ExecuteBits, Identity, Stamp};
 pub use invocation::Invocation;
 pub use os_bytes::OsBytes;
 pub use reason::Reason;

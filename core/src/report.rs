@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Chunk, Manner};
-use crate::{Identity, OsBytes, Reason, Stamp};
+use crate::{ExecuteBits, Identity, OsBytes, Reason, Stamp};
 
 /// Everything observed of one run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -103,8 +103,8 @@ pub enum Seen {
     File {
         /// Which, and in which state.
         identity: Identity,
-        /// Whether any execute bit is set.
-        executable: bool,
+        /// By whom it may be executed.
+        executable: ExecuteBits,
         /// Whether the tool executed it.
         executed: bool,
     },

@@ -21,8 +21,9 @@ use zccache_core::protocol::{
 };
 use zccache_core::report::{Bytes, Ended, Reads, Report, Revised, Seen, Sighting, WrittenFile};
 use zccache_core::{
-    CompileResult, Content, Digest, Entry, Expected, Identity, Invocation, Observation, OsBytes,
-    Outline, Output, Reason, Root, Rooted, Stamp, Template, Trace, codec, limits, settings,
+    CompileResult, Content, Digest, Entry, ExecuteBits, Expected, Identity, Invocation,
+    Observation, OsBytes, Outline, Output, Reason, Root, Rooted, Stamp, Template, Trace, codec,
+    limits, settings,
 };
 
 use mutant::mutant;
@@ -121,7 +122,7 @@ fn entry() -> Entry {
                 follow: true,
                 expected: Expected::File {
                     digest: Digest::of(b"a"),
-                    executable: false,
+                    executable: ExecuteBits::of(0o644),
                     outline: Some(Outline {
                         digest: Digest::of(b"b"),
                         idle: [1, 3].into(),

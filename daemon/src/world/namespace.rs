@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use zccache_compiler::relocation::rustc::output_directory;
-use zccache_core::{Digest, Identity, Invocation, OsBytes, Root, settings};
+use zccache_core::{Digest, ExecuteBits, Identity, Invocation, OsBytes, Root, settings};
 use zccache_fs::{Change, Listed, View};
 
 use super::mounts::{MountTable, Mounts};
@@ -46,9 +46,9 @@ pub(crate) struct FoundFile {
 }
 
 impl FoundFile {
-    /// Whether anybody may execute it.
-    pub(crate) fn is_executable(&self) -> bool {
-        self.mode & 0o111 != 0
+    /// By whom it may be executed.
+    pub(crate) fn executable(&self) -> ExecuteBits {
+        ExecuteBits::of(self.mode)
     }
 }
 

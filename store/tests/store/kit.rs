@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use zccache_core::entry::{Environment, Manner};
 use zccache_core::settings::StoreLimits;
 use zccache_core::{
-    CompileResult, Content, Digest, Entry, Expected, InvocationKey, Observation, Output, Rooted,
-    Stamp, Trace,
+    CompileResult, Content, Digest, Entry, ExecuteBits, Expected, InvocationKey, Observation,
+    Output, Rooted, Stamp, Trace,
 };
 use zccache_store::{Done, FORMAT_DIRECTORY, Options, Publication, Staged, Store, StoreError};
 
@@ -120,7 +120,7 @@ pub(crate) fn entry(trace: &str, outputs: Vec<Content>) -> Entry {
                 follow: true,
                 expected: Expected::File {
                     digest: Digest::of(trace.as_bytes()),
-                    executable: false,
+                    executable: ExecuteBits::default(),
                     outline: None,
                 },
             })],

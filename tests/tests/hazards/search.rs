@@ -13,6 +13,14 @@ scenarios! {
         rm src/a.h
         hit: $CC -MD -Iinc -c src/a.c -o a.o
     "#
+    of_who_may_execute_a_file r#"
+        echo '#define A 1' >a.h; echo '#include "a.h"' >a.c; chmod 744 a.h
+        kept: $CC -c a.c -o a.o
+        chmod 755 a.h
+        miss: $CC -c a.c -o a.o
+        chmod 644 a.h
+        kept: $CC -c a.c -o a.o
+    "#
     below_what_becomes_a_file r#"
         echo 'int f;' >a.c
         kept: $CC -Id/sub -Ie/ -c a.c -o a.o

@@ -11,7 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use zccache_core::entry::{Age, Kinship, Twins};
 use zccache_core::protocol::explanation::{Change, Kind};
 use zccache_core::{
-    Digest, Entry, Expected, Identity, Observation, OsBytes, Outline, Root, TaggedHasher, Trace,
+    Digest, Entry, ExecuteBits, Expected, Identity, Observation, OsBytes, Outline, Root,
+    TaggedHasher, Trace,
 };
 use zccache_fs::Listed;
 
@@ -20,7 +21,7 @@ pub(crate) use self::directories::SameDirectories;
 use self::verified::Verified;
 use super::sight::Recollection;
 use super::watch::Made;
-use super::{Contents, CratesUsed, Found, Namespace, Sight, digest_of_crates};
+use super::{Contents, CratesUsed, Found, FoundFile, Namespace, Sight, digest_of_crates};
 
 /// Where an invocation takes place.
 #[derive(Clone, Copy)]
@@ -275,9 +276,9 @@ fn matches(
     let There { path, found, .. } = there;
     let agrees = match (&observation.expected, found) {
         (Expected::File { executable, .. }, Found::File(file))
-            if file.is_executable() != *executable =>
+            if file.executable() != *executable =>
         {
-            return Err(Change::Executable { now: file.is_executable() });
+            return Err(execution_changed(*executable, file));
         }
         (Expected::WithMode { mode, .. }, Found::File(file)) if file.mode != *mode => {
             return Err(Change::Mode { before: *mode, now: file.mode });
@@ -314,6 +315,14 @@ fn matches(
     let change =
         || Change::Kind { before: kind_expected(&observation.expected), now: kind_of(found) };
     if agrees { Ok(None) } else { Err(change()) }
+}
+
+fn execution_changed(before: ExecuteBits, file: &FoundFile) -> Change {
+    let now = file.executable().is_any();
+    match before.is_any() == now {
+        true => Change::Mode { before: before.within(file.mode), now: file.mode },
+        false => Change::Executable { now },
+    }
 }
 
 fn outline_of(expected: &Expected) -> Option<&Outline> {

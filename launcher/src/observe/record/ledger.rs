@@ -11,7 +11,7 @@ use nix::time::{ClockId, clock_gettime};
 use zccache_core::entry::Manner;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Reads, Seen};
-use zccache_core::{Identity, OsBytes, Reason, Stamp, limits};
+use zccache_core::{ExecuteBits, Identity, OsBytes, Reason, Stamp, limits};
 
 use super::caches::Caches;
 use super::changes::{Absence, Change};
@@ -307,7 +307,7 @@ impl Ledger {
 /// for the first time.
 fn upgrade(seen: &mut Seen, purpose: Purpose) -> bool {
     match (seen, purpose) {
-        (Seen::File { executable: true, executed, .. }, Purpose::Execute) => {
+        (Seen::File { executable, executed, .. }, Purpose::Execute) if executable.is_any() => {
             !std::mem::replace(executed, true)
         }
         (Seen::Directory { listed, .. }, Purpose::Read) => {
@@ -328,7 +328,7 @@ pub(super) fn seen(path: &CStr, flags: AtFlags) -> Seen {
     match stat.st_mode & libc::S_IFMT {
         libc::S_IFREG => Seen::File {
             identity: Identity::from(&stat),
-            executable: stat.st_mode & 0o111 != 0,
+            executable: ExecuteBits::of(stat.st_mode),
             executed: false,
         },
         libc::S_IFDIR => Seen::Directory { identity: Identity::from(&stat), listed: false },
