@@ -218,7 +218,8 @@ fn a_name_is_mentioned_whole_or_in_pieces() {
         vocabulary.define(name.as_bytes());
         vocabulary.is_idle(name.as_bytes())
     };
-    for text in ["", "MY_LEVELS NOT_MY_LEVEL my_level xu00a7MY_LEVEL", "MY_ LEV", "a\\b"] {
+    for text in ["", "MY_LEVELS NOT_MY_LEVEL my_level xu00a7MY_LEVEL", "a\\\n b", "MY_ LEV", "a\\b"]
+    {
         assert!(is_idle("MY_LEVEL", text), "{text:?}");
     }
     let mentions = [
@@ -233,6 +234,7 @@ fn a_name_is_mentioned_whole_or_in_pieces() {
         "MY_L E V EL",
         "\"MY_LEVEL\"",
         "a\\ \nb",
+        "a\\\n\\\nb",
         "a??/b",
     ];
     for text in mentions {

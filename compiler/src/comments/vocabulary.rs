@@ -80,11 +80,12 @@ fn behind_letter(word: &[u8]) -> &[u8] {
 fn has_joined_words(text: &[u8]) -> bool {
     contains(text, b"??/")
         || memchr::memchr_iter(b'\\', text).any(|at| {
-            let rest = &text[at + 1..];
-            let next = rest.trim_ascii_start();
-            contains(&rest[..rest.len() - next.len()], b"\n")
-                && at.checked_sub(1).is_some_and(|before| is_of_word(text[before]))
-                && next.first().is_some_and(|byte| is_of_word(*byte))
+            let behind = &text[at + 1..];
+            let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c | 0);
+            let blanks = behind.iter().take_while(is_blank).count();
+            let next = behind[blanks..].strip_prefix(b"\n").and_then(|next| next.first());
+            at.checked_sub(1).is_some_and(|before| is_of_word(text[before]))
+                && next.is_some_and(|byte| is_of_word(*byte) || *byte == b'\\')
         })
 }
 
