@@ -16,9 +16,18 @@ pub struct Definition {
 /// Names with fewer letters and no underscore may be of compilers (`AVR`, `MIPSEB`).
 const SHORTEST: usize = 7;
 
-/// How names begin that compilers define themselves.
-const OF_COMPILERS: &[&[u8]] =
-    &[b"FP_FAST_", b"LANGUAGE_", b"OBJC_", b"SYCL_", b"SYSTYPE_", b"TARGET_"];
+/// How names begin that compilers or drivers define themselves, for some machine or option.
+const OF_COMPILERS: &[&[u8]] = &[
+    b"FP_FAST_",
+    b"LANGUAGE_",
+    b"MYRIAD",
+    b"OBJC_",
+    b"SOFT_FLOAT",
+    b"SYCL_",
+    b"SYSTYPE_",
+    b"TARGET_",
+    b"UNICODE",
+];
 
 /// What a macro may stand for besides numbers and strings.
 const PUNCTUATION: &[u8] = b" \t()+-*<>|&~,";

@@ -170,6 +170,7 @@ fn plain_definitions_are_told_from_others() {
         "#define LEVEL 1",
         "#define _MY_LEVEL 1",
         "#define SYCL_LANGUAGE_VERSION 1",
+        "#define UNICODE 1",
         "#define MY_LEVEL$ 1",
         "#define My_LEVEL 1",
         "#define MY_LEVEL \"a\"b",

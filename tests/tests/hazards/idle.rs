@@ -196,6 +196,10 @@ scenarios! {
     of_the_compiler r##"
         printf '#define SYCL_LANGUAGE_VERSION 202001\n' >a.h; printf '#include "a.h"\nint f;\n' >a.cc
         any@clang: $CXX -fsycl -c a.cc
+        printf '#define UNICODE 1\n' >c.h; printf '#include "c.h"\nint f;\n' >c.c
+        any@clang: $CC -municode -c c.c
+        printf '#define UNICODE 2\n' >c.h
+        any@clang: $CC -municode -c c.c
         printf '#define J_(a, b, c) a##b##c\n#define J(a, b, c) J_(a, b, c)\n#define MY_LEVEL 1\nint v = J(MY, __USER_LABEL_PREFIX__, LEVEL);\n' >b.c
         kept@gcc: $CC -fleading-underscore -c b.c
         printf '#define SYCL_LANGUAGE_VERSION 202002\n' >a.h; sed -i 's/ 1/ 2/' b.c
