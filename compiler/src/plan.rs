@@ -107,7 +107,7 @@ pub fn plan(invocation: &Invocation, files: &dyn Files, root: &Root) -> Result<P
 
 /// Whether variables or files that hold arguments may have code loaded that reads what it likes:
 /// `ld.so(8)`, `clang/tools/driver/driver.cpp`, Clang's manual ("Configuration files").
-fn has_code_brought_in(invocation: &Invocation) -> bool {
+pub(crate) fn has_code_brought_in(invocation: &Invocation) -> bool {
     let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
     invocation.environment.iter().any(brings)
         || invocation.argv.iter().any(|argument| argument.as_bytes().starts_with(b"--config"))

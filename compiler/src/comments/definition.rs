@@ -85,9 +85,10 @@ fn is_plain(replacement: &[u8]) -> bool {
             _ if !is_token => 1,
             _ if !may_begin => 0,
             b'"' => string(rest),
-            _ => rest.iter().take_while(|it| is_of_number(**it)).count(),
+            b'0'..=b'9' => rest.iter().take_while(|it| is_of_number(**it)).count(),
+            _ => 0,
         };
-        if length == 0 || (is_token && !matches!(byte, b'"' | b'0'..=b'9')) {
+        if length == 0 {
             return false;
         }
         may_begin = !is_token;
@@ -97,7 +98,7 @@ fn is_plain(replacement: &[u8]) -> bool {
 }
 
 fn is_of_number(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
+    is_of_word(byte) || byte == b'.'
 }
 
 /// The length of a string in which nothing is more than it seems, 0 if there is none.

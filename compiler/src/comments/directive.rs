@@ -1,5 +1,6 @@
 //! Directives, and what of them tells where comments are.
 
+use super::definition::is_of_word;
 use crate::clock::contains;
 
 /// Directives behind which a comment is one.
@@ -19,8 +20,7 @@ pub(super) const IMPORT: &[u8] = b"import";
 pub(super) fn directive(text: &[u8]) -> Option<(&[u8], usize)> {
     let rest = text.strip_prefix(b"#").or_else(|| text.strip_prefix(b"%:"))?;
     let rest = trim_blanks(rest);
-    let joins = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-    let length = rest.iter().take_while(joins).count();
+    let length = rest.iter().take_while(|byte| is_of_word(**byte)).count();
     Some((&rest[..length], text.len() - rest.len() + length))
 }
 

@@ -23,6 +23,7 @@ use zccache_core::{Invocation, OsBytes};
 
 use crate::arguments::begins;
 use crate::clock::contains;
+use crate::plan::has_code_brought_in;
 use crate::relocation::{has_plain_arguments, own_path};
 
 /// Options with which comments show; versions of C that do not have those of one line; and
@@ -59,9 +60,6 @@ const WARNINGS: &[&[u8]] = &[
 /// number among the letters of all sources.
 const BITCODE: &[&str] = &["-emit-llvm", "-fembed-bitcode", "-flto", "-fthin"];
 
-/// Variables by which arguments come that are not seen, or code that reads what it likes.
-const BRINGING: &[&[u8]] = &[b"CCC_", b"GCC_COMPARE_DEBUG", b"LD_AUDIT", b"LD_PRELOAD"];
-
 /// Endings of sources and of what they include.
 const ENDINGS: &[&[u8]] = &[
     b"C", b"H", b"c", b"c++", b"cc", b"cp", b"cpp", b"cxx", b"def", b"h", b"h++", b"hh", b"hpp",
@@ -78,10 +76,10 @@ pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
         argument.starts_with(b"-W") && WARNINGS.iter().any(|name| contains(argument, name))
     };
     let shows = |argument| begins(argument, SHOWING) || warns(argument);
-    let brings = |entry: &OsBytes| BRINGING.iter().any(|name| entry.as_bytes().starts_with(name));
     let is_shown = is_on(invocation.variable(EXACT))
         || arguments.clone().any(shows)
-        || invocation.environment.iter().any(brings)
+        || has_code_brought_in(invocation)
+        || invocation.variable(b"GCC_COMPARE_DEBUG").is_some()
         || (by_clang && (lines_show(invocation) || arguments.clone().any(numbers_places)));
     !is_shown
         && arguments.any(|argument| argument == b"-c")

@@ -9,7 +9,7 @@
 
 use memchr::memmem;
 
-use super::definition::Definition;
+use super::definition::{Definition, is_of_word};
 use super::directive::{
     CONDITIONS, IMPORT, INCLUDING, PLAIN, directive, header_name, trim_blanks, trim_blanks_end,
 };
@@ -271,9 +271,8 @@ impl<'t> Sketch<'t> {
 
     /// Whether an apostrophe may belong to a number, or to a name that is no prefix.
     fn is_joined(&self) -> bool {
-        let joins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let before = &self.text[..self.at];
-        let start = before.iter().rposition(|byte| !joins(byte)).map_or(0, |at| at + 1);
+        let start = before.iter().rposition(|byte| !is_of_word(*byte)).map_or(0, |at| at + 1);
         let (before, word) = before.split_at(start);
         let is_apart = before.last().is_none_or(|byte| SEPARATORS.contains(byte));
         !is_apart || !PREFIXES.contains(&word)
