@@ -241,9 +241,9 @@ impl Shared {
                     found.push((*id, Arc::clone(entry), *weight));
                     continue;
                 }
-                match record::decode::<Entry>(id.as_bytes(), row.value()) {
-                    Ok(mut entry) => {
-                        let weight = self.share(&mut entry, row.value().len());
+                match record::measure::<Entry>(id.as_bytes(), row.value()) {
+                    Ok((mut entry, length)) => {
+                        let weight = self.share(&mut entry, length);
                         found.push((id, Arc::new(entry), weight));
                     }
                     Err(error) => self.count_damaged(&key, &error),
@@ -253,7 +253,7 @@ impl Shared {
         })
     }
 
-    /// Has an entry of a record of this length share what others observed as well. How much
+    /// Has an entry of this encoded length share what others observed as well. How much
     /// memory it takes.
     fn share(&self, entry: &mut Entry, length: usize) -> usize {
         let observed = self.observations.share(&mut entry.trace);

@@ -75,7 +75,7 @@ impl Sandbox {
     /// What the store keeps, in a directory of its format.
     #[must_use]
     pub fn kept(&self) -> PathBuf {
-        self.store().join("store-9")
+        self.store().join("store-10")
     }
 
     /// The programs under test.

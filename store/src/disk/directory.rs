@@ -22,10 +22,10 @@ const SETTING_ASIDE: &str = "set-aside.new";
 /// What a store keeps is in a directory of its format, so that those of several
 /// versions of this program lie side by side. Changes with every change of what is on
 /// disk, together with the text of the marker.
-pub const FORMAT_DIRECTORY: &str = "store-9";
+pub const FORMAT_DIRECTORY: &str = "store-10";
 
 /// What the marker says; other content is foreign.
-const THIS_FORMAT: &str = "zccache store 9\n";
+const THIS_FORMAT: &str = "zccache store 10\n";
 
 /// Returns the absolute path and the lock. Afterwards the directory is private
 /// and locked, and unless it is read-only of this format and without left-overs.

@@ -27,11 +27,11 @@ impl Prepared {
     /// # Errors
     /// [`StoreError::TooLarge`] when it exceeds what can be read back.
     pub(crate) fn new(id: EntryId, entry: &Entry) -> Result<Self, StoreError> {
-        let failed = |error: RecordError| StoreError::Index(error.to_string());
+        let failed = |error| match error {
+            RecordError::TooLong(bytes) => StoreError::TooLarge(bytes),
+            error => StoreError::Index(error.to_string()),
+        };
         let record = record::encode(id.as_bytes(), entry).map_err(failed)?;
-        if record.len() > zccache_core::limits::ENTRY_BYTES {
-            return Err(StoreError::TooLarge(record.len()));
-        }
         let summary = summary_of(entry, record.len() as u64).map_err(failed)?;
         Ok(Self { id, record, summary, lengths: blobs_of(entry).collect() })
     }

@@ -1,6 +1,5 @@
 //! Every path of a run: what was there when it first looked.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
@@ -8,6 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, readlink};
 use nix::sys::stat::{Mode, fstatat};
 use nix::time::{ClockId, clock_gettime};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use zccache_core::entry::Manner;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Reads, Seen};
@@ -32,9 +32,9 @@ pub(crate) enum Purpose {
 /// Every path that a run looked at or changed.
 pub(crate) struct Ledger {
     /// The records apart, so that a table of few large ones does not touch many pages.
-    pub(super) paths: HashMap<Box<[u8]>, Box<PathRecord>>,
+    pub(super) paths: FxHashMap<Box<[u8]>, Box<PathRecord>>,
     /// Directories whose own way was searched for symbolic links.
-    pub(super) walked: HashSet<Box<[u8]>>,
+    pub(super) walked: FxHashSet<Box<[u8]>>,
     /// The file mode creation mask of the run.
     pub(super) umask: u32,
     /// When the run had not begun yet.
@@ -128,8 +128,8 @@ impl Ledger {
     /// An empty ledger of a run under `umask`.
     pub(crate) fn new(umask: u32) -> Self {
         Self {
-            paths: HashMap::with_capacity(256),
-            walked: HashSet::with_capacity(64),
+            paths: FxHashMap::with_capacity_and_hasher(256, FxBuildHasher),
+            walked: FxHashSet::with_capacity_and_hasher(64, FxBuildHasher),
             umask,
             began: now(),
             writers: Writers::default(),
