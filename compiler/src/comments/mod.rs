@@ -13,7 +13,7 @@ mod vocabulary;
 
 pub use definition::Definition;
 pub use outline::{LONGEST, Outline};
-pub use places::{MOST_PLACES, places, with_any_comments};
+pub use places::{MOST_PLACES, places, with_empty_lines};
 pub use regard::Regard;
 pub use vocabulary::{NameParts, Vocabulary};
 

@@ -13,6 +13,7 @@ use super::definition::{Definition, is_of_word};
 use super::directive::{
     CONDITIONS, IMPORT, INCLUDING, PLAIN, directive, header_name, trim_blanks, trim_blanks_end,
 };
+use super::places::Numbering;
 use crate::clock::contains;
 
 /// What more than so many macros stand for counts.
@@ -20,8 +21,7 @@ const MOST_DEFINITIONS: usize = 1024;
 
 /// A line that ends behind this column stays as it is, and so does a comment that begins behind
 /// the other. Within them gcc counts as much for a line, of what it has for all lines together,
-/// with comments as without (`linemap_position_for_column` of `libcpp/line-map.cc`, which adds
-/// 50 to a column and begins with 127).
+/// with comments as without, but where [`Numbering`] tells that it depends.
 const LAST_COLUMN: usize = 120;
 pub(super) const LAST_BEGINNING: usize = 76;
 
@@ -52,6 +52,7 @@ pub(super) struct Sketch<'t> {
     kind: Kind,
     /// Whether [`IMPORT`] is in the line.
     has_import: bool,
+    numbering: Numbering,
     pub(super) definitions: Vec<Definition>,
 }
 
@@ -80,6 +81,7 @@ impl<'t> Sketch<'t> {
             begins: true,
             kind: Kind::Empty,
             has_import: false,
+            numbering: Numbering::of(text),
             definitions: Vec::new(),
         }
     }
@@ -162,7 +164,9 @@ impl<'t> Sketch<'t> {
         // who looks for where a line begins.
         let is_blank = !code.is_empty() && code.iter().all(u8::is_ascii_whitespace);
         let is_long = self.drawn.len() - last.max(self.line) > LAST_COLUMN;
-        if is_long || is_blank || code.ends_with(b"\\") {
+        let lines = self.at - (self.drawn.len() - self.line)..self.at;
+        let is_counted = self.numbering.depends_on(&lines);
+        if is_long || is_blank || is_counted || code.ends_with(b"\\") {
             self.end = self.drawn.len();
             return;
         }

@@ -133,6 +133,18 @@ fn long_lines_and_long_ends_count() {
 }
 
 #[test]
+fn comments_behind_a_line_that_takes_many_numbers_count() {
+    let text = |behind: &str, later: &str| {
+        digest(&format!("int {};\nint a; {behind}\nint b; {later}\n", "x".repeat(600))).unwrap()
+    };
+    assert_ne!(text("// a", ""), text("// b", ""));
+    assert_ne!(text("", ""), text("// b", ""));
+    assert_eq!(text("// a", "// a"), text("// a", "// b"));
+    let as_long = "y".repeat(90);
+    assert_ne!(text(&format!("// {as_long}"), "// a"), text(&format!("// {as_long}"), "// b"));
+}
+
+#[test]
 fn what_has_files_read_as_they_are_is_told() {
     let regard = |text: &str| Outline::of(text.as_bytes()).map(|it| it.regard).unwrap();
     assert_eq!(regard("// asm, as #embed does\nint x;\n"), super::Regard::default());

@@ -123,7 +123,7 @@ fn places(counted: &[&Sighting], texts: &[Text]) -> u64 {
     let sources = texts.iter().filter(|text| !is_data(text));
     let places = sources.map(|text| {
         let places = match text.owner {
-            Owner::Somebody => comments::with_any_comments(text.traits.places),
+            Owner::Somebody => comments::with_empty_lines(text.traits.places),
             Owner::System | Owner::Toolchain => text.traits.places,
         };
         places.saturating_mul(u64::from(counted[text.index as usize].reads.count))
