@@ -77,7 +77,8 @@ reasons! {
     ForeignAbi = 203, "foreign_abi";
     /// A process of the tool outlived it.
     EscapedProcess = 204, "escaped_process";
-    /// The tool changed its mounts, root or namespaces, or traced a process.
+    /// The tool changed its mounts, root or namespaces, traced a process, or used memory shared
+    /// by key or extended attributes.
     ForeignOperation = 205, "foreign_operation";
     /// The memory or descriptors of the tool could not be read.
     UnreadableTool = 206, "unreadable_tool";
@@ -107,6 +108,8 @@ reasons! {
     OutputRefused = 218, "output_refused";
     /// The directory of an output could not be watched for other writers.
     UnwatchedOutput = 219, "unwatched_output";
+    /// An output is named after the number of a process of the run; the next one has another.
+    NamedByProcess = 220, "named_by_process";
     /// The tool went on from a cache of its own, which results may tell, or added to it.
     OwnCache = 230, "own_cache";
 

@@ -110,6 +110,9 @@ pub enum SettingsError {
     /// There is nowhere to keep the store.
     #[error("neither ZCCACHE_DIR, XDG_CACHE_HOME nor HOME is set; set ZCCACHE_DIR")]
     NoStore,
+    /// The store is said to be in a place that depends on who looks for it.
+    #[error("ZCCACHE_DIR is '{0}'; write an absolute path")]
+    Relative(PathBuf),
     /// A size cannot be read.
     #[error("{0} is '{1}'; write a number with K, M, G or T")]
     Size(&'static str, String),
@@ -125,13 +128,16 @@ pub enum SettingsError {
 /// directory (XDG Base Directory Specification: relative values are ignored).
 ///
 /// # Errors
-/// [`SettingsError::NoStore`] when no variable says where.
+/// [`SettingsError::NoStore`] when no variable says where, [`SettingsError::Relative`] when
+/// `ZCCACHE_DIR` says it for one working directory only.
 pub fn store_directory(
     variable: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<PathBuf, SettingsError> {
     let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
-    if let Some(directory) = absolute("ZCCACHE_DIR") {
-        return Ok(directory);
+    match variable("ZCCACHE_DIR").filter(|path| !path.as_os_str().is_empty()) {
+        Some(directory) if directory.is_absolute() => return Ok(directory),
+        Some(directory) => return Err(SettingsError::Relative(directory)),
+        None => {}
     }
     if let Some(cache) = absolute("XDG_CACHE_HOME") {
         return Ok(cache.join("zccache"));

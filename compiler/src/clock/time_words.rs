@@ -177,12 +177,16 @@ fn is_edge(word: &[u8], before: &[u8], after: &[u8]) -> bool {
 }
 
 /// The text with every line that ends in a backslash, or its trigraph, joined to
-/// the next (C17 5.1.1.2). gcc and clang allow blanks behind the backslash.
+/// the next (C17 5.1.1.2). gcc and clang allow blanks behind the backslash, among them
+/// more than other texts have, and take a carriage return for the end of a line.
 pub(crate) fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
     let mut joined = Vec::new();
     let (mut copied, mut start) = (0, 0);
-    for end in memchr::memchr_iter(b'\n', text) {
-        let line = text[start..end].trim_ascii_end();
+    for end in memchr::memchr2_iter(b'\n', b'\r', text) {
+        if text[end..].starts_with(b"\r\n") {
+            continue;
+        }
+        let line = trim_blanks_end(&text[start..end]);
         let kept = line.strip_suffix(b"\\").or_else(|| line.strip_suffix(b"??/"));
         if let Some(kept) = kept {
             joined.extend_from_slice(&text[copied..start + kept.len()]);
@@ -195,6 +199,14 @@ pub(crate) fn spliced(text: &[u8]) -> Cow<'_, [u8]> {
     }
     joined.extend_from_slice(&text[copied..]);
     Cow::Owned(joined)
+}
+
+/// Without what gcc or clang takes for a blank at the end of a line (`is_nvspace` of
+/// `libcpp/internal.h`).
+fn trim_blanks_end(line: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c | 0);
+    let end = line.iter().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
+    &line[..end]
 }
 
 fn joins(byte: &u8) -> bool {

@@ -5,8 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dashmap::DashMap;
 use nix::sys::statfs::{
-    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
-    fstatfs,
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
 };
 use zccache_core::{Identity, Stamp, limits};
 
@@ -25,14 +24,11 @@ enum Grain {
     Coarse(i64),
 }
 
-/// From `include/uapi/linux/magic.h`.
-const RAMFS_MAGIC: libc::c_long = 0x8584_58f6;
-
-/// File systems that take the time of modification for that of change: SquashFS, EROFS, ISO 9660,
-/// cramfs, romfs, FAT and exFAT (`include/uapi/linux/magic.h`, `fs/squashfs/squashfs_fs.h`,
-/// `fs/romfs`, `fs/exfat`).
-const WITHOUT_CHANGE_TIMES: [libc::c_long; 7] =
-    [0x7371_7368, 0xe0f5_e1e2, 0x9660, 0x28cd_3d45, 0x7275, 0x4d44, 0x2011_bab0];
+/// File systems on disks of this machine, which keep a time of change that no program can set:
+/// F2FS, JFS, ReiserFS, NILFS, ZFS, bcachefs, and overlays, whose files are those of others
+/// (`include/uapi/linux/magic.h`; of OpenZFS and bcachefs their own sources).
+const WITH_CHANGE_TIMES: [libc::c_long; 7] =
+    [0xf2f5_2010, 0x3153_464a, 0x5265_4973, 0x3434, 0x2fc1_2fc1, 0xca45_1a4e, 0x794c_7630];
 
 /// FAT keeps two seconds; others without nanoseconds keep one.
 pub(crate) const WHOLE_SECONDS: i64 = 2_000_000_000;
@@ -112,12 +108,14 @@ pub(crate) fn is_of_whole_seconds(identity: &Identity) -> bool {
 /// Those in memory have no `page_mkwrite` (`mm/shmem.c`, `fs/ramfs`): a page that was
 /// read before is stored to without a fault, and the file keeps its identity. Those of images
 /// and of FAT keep no time of change that no program can set; the image that replaces another
-/// may have files of the same numbers, lengths and times.
+/// may have files of the same numbers, lengths and times. What the kernel says in `/proc` and
+/// `/sys` changes without a stamp, servers of FUSE stamp as they like, and what the stamps are
+/// of a file on another machine is known for some seconds before it is asked again.
 pub(crate) fn identities_tell(file: BorrowedFd<'_>) -> bool {
-    const IN_MEMORY: [FsType; 3] = [TMPFS_MAGIC, FsType(RAMFS_MAGIC), HUGETLBFS_MAGIC];
+    const USUAL: [FsType; 3] = [BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC];
     fstatfs(file).is_ok_and(|file_system| {
         let kind = file_system.filesystem_type();
-        !IN_MEMORY.contains(&kind) && !WITHOUT_CHANGE_TIMES.contains(&kind.0)
+        USUAL.contains(&kind) || WITH_CHANGE_TIMES.contains(&kind.0)
     })
 }
 

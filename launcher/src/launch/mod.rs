@@ -159,12 +159,16 @@ enum Served {
 fn deliver(connection: &mut Connection, command: &Command) -> Result<Served, Unserved> {
     let (verdict, descriptors) = verdict(connection, command)?;
     match verdict {
-        Verdict::Hit(hit) if place::place(&hit.files, &descriptors).is_err() => {
-            Ok(Served::Undeliverable)
-        }
         Verdict::Hit(hit) => {
-            let replayed = replay::replay(&hit.streams);
-            replayed.then_some(Served::Status(hit.status.into())).ok_or(UNSERVED)
+            let Ok(ready) = place::prepare(&hit.files, &descriptors) else {
+                return Ok(Served::Undeliverable);
+            };
+            // Who cannot say what is wrong leaves no files either.
+            if !replay::replay(&hit.streams) {
+                return Err(UNSERVED);
+            }
+            let placed = ready.place().map(|()| Served::Status(hit.status.into()));
+            Ok(placed.unwrap_or(Served::Undeliverable))
         }
         Verdict::Run { views, own, awaited } => Ok(Served::Run { views, own, awaited }),
         Verdict::ReadInput => Ok(Served::NotYet),

@@ -5,11 +5,15 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::stat::fstat;
 use nix::unistd::write;
 use zccache_core::entry::{Chunk, Stream};
 
 /// Writes recorded bytes in their order; false if a stream does not take them, as when
 /// its reader has gone away. What a compiler does then, and how it ends, only it knows.
+///
+/// Of two streams that nobody reads as one, standard output comes first: it may be a file
+/// for which there is no room, and the compiler would say again what it has to say.
 #[must_use]
 pub(super) fn replay(chunks: &[Chunk]) -> bool {
     let write = |chunk: &Chunk| {
@@ -19,7 +23,31 @@ pub(super) fn replay(chunks: &[Chunk]) -> bool {
         };
         write_all(fd, &chunk.bytes)
     };
-    chunks.is_empty() || without_sigpipe(|| chunks.iter().all(write))
+    let of = |stream| chunks.iter().filter(move |chunk| chunk.stream == stream);
+    let both = || of(Stream::Stdout).next().is_some() && of(Stream::Stderr).next().is_some();
+    if chunks.is_empty() {
+        return true;
+    }
+    without_sigpipe(|| {
+        if both() && !are_one() {
+            of(Stream::Stdout).all(write) && of(Stream::Stderr).all(write)
+        } else {
+            chunks.iter().all(write)
+        }
+    })
+}
+
+/// Whether standard output and standard error are the same file, pipe or terminal, or may be.
+fn are_one() -> bool {
+    let file = |fd| {
+        // SAFETY: only looks at the descriptor; a closed one makes that fail.
+        let stat = fstat(unsafe { BorrowedFd::borrow_raw(fd) });
+        stat.map(|stat| (stat.st_dev, stat.st_ino))
+    };
+    match (file(libc::STDOUT_FILENO), file(libc::STDERR_FILENO)) {
+        (Ok(stdout), Ok(stderr)) => stdout == stderr,
+        _ => true,
+    }
 }
 
 /// Does something while a pipe without a reader is an error and no signal.

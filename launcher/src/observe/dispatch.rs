@@ -70,6 +70,7 @@ impl Dispatcher {
         if self.ledger.trouble().is_some() {
             return;
         }
+        self.ledger.callers.note(call.thread);
         if let Err(reason) = self.interpret(call) {
             let private = |path: &&CStr| privacy(path.to_bytes()) != Privacy::Public;
             match self.first.path().filter(private) {
@@ -90,6 +91,13 @@ impl Dispatcher {
         match rule.call {
             Call::Open(at, flags) => self.open(call, at, flags),
             Call::Look(at, follow) => {
+                let follow = follows(call, follow);
+                self.with_path(call, at, Access::Look, |ledger, path| {
+                    ledger.look(path, follow, Purpose::Status);
+                })
+            }
+            Call::Attribute(at, follow, name) => {
+                is_attribute_of_the_system(call, name)?;
                 let follow = follows(call, follow);
                 self.with_path(call, at, Access::Look, |ledger, path| {
                     ledger.look(path, follow, Purpose::Status);
@@ -148,6 +156,7 @@ impl Dispatcher {
             Call::Duplicate => self.streams.duplicate(tracee, fd, low(address)),
             Call::Save => self.streams.save(tracee, fd, low(length)),
             Call::TouchDescriptor => self.touch_descriptor(tracee, fd),
+            Call::AttributeOfDescriptor => is_attribute_of_the_system(call, 1),
             Call::Connect => self.connect(call),
             Call::Foreign(reason) => Err(reason),
             Call::Move => {
@@ -373,6 +382,16 @@ fn open_arguments(call: &Notification, flags: OpenFlags) -> Result<Opening, Reas
             Ok(Opening { flags: low(word(0)), mode: low(word(8)).cast_unsigned() })
         }
     }
+}
+
+/// That the extended attribute whose name is at this argument is one of which every tool asks
+/// that copies modes: an access list, a capability, a label (`xattr(7)`). What programs keep in
+/// those of users is not observed.
+fn is_attribute_of_the_system(call: &Notification, argument: u8) -> Result<(), Reason> {
+    let mut name = Vec::new();
+    Tracee(call.thread).append_text(argument_of(call, argument), &mut name)?;
+    let of_system = name.starts_with(b"system.") || name.starts_with(b"security.");
+    if of_system { Ok(()) } else { Err(Reason::ForeignOperation) }
 }
 
 fn follows(call: &Notification, follow: Follow) -> bool {

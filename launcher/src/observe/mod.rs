@@ -25,8 +25,8 @@ use zccache_core::report::{Ended, Report};
 
 use process::child::Child;
 use process::inherited;
-use process::signals::HeldSignals;
 pub(crate) use process::signals::die_by;
+pub use process::signals::{Delayed, HeldSignals};
 pub(crate) use record::Jobserver;
 use record::{Outputs, Settled};
 

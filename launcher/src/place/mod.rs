@@ -21,14 +21,15 @@ impl From<nix::errno::Errno> for Undeliverable {
     }
 }
 
-/// Writes each file beside its place, and only when all are written renames
-/// them. Descriptors are used in order by the files that need one.
+/// The files of a hit, written but not in their places. Those that are not brought there go away
+/// on drop.
+pub(crate) struct Ready(Vec<Staged>);
+
+/// Writes each file beside its place. Descriptors are used in order by the files that need one.
 ///
 /// # Errors
-/// [`Undeliverable`], with nothing left that was not there before. A file that
-/// was replaced before a later rename failed stays: the compiler, which now
-/// runs, writes it anyway.
-pub(crate) fn place(files: &[Delivery], descriptors: &[OwnedFd]) -> Result<(), Undeliverable> {
+/// [`Undeliverable`], with nothing left that was not there before.
+pub(crate) fn prepare(files: &[Delivery], descriptors: &[OwnedFd]) -> Result<Ready, Undeliverable> {
     let mut descriptors: VecDeque<&OwnedFd> = descriptors.iter().collect();
     let mut staged = Vec::with_capacity(files.len());
     for (number, file) in files.iter().enumerate() {
@@ -41,15 +42,27 @@ pub(crate) fn place(files: &[Delivery], descriptors: &[OwnedFd]) -> Result<(), U
         };
         staged.push(Staged::write(file, number, bytes)?);
     }
-    let mut placed = Vec::with_capacity(staged.len());
-    for file in staged {
-        match file.commit() {
-            Ok(file) => placed.push(file),
-            Err(trouble) => {
-                placed.into_iter().for_each(staged::Placed::undo);
-                return Err(trouble);
+    Ok(Ready(staged))
+}
+
+impl Ready {
+    /// Brings all files to their places.
+    ///
+    /// # Errors
+    /// [`Undeliverable`], with nothing left that was not there before. A file that
+    /// was replaced before a later rename failed stays: the compiler, which now
+    /// runs, writes it anyway.
+    pub(crate) fn place(self) -> Result<(), Undeliverable> {
+        let mut placed = Vec::with_capacity(self.0.len());
+        for file in self.0 {
+            match file.commit() {
+                Ok(file) => placed.push(file),
+                Err(trouble) => {
+                    placed.into_iter().for_each(staged::Placed::undo);
+                    return Err(trouble);
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -178,7 +178,16 @@ fn check_replaceable(
     new: &FileStat,
     file: &Delivery,
 ) -> Result<(), Undeliverable> {
-    faccessat(AT_FDCWD, target, AccessFlags::W_OK, AtFlags::AT_EACCESS)?;
+    match file.manner {
+        // A program that runs refuses it (`ETXTBSY`).
+        Manner::InPlace => {
+            let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+            drop(openat(AT_FDCWD, target, flags, Mode::empty())?);
+        }
+        Manner::Renamed => {
+            faccessat(AT_FDCWD, target, AccessFlags::W_OK, AtFlags::AT_EACCESS)?;
+        }
+    }
     // Root may write all the same, but rustc does not.
     if existing.st_mode & 0o222 == 0 {
         return Err(Undeliverable);

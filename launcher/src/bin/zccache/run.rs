@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use nix::mount::{MntFlags, MsFlags};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use zccache_core::OsBytes;
 use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{Reply, Request};
+use zccache_launcher::observe::{Delayed, HeldSignals};
 
 use crate::client::{Client, CommandError};
 use crate::keeper::{self, End};
@@ -32,8 +32,9 @@ pub(crate) fn run(mounts: &[PathBuf], command: &[OsString]) -> Result<ExitCode, 
     let session = format!("run-{}-{}", std::process::id(), seconds());
     let mut counters = Client::connect_or_start()?;
     let mut views = Views::mount(mounts)?;
+    let signals = HeldSignals::hold().map_err(CommandError::System)?;
     let child = start(command, &session)?;
-    let status = views.wait(child).map_err(CommandError::System)?;
+    let status = views.wait(child, &signals).map_err(CommandError::System)?;
     let complete = views.dismantle();
     let request = Request::Stats { session: Some(OsBytes::from(session.as_str())), zero: true };
     if let Ok(Reply::Stats(counted)) = counters.ask(&request, &[]) {
@@ -84,27 +85,29 @@ impl Views {
         Ok(views)
     }
 
-    /// Waits for the command. Signals of the terminal are the command's; a view
+    /// Waits for the command, and passes on signals that we alone are sent; a view
     /// whose daemon dies meanwhile is taken away at once.
-    fn wait(&mut self, mut child: Child) -> io::Result<ExitStatus> {
-        for terminal in [Signal::SIGINT, Signal::SIGQUIT] {
-            // SAFETY: SIG_IGN runs no code.
-            unsafe { signal(terminal, SigHandler::SigIgn) }?;
-        }
+    fn wait(&mut self, mut child: Child, signals: &HeldSignals) -> io::Result<ExitStatus> {
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let pidfd = process_descriptor(child.id())?;
+        let mut delayed = Delayed::default();
         loop {
             let watch = |end| PollFd::new(end, PollFlags::POLLIN);
-            let mut ends = vec![watch(pidfd.as_fd())];
+            let mut ends = vec![watch(pidfd.as_fd()), watch(signals.as_fd())];
             ends.extend(self.mounted.iter().map(|view| watch(view.client.as_fd())));
-            match poll(&mut ends, PollTimeout::NONE) {
+            match poll(&mut ends, delayed.patience()) {
                 Err(nix::errno::Errno::EINTR) => continue,
                 other => other?,
             };
-            let ended: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
-            if ended[0] {
+            let ready: Vec<bool> = ends.iter().map(|end| end.any() == Some(true)).collect();
+            if ready[0] {
                 return child.wait();
             }
-            self.bury(&ended[1..])?;
+            if ready[1] {
+                signals.take(&mut delayed);
+            }
+            delayed.pass_on(pid);
+            self.bury(&ready[2..])?;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Starting the compiler under the filter, and waiting for its end.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 use zccache_core::report::Ended;
 
+use super::board::Board;
 use super::signals::HeldSignals;
 use crate::observe::seccomp::{Filter, Listener};
 use crate::program::Program;
@@ -17,43 +18,7 @@ use crate::program::Program;
 pub(crate) struct Child {
     pid: libc::pid_t,
     handle: OwnedFd,
-    messages: OwnedFd,
-    // The child writes to it through the table of descriptors that it shares with
-    // us until it executes the compiler.
-    _writer: OwnedFd,
-}
-
-/// What a new child tells its parent: four bytes of kind, four of value.
-#[derive(Clone, Copy)]
-enum Message {
-    /// The filter is installed; its listener has this number in our table.
-    Listening(RawFd),
-    /// The filter was refused.
-    Refused,
-    /// No candidate could be executed.
-    NotExecuted(i32),
-}
-
-impl Message {
-    fn bytes(self) -> [u8; 8] {
-        let (kind, value) = match self {
-            Self::Listening(fd) => (0, fd),
-            Self::Refused => (1, 0),
-            Self::NotExecuted(errno) => (2, errno),
-        };
-        (i64::from(kind) << 32 | i64::from(value)).to_ne_bytes()
-    }
-
-    fn parse(bytes: [u8; 8]) -> Self {
-        let word = i64::from_ne_bytes(bytes);
-        #[expect(clippy::cast_possible_truncation, reason = "two halves of a word")]
-        let (kind, value) = ((word >> 32) as i32, word as i32);
-        match kind {
-            0 => Self::Listening(value),
-            1 => Self::Refused,
-            _ => Self::NotExecuted(value),
-        }
-    }
+    board: Board,
 }
 
 impl Child {
@@ -67,28 +32,33 @@ impl Child {
         filter: &mut Filter,
         signals: &HeldSignals,
     ) -> io::Result<(Self, Option<Listener>)> {
-        let (messages, writer) = pipe2(OFlag::O_CLOEXEC)?;
+        let board = Board::new()?;
+        // The child has written on the board when it closes this end, which is also ours.
+        let (told, telling) = pipe2(OFlag::O_CLOEXEC)?;
+        let telling = telling.into_raw_fd();
         let parent = std::process::id().cast_signed();
-        match fork_sharing_descriptors()? {
-            Forked::Child => {
+        match fork_sharing_descriptors() {
+            Ok(Forked::Child) => {
                 tie_to(parent);
-                let message = install(filter).map_or(Message::Refused, Message::Listening);
-                tell(writer.as_fd(), message);
+                if let Ok(listener) = install(filter) {
+                    board.announce(listener);
+                }
+                close(telling);
                 signals.restore_in_child();
-                let errno = program.execute();
-                tell(writer.as_fd(), Message::NotExecuted(errno as i32));
+                board.give_up(program.execute());
                 // SAFETY: ends the process without running what belongs to its parent.
                 unsafe { libc::_exit(127) }
             }
-            Forked::Parent { pid, handle } => {
-                let child = Self { pid, handle, messages, _writer: writer };
-                let listener = child.first_message().and_then(|message| match message {
-                    // SAFETY: the child has just made this listener in the table
-                    // we share, and leaves it to us.
-                    Message::Listening(fd) => Some(unsafe { Listener::from_raw(fd) }),
-                    _ => None,
-                });
-                Ok((child, listener))
+            Ok(Forked::Parent { pid, handle }) => {
+                wait_until_told(told.as_fd(), handle.as_fd());
+                // SAFETY: the child has just made this listener in the table
+                // we share, and leaves it to us.
+                let listener = board.listener().map(|fd| unsafe { Listener::from_raw(fd) });
+                Ok((Self { pid, handle, board }, listener))
+            }
+            Err(error) => {
+                close(telling);
+                Err(error)
             }
         }
     }
@@ -116,45 +86,19 @@ impl Child {
             #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "8 bits")]
             Ended::Exit(libc::WEXITSTATUS(status) as u8)
         };
-        (ended, self.not_executed())
+        (ended, self.board.not_executed())
     }
+}
 
-    fn first_message(&self) -> Option<Message> {
-        loop {
-            let mut descriptors = [
-                PollFd::new(self.messages.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.handle.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut descriptors, PollTimeout::NONE) {
-                Ok(_) => break,
-                Err(Errno::EINTR) => {}
-                Err(_) => return None,
-            }
-        }
-        self.message()
-    }
+/// Waits until the child has closed its end of a pipe, or has ended.
+fn wait_until_told(told: BorrowedFd<'_>, handle: BorrowedFd<'_>) {
+    let mut ends = [told, handle].map(|end| PollFd::new(end, PollFlags::POLLIN));
+    while poll(&mut ends, PollTimeout::NONE) == Err(Errno::EINTR) {}
+}
 
-    fn not_executed(&self) -> Option<Errno> {
-        loop {
-            match self.message()? {
-                Message::NotExecuted(errno) => return Some(Errno::from_raw(errno)),
-                Message::Listening(_) | Message::Refused => {}
-            }
-        }
-    }
-
-    /// The next message that is already there.
-    fn message(&self) -> Option<Message> {
-        let mut ready = [PollFd::new(self.messages.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut ready, PollTimeout::ZERO) != Ok(1) {
-            return None;
-        }
-        let mut bytes = [0; 8];
-        match nix::unistd::read(&self.messages, &mut bytes) {
-            Ok(8) => Some(Message::parse(bytes)),
-            _ => None,
-        }
-    }
+fn close(descriptor: RawFd) {
+    // SAFETY: whoever calls this owns it, and uses it no more.
+    unsafe { libc::close(descriptor) };
 }
 
 enum Forked {
@@ -225,10 +169,4 @@ fn set_filter(filter: &mut Filter, flags: libc::c_ulong) -> Result<RawFd, Errno>
     let fd = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
     #[expect(clippy::cast_possible_truncation, reason = "a descriptor")]
     Errno::result(fd as RawFd)
-}
-
-fn tell(writer: BorrowedFd<'_>, message: Message) {
-    let bytes = message.bytes();
-    // SAFETY: the buffer is valid for its length.
-    unsafe { libc::write(writer.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
 }

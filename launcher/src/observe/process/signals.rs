@@ -1,4 +1,4 @@
-//! Signals that reach the launcher while the compiler runs.
+//! Signals that reach us while the compiler, or a build, runs.
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,7 +31,7 @@ const LEFT_ALONE: &[libc::c_int] = &[
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Signals held back from the launcher, so that it outlives the compiler.
-pub(crate) struct HeldSignals {
+pub struct HeldSignals {
     descriptor: OwnedFd,
     before: libc::sigset_t,
     children_ignored: bool,
@@ -43,7 +43,7 @@ impl HeldSignals {
     ///
     /// # Errors
     /// As `signalfd(2)`.
-    pub(crate) fn hold() -> io::Result<Self> {
+    pub fn hold() -> io::Result<Self> {
         let held = forwarded();
         let mut before = MaybeUninit::uninit();
         // SAFETY: both sets are valid for the call, which fills `before`.
@@ -76,7 +76,7 @@ impl HeldSignals {
 
     /// Takes one held signal, for the compiler unless the kernel sent it on behalf of a
     /// terminal, which has sent it to the compiler too.
-    pub(crate) fn take(&self, delayed: &mut Delayed) {
+    pub fn take(&self, delayed: &mut Delayed) {
         let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
         let size = size_of::<libc::signalfd_siginfo>();
         // SAFETY: the buffer is valid for `size` bytes.
@@ -98,11 +98,11 @@ impl HeldSignals {
 /// would kill it while it clears up after the first. So they are passed on only if it has
 /// not ended after a while.
 #[derive(Default)]
-pub(crate) struct Delayed(VecDeque<(Instant, libc::c_int)>);
+pub struct Delayed(VecDeque<(Instant, libc::c_int)>);
 
 impl Delayed {
     /// How long to wait until there is one to be passed on.
-    pub(crate) fn patience(&self) -> PollTimeout {
+    pub fn patience(&self) -> PollTimeout {
         let Some((due, _)) = self.0.front() else { return PollTimeout::NONE };
         // `poll(2)` counts whole milliseconds.
         let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -110,7 +110,7 @@ impl Delayed {
     }
 
     /// Passes those on to the process `child` whose time has come.
-    pub(crate) fn pass_on(&mut self, child: libc::pid_t) {
+    pub fn pass_on(&mut self, child: libc::pid_t) {
         let now = Instant::now();
         while let Some((_, signal)) = self.0.pop_front_if(|(due, _)| *due <= now) {
             // SAFETY: `child` is ours and not yet waited for, so the id is still its own.

@@ -13,6 +13,7 @@ use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Reads, Seen};
 use zccache_core::{ExecuteBits, Identity, OsBytes, Reason, Stamp, limits};
 
+use super::super::process::numbers::Numbers;
 use super::caches::Caches;
 use super::changes::{Absence, Change};
 use super::image;
@@ -40,6 +41,8 @@ pub(crate) struct Ledger {
     /// When the run had not begun yet.
     pub(super) began: Stamp,
     pub(super) writers: Writers,
+    /// Who makes calls.
+    pub(crate) callers: Numbers,
     pub(super) caches: Caches,
     /// Devices whose files nobody can be asked about.
     without_leases: Vec<u64>,
@@ -133,6 +136,7 @@ impl Ledger {
             umask,
             began: now(),
             writers: Writers::default(),
+            callers: Numbers::default(),
             caches: Caches::default(),
             without_leases: Vec::new(),
             looks: 0,

@@ -78,6 +78,9 @@ impl Ledger {
             let own = self.caches.admit(&path);
             let taken = own.and_then(|()| judge(&path, &change, read)).and_then(|()| {
                 let left = left_behind(&path, &change, self.began)?;
+                if left.is_some() && self.callers.name(path.as_bytes()) {
+                    return Err(Reason::NamedByProcess);
+                }
                 let attach = |manner| outputs.attach(path.clone(), manner, views, change.shared);
                 left.map_or(Ok(()), attach)
             });

@@ -85,6 +85,10 @@ pub(crate) enum Call {
     Open(At, OpenFlags),
     /// Asks about a path.
     Look(At, Follow),
+    /// Asks for the extended attribute of a path whose name is at this argument.
+    Attribute(At, Follow, u8),
+    /// Asks for that of the descriptor in argument 0, by the name at argument 1.
+    AttributeOfDescriptor,
     /// Asks whether something is there; of a link, where it leads.
     Probe(At),
     /// Executes a file.
@@ -185,10 +189,14 @@ const COMMON: &[Rule] = &[
     always(libc::SYS_execve, Call::Execute(cwd(0), Follow::Yes)),
     always(libc::SYS_execveat, Call::Execute(at(0), Follow::Unless(4))),
     always(libc::SYS_statfs, Call::Look(cwd(0), Follow::Yes)),
-    always(libc::SYS_getxattr, Call::Look(cwd(0), Follow::Yes)),
-    always(libc::SYS_lgetxattr, Call::Look(cwd(0), Follow::No)),
-    always(libc::SYS_listxattr, Call::Look(cwd(0), Follow::Yes)),
-    always(libc::SYS_llistxattr, Call::Look(cwd(0), Follow::No)),
+    always(libc::SYS_getxattr, Call::Attribute(cwd(0), Follow::Yes, 1)),
+    always(libc::SYS_lgetxattr, Call::Attribute(cwd(0), Follow::No, 1)),
+    always(libc::SYS_fgetxattr, Call::AttributeOfDescriptor),
+    always(SYS_GETXATTRAT, Call::Attribute(at(0), Follow::Unless(2), 3)),
+    always(libc::SYS_listxattr, Call::Foreign(Reason::ForeignOperation)),
+    always(libc::SYS_llistxattr, Call::Foreign(Reason::ForeignOperation)),
+    always(libc::SYS_flistxattr, Call::Foreign(Reason::ForeignOperation)),
+    always(SYS_LISTXATTRAT, Call::Foreign(Reason::ForeignOperation)),
     always(libc::SYS_name_to_handle_at, Call::Look(at(0), Follow::No)),
     always(libc::SYS_unlinkat, Call::Remove(at(0))),
     always(libc::SYS_renameat2, Call::Rename(at(0), at(2), Some(4))),
@@ -255,10 +263,14 @@ const COMMON: &[Rule] = &[
     always(libc::SYS_ptrace, Call::Foreign(Reason::ForeignOperation)),
     always(libc::SYS_pidfd_getfd, Call::Foreign(Reason::ForeignOperation)),
     always(libc::SYS_open_by_handle_at, Call::Foreign(Reason::ForeignOperation)),
+    always(libc::SYS_shmget, Call::Foreign(Reason::ForeignOperation)),
+    always(libc::SYS_mq_open, Call::Foreign(Reason::ForeignOperation)),
 ];
 
 /// Calls younger than the C library's table; one number on every architecture.
 const SYS_SETXATTRAT: c_long = 463;
+const SYS_GETXATTRAT: c_long = 464;
+const SYS_LISTXATTRAT: c_long = 465;
 const SYS_REMOVEXATTRAT: c_long = 466;
 const SYS_FILE_SETATTR: c_long = 469;
 
