@@ -692,14 +692,20 @@ fn time_macros_are_found_in_pieces_too() {
         "__TI\\\nME__",
         "_\\\n_T\\ \r\nI\\\nME_\\\n_",
         "_??/\nDATE__",
+        "__DA\\\x0b\nTE\\\x0b\n__",
+        "__T\\\0\nIM\\\0\nE__",
+        "__T\\\rIM\\\rE__",
         "#define M(x) __ ## x ## __\nM(TIME)",
         "_ ## _DAT\nP(P(x,E_),_)",
         "#define U __\nP(U, P(TI, ME))",
+        "P(__, P(T, P(IME, __)))",
         "-DX=__TIM",
     ] {
         assert_eq!(told(now), (true, false), "{now}");
     }
-    for stamp in ["__TIMESTAMP__", "P(__TIMEST, AMP__)", "P(, STAMP__)", "P(__, P(ESTAMP, __))"] {
+    for stamp in
+        ["__TIMESTAMP__", "P(__TIMEST, AMP__)", "P(, STAMP__)", "P(__, P(TIM, P(ESTAMP, __)))"]
+    {
         assert!(told(stamp).1, "{stamp}");
     }
     for other in [
@@ -707,6 +713,7 @@ fn time_macros_are_found_in_pieces_too() {
         "f(_, _); TIME",
         "#define M(x, y) x##_##y\nM(TIME, DATE)",
         "#define M(x) __ ## x ## __\nM(SIZE)",
+        "#define M(x) __ ## x ## __\nenum { ES, _T, TI, MP, ST, _D };",
         "",
     ] {
         assert_eq!(told(other), (false, false), "{other}");

@@ -20,7 +20,7 @@ pub const TABLE: &[Setting] = &[
     Setting {
         variable: "ZCCACHE_DIR",
         default: "$XDG_CACHE_HOME/zccache, else ~/.cache/zccache",
-        help: "The store; each has its own daemon.",
+        help: "The store, as an absolute path; each has its own daemon.",
     },
     Setting {
         variable: "ZCCACHE_MAX_SIZE",
@@ -361,5 +361,7 @@ mod tests {
         assert_eq!(with(&[("ZCCACHE_DIR", ""), ("HOME", "/h")]), Ok("/h/.cache/zccache".into()));
         assert_eq!(with(&[("XDG_CACHE_HOME", "/c")]), Ok("/c/zccache".into()));
         assert_eq!(with(&[]), Err(SettingsError::NoStore));
+        let relative = with(&[("ZCCACHE_DIR", "s"), ("HOME", "/h")]);
+        assert_eq!(relative, Err(SettingsError::Relative("s".into())));
     }
 }

@@ -333,6 +333,23 @@ fn a_store_that_vanishes_is_survived() {
 }
 
 #[test]
+fn a_view_whose_store_has_vanished_is_unmounted_all_the_same() {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.zccache(&["start"]).succeeded();
+    let work = sandbox.path("work");
+    sandbox.mount(&work);
+    let name = work.to_str().expect("a plain name");
+    fs::write(work.join("a.txt"), "a").expect("it can be written");
+    fs::remove_dir_all(sandbox.store()).expect("it can be removed");
+    let again = sandbox.zccache(&["mount", name]);
+    assert!(again.err().contains("is a view already"), "{again:?}");
+    let unmounted = sandbox.zccache(&["umount", name]).succeeded();
+    assert!(unmounted.err().contains("has been removed"), "{unmounted:?}");
+    assert!(!is_view(&work));
+    assert_eq!(fs::read(work.join("a.txt")).expect("it is below"), b"a");
+}
+
+#[test]
 fn the_status_says_what_it_should() {
     let sandbox = Sandbox::new();
     let _ = sandbox.zccache(&["start"]).succeeded();

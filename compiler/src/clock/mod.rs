@@ -1,5 +1,6 @@
 //! The time of the compile, which must not come out of a cache.
 
+mod middles;
 pub(crate) mod time_words;
 
 use std::collections::BTreeSet;

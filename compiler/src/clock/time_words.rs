@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ops::BitOr;
 
+use super::middles::{Middles, NAMES, Name};
 use crate::clock::contains;
 
 /// Macros that expand to the time of the compile (C17 6.10.8.1).
@@ -18,10 +19,12 @@ pub(crate) const OF_THE_FILE: &[u8] = b"__TIMESTAMP__";
 /// A name may be put together of pieces, by pasting (`##`) or across spliced
 /// lines. Of two pieces one is so long that it means nothing else. Of more, the
 /// first or the last is so long, or a word of underscores (an **edge**) that is
-/// pasted to something or an argument, with pieces between (**middles**). Pieces of one letter are
-/// not told from other words, so a name made of nothing else passes.
+/// pasted to something or an argument, with pieces between ([`Middles`]).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct TimeWords(u8);
+pub struct TimeWords {
+    kinds: u8,
+    middles: Middles,
+}
 
 /// One kind of word.
 mod kind {
@@ -29,9 +32,7 @@ mod kind {
     pub(super) const STAMP: u8 = 1 << 1;
     pub(super) const PIECE_OF_NOW: u8 = 1 << 2;
     pub(super) const PIECE_OF_STAMP: u8 = 1 << 3;
-    pub(super) const MIDDLE_OF_NOW: u8 = 1 << 4;
-    pub(super) const MIDDLE_OF_STAMP: u8 = 1 << 5;
-    pub(super) const EDGE: u8 = 1 << 6;
+    pub(super) const EDGE: u8 = 1 << 4;
 }
 
 /// Letters of a name that only its beginning or end has.
@@ -41,7 +42,7 @@ const FEWEST_LAST: usize = 3;
 impl TimeWords {
     /// Those of a text that cannot be searched, put together from texts that had no
     /// beginning or end of a name ([`TimeWords::may_tell_others`]).
-    pub const HIDDEN: Self = Self(kind::MIDDLE_OF_NOW | kind::MIDDLE_OF_STAMP);
+    pub const HIDDEN: Self = Self { kinds: 0, middles: Middles::ALL };
 
     /// The words of a piece of a source text, also of those that go on in the
     /// next line.
@@ -55,7 +56,7 @@ impl TimeWords {
     }
 
     fn in_lines(text: &[u8]) -> Self {
-        let mut found = 0;
+        let (mut found, mut middles) = (0, Middles::default());
         if OF_NOW.iter().any(|name| contains(text, name)) {
             found |= kind::NOW;
         }
@@ -69,31 +70,32 @@ impl TimeWords {
             let (word, before, after) = (&text[start..at], &text[..start], &text[at..]);
             if !before.last().is_some_and(joins) && !after.first().is_some_and(joins) {
                 found |= kind_of(word);
+                middles.note(word);
                 if is_edge(word, before, after) {
                     found |= kind::EDGE;
                 }
             }
         }
-        Self(found)
+        Self { kinds: found, middles }
     }
 
     /// Those of them that are a name as they stand. Headers of the operating
     /// system have pieces in comments and as names of their own, and paste none.
     #[must_use]
     pub fn whole(self) -> Self {
-        Self(self.0 & (kind::NOW | kind::STAMP))
+        Self { kinds: self.kinds & (kind::NOW | kind::STAMP), middles: Middles::default() }
     }
 
     /// Whether a macro that expands to the time of the compile may be among them.
     #[must_use]
     pub fn tell_now(self) -> bool {
-        self.has(kind::NOW | kind::PIECE_OF_NOW) || self.puts_together(kind::MIDDLE_OF_NOW)
+        self.has(kind::NOW | kind::PIECE_OF_NOW) || self.puts_together(&NAMES[..2])
     }
 
     /// Whether the macro that expands to the time stamp of a file may be among them.
     #[must_use]
     pub fn tell_stamp(self) -> bool {
-        self.has(kind::STAMP | kind::PIECE_OF_STAMP) || self.puts_together(kind::MIDDLE_OF_STAMP)
+        self.has(kind::STAMP | kind::PIECE_OF_STAMP) || self.puts_together(&NAMES[2..])
     }
 
     /// Whether a text made of these may tell a time together with other texts.
@@ -108,12 +110,12 @@ impl TimeWords {
         self.has(kind::EDGE)
     }
 
-    fn puts_together(self, middle: u8) -> bool {
-        self.has(middle) && self.have_edge()
+    fn puts_together(self, names: &[Name]) -> bool {
+        self.have_edge() && names.iter().any(|name| self.middles.make(name))
     }
 
     fn has(self, kinds: u8) -> bool {
-        self.0 & kinds != 0
+        self.kinds & kinds != 0
     }
 }
 
@@ -121,7 +123,7 @@ impl BitOr for TimeWords {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self { kinds: self.kinds | other.kinds, middles: self.middles | other.middles }
     }
 }
 
@@ -144,17 +146,10 @@ fn kind_of(word: &[u8]) -> u8 {
         (word.len() >= FEWEST_FIRST && name.starts_with(word))
             || (word.len() >= FEWEST_LAST && name.ends_with(word))
     };
-    let is_within = |name: &[u8]| contains(&name[1..name.len() - 1], word);
     if OF_NOW.iter().any(|name| is_end_of(name)) {
         kind::PIECE_OF_NOW
     } else if is_end_of(OF_THE_FILE) {
         kind::PIECE_OF_STAMP
-    } else if matches!(word, b"_" | b"__") {
-        0
-    } else if OF_NOW.iter().any(|name| is_within(name)) {
-        kind::MIDDLE_OF_NOW
-    } else if is_within(OF_THE_FILE) {
-        kind::MIDDLE_OF_STAMP
     } else {
         0
     }

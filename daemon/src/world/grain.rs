@@ -132,6 +132,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_the_kernel_tells_has_no_stamps_of_its_own() {
+        for name in ["/proc/sys/kernel/ns_last_pid", "/sys/kernel/uevent_seqnum", "/proc/version"] {
+            match std::fs::File::open(name) {
+                Ok(file) => assert!(!identities_tell(file.as_fd()), "{name}"),
+                Err(error) => println!("SKIP: {name}: {error}"),
+            }
+        }
+    }
+
     /// Where the kernel promises it: a change right after a look always shows.
     #[test]
     fn a_change_after_a_look_shows_on_multigrain_file_systems() {

@@ -7,9 +7,10 @@ use zccache_core::Reason;
 use zccache_core::protocol::Own;
 
 use super::Setting;
-use super::paths::{Named, PathBuffer, Resolver, argument_of, entry_of, low};
+use super::arguments::{argument_of, follows, is_attribute_of_the_system, low, open_arguments};
+use super::paths::{Named, PathBuffer, Resolver, entry_of};
 use super::process::tracee::{Tracee, Unreadable};
-use super::record::{Jobserver, Ledger, Opening, Privacy, Purpose, Streams, privacy};
+use super::record::{Jobserver, Ledger, Privacy, Purpose, Streams, privacy};
 use super::seccomp::Notification;
 use super::seccomp::filter::{ABI, FOREIGN_NUMBERS};
 use super::seccomp::table::{self, At, Call, Follow, OpenFlags};
@@ -103,6 +104,13 @@ impl Dispatcher {
                     ledger.look(path, follow, Purpose::Status);
                 })
             }
+            Call::Attributes(at, follow) => {
+                let follow = follows(call, follow);
+                self.with_path(call, at, Access::Look, |ledger, path| {
+                    ledger.look(path, follow, Purpose::Status);
+                    ledger.list_attributes(path);
+                })
+            }
             Call::Probe(at) => self.with_path(call, at, Access::Look, Ledger::probe),
             Call::Execute(at, follow) => self.execute(call, at, follow),
             Call::Remove(at) => {
@@ -155,8 +163,11 @@ impl Dispatcher {
             }
             Call::Duplicate => self.streams.duplicate(tracee, fd, low(address)),
             Call::Save => self.streams.save(tracee, fd, low(length)),
-            Call::TouchDescriptor => self.touch_descriptor(tracee, fd),
+            Call::TouchDescriptor => self.with_descriptor(tracee, fd, Ledger::change_mode),
             Call::AttributeOfDescriptor => is_attribute_of_the_system(call, 1),
+            Call::AttributesOfDescriptor => {
+                self.with_descriptor(tracee, fd, Ledger::list_attributes)
+            }
             Call::Connect => self.connect(call),
             Call::Foreign(reason) => Err(reason),
             Call::Move => {
@@ -243,12 +254,18 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn touch_descriptor(&mut self, tracee: Tracee, fd: RawFd) -> Result<(), Reason> {
+    /// Applies `note` to the path of a descriptor, if it has one.
+    fn with_descriptor(
+        &mut self,
+        tracee: Tracee,
+        fd: RawFd,
+        note: impl FnOnce(&mut Ledger, &CStr),
+    ) -> Result<(), Reason> {
         self.first.0.clear();
         tracee.append_descriptor(fd, &mut self.first.0)?;
         self.first.0.push(0);
         match self.first.path() {
-            Some(path) if path.to_bytes().starts_with(b"/") => self.ledger.change_mode(path),
+            Some(path) if path.to_bytes().starts_with(b"/") => note(&mut self.ledger, path),
             _ => {}
         }
         Ok(())
@@ -363,43 +380,4 @@ fn is_program(tracee: Tracee, names: &[&[u8]]) -> bool {
     let mut program = Vec::new();
     let name = tracee.append_program(&mut program).map(|()| program.rsplit(|&b| b == b'/').next());
     name.is_ok_and(|name| name.is_some_and(|name| names.contains(&name)))
-}
-
-fn open_arguments(call: &Notification, flags: OpenFlags) -> Result<Opening, Reason> {
-    match flags {
-        OpenFlags::Argument(argument) => Ok(Opening {
-            flags: low(argument_of(call, argument)),
-            mode: low(argument_of(call, argument + 1)).cast_unsigned(),
-        }),
-        OpenFlags::Creat(argument) => Ok(Opening {
-            flags: libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
-            mode: low(argument_of(call, argument)).cast_unsigned(),
-        }),
-        OpenFlags::How(argument) => {
-            let mut how = Vec::with_capacity(16);
-            Tracee(call.thread).append_all(argument_of(call, argument), 16, &mut how)?;
-            let word = |at: usize| how[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
-            Ok(Opening { flags: low(word(0)), mode: low(word(8)).cast_unsigned() })
-        }
-    }
-}
-
-/// That the extended attribute whose name is at this argument is one of which every tool asks
-/// that copies modes: an access list, a capability, a label (`xattr(7)`). What programs keep in
-/// those of users is not observed.
-fn is_attribute_of_the_system(call: &Notification, argument: u8) -> Result<(), Reason> {
-    let mut name = Vec::new();
-    Tracee(call.thread).append_text(argument_of(call, argument), &mut name)?;
-    let of_system = name.starts_with(b"system.") || name.starts_with(b"security.");
-    if of_system { Ok(()) } else { Err(Reason::ForeignOperation) }
-}
-
-fn follows(call: &Notification, follow: Follow) -> bool {
-    match follow {
-        Follow::Yes => true,
-        Follow::No => false,
-        Follow::Unless(argument) => {
-            low(argument_of(call, argument)) & libc::AT_SYMLINK_NOFOLLOW == 0
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! call goes on. What cannot be observed makes the run unpublishable, never
 //! different.
 
+mod arguments;
 mod dispatch;
 mod observer;
 mod paths;

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 
 use zccache_core::{OsBytes, Reason};
 
+use super::arguments::{argument_of, low};
 use super::process::tracee::Tracee;
 use super::seccomp::Notification;
 use super::seccomp::table::At;
@@ -106,15 +107,4 @@ pub(super) fn entry_of(cache: &OsBytes, path: &[u8]) -> Option<CString> {
     let rest = path.strip_prefix(cache.as_bytes())?.strip_prefix(b"/")?;
     let length = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
     CString::new(&path[..path.len() - rest.len() + length]).ok()
-}
-
-/// An argument of a call.
-pub(super) fn argument_of(call: &Notification, argument: u8) -> u64 {
-    call.arguments.get(usize::from(argument)).copied().unwrap_or(0)
-}
-
-/// The low half of a register, in which the kernel looks for an `int`.
-#[expect(clippy::cast_possible_truncation, reason = "that is what the kernel does")]
-pub(super) fn low(register: u64) -> i32 {
-    register as u32 as i32
 }

@@ -227,6 +227,8 @@ fn odd_places_for_outputs_are_not_kept() {
         fs::set_permissions(bench.path("out"), fs::Permissions::from_mode(0o777)).unwrap();
     };
     assert_eq!(verdict(executable, "echo x > out"), Some(Reason::OddOutput));
+    assert_eq!(verdict(|_| {}, "echo x > out-$$.log"), Some(Reason::NamedByProcess));
+    assert_eq!(verdict(|_| {}, "echo x > $$.log; rm $$.log"), None);
 }
 
 #[test]

@@ -157,6 +157,38 @@ fn after_a_refusal_the_run_is_observed_on_the_same_connection() {
 }
 
 #[test]
+fn a_program_that_runs_is_left_to_the_compiler() {
+    let bench = Bench::new();
+    let program = bench.path("program");
+    fs::copy("/bin/sleep", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = std::process::Command::new(&program).arg("1000").spawn().unwrap();
+    let stripped = Delivery { mode: 0o755, ..inline(&program, "x", Manner::InPlace) };
+    refused(&bench, vec![stripped]);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let before = fs::metadata(&program).unwrap().len();
+    assert_eq!(before, fs::metadata("/bin/sleep").unwrap().len());
+}
+
+#[test]
+fn what_cannot_be_said_is_said_by_the_compiler_alone() {
+    let bench = Bench::new();
+    let say = |stream, bytes: &[u8]| Chunk { stream, bytes: bytes.to_vec() };
+    let streams = vec![say(Stream::Stderr, b"warning"), say(Stream::Stdout, b"text")];
+    let files = vec![inline(&bench.path("out"), "x", Manner::Renamed)];
+    let hit = Verdict::Hit(Hit { status: 0, streams, files });
+    let mut command = bench.launcher(&["sh", "-c", "echo it >&2; exit 9"]);
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
+    let daemon = daemon::serve(&bench.store(), vec![hit.into()]);
+    let output = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(9), b"it\n".to_vec()));
+    assert_eq!(fs::read_dir(bench.path("")).unwrap().count(), 0);
+    daemon.join().unwrap();
+}
+
+#[test]
 fn when_a_reader_went_away_the_compiler_finds_out_for_itself() {
     let bench = Bench::new();
     let streams = vec![Chunk { stream: Stream::Stdout, bytes: vec![b'x'; 1 << 20] }];

@@ -11,7 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
 use zccache_core::Reason;
+use zccache_tests::sandbox::eventually;
 use zccache_tests::{Command, Compiler, Place, Step, Trial};
 
 use crate::forms::clocks::not_kept;
@@ -29,7 +31,9 @@ fn a_time_macro_in_pieces_that_leaves_no_text(trial: &Trial) {
     trial.file("edges.h", "#define MAKE(name) __ ## name ## __\n");
     trial.file("edges.c", format!("#include \"edges.h\"\n{}", second("MAKE(TIME)")));
     trial.file("stamp.c", second("P(__TIMEST, AMP__)"));
-    for source in ["pasted", "spliced", "cut", "trigraph", "edges", "stamp"] {
+    trial.file("tab.c", second("__T\\\x0b\nIM\\\x0b\nE__"));
+    trial.file("return.c", second("__T\\\rIM\\\rE__"));
+    for source in ["pasted", "spliced", "cut", "trigraph", "edges", "stamp", "tab", "return"] {
         not_kept(trial, &trial.line(&format!("$CC -O2 -trigraphs -c {source}.c -o ../a.o")));
     }
 }
@@ -104,6 +108,15 @@ fn a_script_with_a_descriptor_of_its_caller(trial: &Trial) {
             .abandoned(Reason::InheritedDescriptor);
     }
     shell(trial, "LAUNCH ./cc -c a.c -o a.o 5>&1").abandoned(Reason::InheritedDescriptor);
+}
+
+/// From the tenth on shells save their streams, and so the observer looks at what is written there.
+fn a_launcher_may_inherit_any_number_of_descriptors(trial: &Trial) {
+    trial.file("a.c", "int v;\n");
+    let all = "exec 3<a.c 4<a.c 5<a.c 6<a.c 7<a.c 8<a.c 9<a.c";
+    let line = format!("{all}; LAUNCH {} -c a.c -o a.o", trial.compiler().c());
+    shell(trial, &line).kept();
+    shell(trial, &line).hit();
 }
 
 fn a_job_server_and_what_a_real_compiler_inherits_do_not_matter(trial: &Trial) {
@@ -276,6 +289,7 @@ trials!(
     other_launchers_along_the_path_are_no_compilers,
     a_script_with_a_descriptor_of_its_caller,
     a_job_server_and_what_a_real_compiler_inherits_do_not_matter,
+    a_launcher_may_inherit_any_number_of_descriptors,
     a_time_macro_in_pieces_that_leaves_no_text,
     a_time_macro_in_an_argument,
     a_pasted_time_in_another_alphabet,
@@ -309,6 +323,21 @@ fn commands_that_cannot_be_started_end_as_in_a_shell() {
         let outcome = trial.sandbox().zccache(&["run", "--", program]);
         assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
     }
+}
+
+/// As a supervisor signals what it has started, and that alone.
+#[test]
+fn what_a_run_alone_is_sent_reaches_its_command() {
+    let trial = quiet();
+    let command = "trap 'echo told >told; exit 7' TERM; echo >ready; while :; do sleep 0.01; done";
+    let run = Command::new([trial.sandbox().programs().control()]);
+    let run = run.arg("run").arg("--").arg("sh").arg("-c").arg(command);
+    let environment = trial.sandbox().environment();
+    let running = run.start(&mut run.process(trial.tree(), environment));
+    eventually("it runs", || trial.tree().join("ready").exists());
+    kill(running.pid(), Signal::SIGTERM).expect("it runs");
+    assert_eq!(running.wait().status.code(), Some(7));
+    assert_eq!(fs::read(trial.tree().join("told")).expect("it was told"), b"told\n");
 }
 
 #[test]

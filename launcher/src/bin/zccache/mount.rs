@@ -33,7 +33,9 @@ pub(crate) fn lasting(directory: &Path) -> Result<(), CommandError> {
     bury_all();
     let mut client = Client::connect_or_start()?;
     let wanted = OsBytes::from(absolute(directory)?);
-    if client.status()?.views.iter().any(|view| !view.private && view.directory == wanted) {
+    if client.status()?.views.iter().any(|view| !view.private && view.directory == wanted)
+        || is_view(wanted.as_path())
+    {
         return Err(CommandError::Refused(format!("{wanted} is a view already")));
     }
     let mounted = mount(client, directory, is_for_everybody())?;
@@ -60,11 +62,19 @@ fn is_for_everybody() -> bool {
 /// Unmounts, leaving real files behind unless they are to be discarded.
 pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandError> {
     let directory = absolute(directory)?;
-    let mut client = Client::connect()?.ok_or(CommandError::NoDaemon)?;
+    let mut client = Client::connect()?;
     if let Some(cover) = covering(&directory) {
         return Err(CommandError::Covered(directory, cover));
     }
     let name = OsBytes::from(directory.as_path());
+    let served = match &mut client {
+        Some(client) => serves(client, &name)?,
+        None => false,
+    };
+    if !served && is_view(&directory) {
+        return abandon(directory);
+    }
+    let mut client = client.ok_or(CommandError::NoDaemon)?;
     let settled = show::progress(&name, || settle(&mut client, Some(name.clone()), discard))?;
     detach_patiently(&directory).map_err(|error| match error.raw_os_error() {
         Some(libc::EBUSY) => CommandError::Busy(directory.clone()),
@@ -79,6 +89,28 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
             );
         }
     }
+    Ok(())
+}
+
+/// Whether the daemon that can be found serves a view.
+fn serves(client: &mut Client, view: &OsBytes) -> Result<bool, CommandError> {
+    Ok(client.status()?.views.iter().any(|one| one.directory == *view))
+}
+
+/// Unmounts a view whose daemon nobody finds any more: its socket went with the store. It writes
+/// what it has itself; what was in the store alone is gone.
+fn abandon(directory: PathBuf) -> Result<(), CommandError> {
+    match detach_patiently(&directory) {
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+            return Err(CommandError::Busy(directory));
+        }
+        other => other.map_err(|error| CommandError::Unmount(directory.clone(), error))?,
+    }
+    eprintln!(
+        "zccache: the store of {} has been removed, and with it what only the view had shown",
+        directory.display()
+    );
+    println!("unmounted {}", directory.display());
     Ok(())
 }
 

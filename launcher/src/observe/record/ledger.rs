@@ -1,7 +1,9 @@
 //! Every path of a run: what was there when it first looked.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, readlink};
@@ -18,6 +20,7 @@ use super::caches::Caches;
 use super::changes::{Absence, Change};
 use super::image;
 use super::writers::{Writers, is_open_for_writing};
+use crate::xattr;
 
 /// Why a run looks at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -203,6 +206,14 @@ impl Ledger {
     pub(crate) fn probe(&mut self, path: &CStr) {
         if !matches!(seen(path, AtFlags::AT_SYMLINK_NOFOLLOW), Seen::File { .. }) {
             self.look(path, false, Purpose::Status);
+        }
+    }
+
+    /// Notes that a run asks which attributes a file has, as who copies it does. What it
+    /// learns of those of users is not observed.
+    pub(crate) fn list_attributes(&mut self, path: &CStr) {
+        if xattr::has_own(Path::new(OsStr::from_bytes(path.to_bytes()))) {
+            self.refuse_at(Reason::ForeignOperation, path);
         }
     }
 

@@ -89,6 +89,10 @@ pub(crate) enum Call {
     Attribute(At, Follow, u8),
     /// Asks for that of the descriptor in argument 0, by the name at argument 1.
     AttributeOfDescriptor,
+    /// Asks which extended attributes a path has.
+    Attributes(At, Follow),
+    /// Asks which the descriptor in argument 0 has.
+    AttributesOfDescriptor,
     /// Asks whether something is there; of a link, where it leads.
     Probe(At),
     /// Executes a file.
@@ -193,10 +197,10 @@ const COMMON: &[Rule] = &[
     always(libc::SYS_lgetxattr, Call::Attribute(cwd(0), Follow::No, 1)),
     always(libc::SYS_fgetxattr, Call::AttributeOfDescriptor),
     always(SYS_GETXATTRAT, Call::Attribute(at(0), Follow::Unless(2), 3)),
-    always(libc::SYS_listxattr, Call::Foreign(Reason::ForeignOperation)),
-    always(libc::SYS_llistxattr, Call::Foreign(Reason::ForeignOperation)),
-    always(libc::SYS_flistxattr, Call::Foreign(Reason::ForeignOperation)),
-    always(SYS_LISTXATTRAT, Call::Foreign(Reason::ForeignOperation)),
+    always(libc::SYS_listxattr, Call::Attributes(cwd(0), Follow::Yes)),
+    always(libc::SYS_llistxattr, Call::Attributes(cwd(0), Follow::No)),
+    always(libc::SYS_flistxattr, Call::AttributesOfDescriptor),
+    always(SYS_LISTXATTRAT, Call::Attributes(at(0), Follow::Unless(2))),
     always(libc::SYS_name_to_handle_at, Call::Look(at(0), Follow::No)),
     always(libc::SYS_unlinkat, Call::Remove(at(0))),
     always(libc::SYS_renameat2, Call::Rename(at(0), at(2), Some(4))),
