@@ -72,14 +72,11 @@ pub(crate) fn unmount(directory: &Path, discard: bool) -> Result<(), CommandErro
         None => false,
     };
     if !served && is_view(&directory) {
-        return abandon(directory);
+        return abandon(&directory);
     }
     let mut client = client.ok_or(CommandError::NoDaemon)?;
     let settled = show::progress(&name, || settle(&mut client, Some(name.clone()), discard))?;
-    detach_patiently(&directory).map_err(|error| match error.raw_os_error() {
-        Some(libc::EBUSY) => CommandError::Busy(directory.clone()),
-        _ => CommandError::Unmount(directory.clone(), error),
-    })?;
+    detach_patiently(&directory)?;
     match settled {
         Settled { written: 0, dropped: 0 } => println!("unmounted {}", directory.display()),
         Settled { written, dropped } => {
@@ -99,13 +96,8 @@ fn serves(client: &mut Client, view: &OsBytes) -> Result<bool, CommandError> {
 
 /// Unmounts a view whose daemon nobody finds any more: its socket went with the store. It writes
 /// what it has itself; what was in the store alone is gone.
-fn abandon(directory: PathBuf) -> Result<(), CommandError> {
-    match detach_patiently(&directory) {
-        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-            return Err(CommandError::Busy(directory));
-        }
-        other => other.map_err(|error| CommandError::Unmount(directory.clone(), error))?,
-    }
+fn abandon(directory: &Path) -> Result<(), CommandError> {
+    detach_patiently(directory)?;
     eprintln!(
         "zccache: the store of {} has been removed, and with it what only the view had shown",
         directory.display()
@@ -116,16 +108,16 @@ fn abandon(directory: PathBuf) -> Result<(), CommandError> {
 
 /// Unmounts what may still be in use for a moment: by a process that has just
 /// ended, or by a view within that has just been unmounted.
-fn detach_patiently(directory: &Path) -> io::Result<()> {
+fn detach_patiently(directory: &Path) -> Result<(), CommandError> {
     let patience = Instant::now() + Duration::from_millis(500);
     loop {
         match detach(directory, MntFlags::empty()) {
-            Err(error)
-                if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < patience =>
-            {
-                std::thread::sleep(Duration::from_millis(20));
+            Ok(()) => return Ok(()),
+            Err(error) if error.raw_os_error() != Some(libc::EBUSY) => {
+                return Err(CommandError::Unmount(directory.to_owned(), error));
             }
-            other => return other,
+            Err(_) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
+            Err(_) => return Err(CommandError::Busy(directory.to_owned())),
         }
     }
 }
