@@ -723,6 +723,25 @@ fn time_macros_are_found_in_pieces_too() {
 }
 
 #[test]
+fn time_macros_are_refused_where_that_is_said_last() {
+    let is_refused = |line: &str| clock::is_refused(&invocation(line));
+    assert!(is_refused("gcc -Wall -Werror=date-time -c a.c"));
+    assert!(is_refused("gcc -Wno-date-time -Werror=date-time -Wno-error=vla -c a.c"));
+    for line in [
+        "gcc -Wdate-time -c a.c",
+        "gcc -Werror -Wdate-time -c a.c",
+        "gcc -Werror=date-time -Wno-date-time -c a.c",
+        "gcc -Werror=date-time -Wp,-Wno-error=date-time -c a.c",
+        "gcc -Werror=date-time -w -c a.c",
+        "gcc -Werror=date-time -Wp,-w -c a.c",
+        "gcc -Werror=date-time -Wno-error -c a.c",
+        "gcc -Werror=date-time @more -c a.c",
+    ] {
+        assert!(!is_refused(line), "{line}");
+    }
+}
+
+#[test]
 fn a_clock_is_told_by_its_dates_and_times_and_the_ages_of_inputs() {
     // 2000-02-29 23:59:50 to 23:59:59 UTC; an input of 1999-05-06 07:08:09 UTC.
     let clock = clock::Clock {

@@ -6,7 +6,7 @@ pub(crate) mod time_words;
 use std::collections::BTreeSet;
 
 use memchr::{memchr2_iter, memmem};
-use zccache_core::Invocation;
+use zccache_core::{Invocation, OsBytes};
 
 /// What in an output tells when, or from files of which age, it was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,20 @@ pub struct Clock {
     pub is_fixed: bool,
     /// When the inputs were last modified, in seconds since the epoch.
     pub modified: Vec<i64>,
+}
+
+/// Whether gcc or clang fails where a macro expands to a time (`-Werror=date-time`), but for
+/// headers of the system and sources that have a pragma against it. Linux is built so.
+#[must_use]
+pub fn is_refused(invocation: &Invocation) -> bool {
+    let arguments = || invocation.argv.iter().map(OsBytes::as_bytes);
+    let last_word = arguments().rfind(|argument| contains(argument, b"date-time"));
+    let is_silenced = arguments().any(|argument| {
+        matches!(argument, b"-w" | b"-Wno-error")
+            || argument.starts_with(b"@")
+            || contains(argument, b",-w")
+    });
+    last_word == Some(b"-Werror=date-time") && !is_silenced
 }
 
 /// The lengths of texts such as `09:08:02` and `Nov 23 2026`.

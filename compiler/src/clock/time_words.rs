@@ -19,7 +19,7 @@ pub(crate) const OF_THE_FILE: &[u8] = b"__TIMESTAMP__";
 /// A name may be put together of pieces, by pasting (`##`) or across spliced
 /// lines. Of two pieces one is so long that it means nothing else. Of more, the
 /// first or the last is so long, or a word of underscores (an **edge**) that is
-/// pasted to something or an argument, with pieces between ([`Middles`]).
+/// pasted to something or an argument, with pieces between (middles).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct TimeWords {
     kinds: u8,

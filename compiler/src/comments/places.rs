@@ -26,7 +26,7 @@ const SPARE: usize = 50;
 const MOST_JOINED: u64 = 10;
 
 /// The most that a text which takes so many may take with another outline of the same digest:
-/// there may be more empty lines at its end, each with less than [`WIDE_BITS`].
+/// there may be more empty lines at its end, each with nine bits for a column at most.
 #[must_use]
 pub fn with_empty_lines(places: u64) -> u64 {
     places.saturating_add(u64::from(MOST_EMPTY_LINES) << (WIDE_BITS - 1 + RANGE_BITS))

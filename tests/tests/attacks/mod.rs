@@ -38,6 +38,20 @@ fn a_time_macro_in_pieces_that_leaves_no_text(trial: &Trial) {
     }
 }
 
+/// As the headers of Linux, which paste to everything, and fail where a time comes of it.
+fn pieces_of_which_no_time_macro_can_come(trial: &Trial) {
+    let pastes = "#define MAKE(name) __ ## name ## __\n";
+    trial.file("few.c", format!("{pastes}enum {{ ES, _T, TI, MP, ST, _D }};\n"));
+    trial.file("all.c", format!("{pastes}enum {{ TIME }};\n"));
+    trial.run_line("$CC -c few.c -o few.o").kept();
+    trial.run_line("$CC -c few.c -o few.o").hit();
+    trial.run_line("$CC -c all.c -o all.o").abandoned(Reason::TimeMacro);
+    trial.run_line("$CC -Werror=date-time -c all.c -o all.o").kept();
+    trial.run_line("$CC -Werror=date-time -c all.c -o all.o").hit();
+    trial.file("used.c", format!("{pastes}int v = MAKE(TIME)[7];\n"));
+    let _ = trial.run_line("$CC -Werror=date-time -c used.c -o used.o").not_hit();
+}
+
 fn a_time_macro_in_an_argument(trial: &Trial) {
     trial.file("a.c", format!("{PASTE}int f(void) {{ return NOW[7]; }}\n"));
     not_kept(trial, &trial.line("$CC -O2 -DNOW=__TIME__ -c a.c -o ../a.o"));
@@ -291,6 +305,7 @@ trials!(
     a_job_server_and_what_a_real_compiler_inherits_do_not_matter,
     a_launcher_may_inherit_any_number_of_descriptors,
     a_time_macro_in_pieces_that_leaves_no_text,
+    pieces_of_which_no_time_macro_can_come,
     a_time_macro_in_an_argument,
     a_pasted_time_in_another_alphabet,
     headers_of_the_system_and_plain_words_tell_no_time,

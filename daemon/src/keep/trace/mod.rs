@@ -18,7 +18,7 @@ use zccache_compiler::environment::display::{display, has_messages};
 use zccache_compiler::program::{self, Family};
 use zccache_compiler::rust::Searched;
 use zccache_compiler::source::Once;
-use zccache_compiler::{TimeWords, environment};
+use zccache_compiler::{TimeWords, clock, environment};
 use zccache_core::entry::{Environment, Stream};
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Seen, Sighting};
@@ -113,7 +113,11 @@ impl Sealer<'_> {
             self.follow_to_system_headers(invocation, &mut draft.observations)?;
         }
         let fixed = self.has_fixed_clock(invocation, sightings);
-        let tells = |words: TimeWords| words.tell_stamp() || (words.tell_now() && !fixed);
+        let pastes = draft.unknown_program || !clock::is_refused(invocation);
+        let tells = |words: TimeWords| {
+            let words = if pastes { words } else { words.whole() };
+            words.tell_stamp() || (words.tell_now() && !fixed)
+        };
         // Of rustc's inputs no word stands for the time.
         if rust.is_none() && tells(draft.remarks.time_words) {
             let teller = draft.tellers.into_iter().find(|(words, _)| tells(*words));
