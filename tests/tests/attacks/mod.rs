@@ -335,8 +335,10 @@ fn commands_that_cannot_be_started_end_as_in_a_shell() {
     let plain = trial.tree().join("plain");
     let plain = plain.to_str().expect("a plain name");
     for (program, status) in [("no-such-program", 127), (plain, 126), ("true", 0)] {
-        let outcome = trial.sandbox().zccache(&["run", "--", program]);
-        assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+        for arguments in [&["run", "--", program][..], &["run", program]] {
+            let outcome = trial.sandbox().zccache(arguments);
+            assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+        }
     }
 }
 

@@ -51,7 +51,7 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         mount: Vec<PathBuf>,
         /// The command and its arguments
-        #[arg(last = true, required = true)]
+        #[arg(trailing_var_arg = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
     /// Show what was hit, missed and bypassed, and why
