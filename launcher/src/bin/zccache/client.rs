@@ -53,6 +53,9 @@ pub(crate) enum CommandError {
     /// A view cannot be reached below another mount.
     #[error("{0} is covered by {1}, which was mounted later: unmount that first")]
     Covered(PathBuf, PathBuf),
+    /// A view has another mount within.
+    #[error("{1} is mounted in {0}: unmount that first")]
+    Holds(PathBuf, PathBuf),
     /// A view is in use.
     #[error("{0} is in use: leave it in every shell and close its files, then try again")]
     Busy(PathBuf),

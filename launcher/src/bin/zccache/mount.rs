@@ -117,7 +117,13 @@ fn detach_patiently(directory: &Path) -> Result<(), CommandError> {
                 return Err(CommandError::Unmount(directory.to_owned(), error));
             }
             Err(_) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
-            Err(_) => return Err(CommandError::Busy(directory.to_owned())),
+            Err(_) => {
+                let directory = directory.to_owned();
+                return Err(match within(&directory) {
+                    Some(inner) => CommandError::Holds(directory, inner),
+                    None => CommandError::Busy(directory),
+                });
+            }
         }
     }
 }
@@ -330,6 +336,12 @@ fn covering(view: &Path) -> Option<PathBuf> {
     let place = points.iter().rposition(|point| point.as_path() == view)?;
     let covers = |point: &&OsBytes| view.starts_with(point.as_path());
     points[place + 1..].iter().rfind(covers).map(|point| point.as_path().to_owned())
+}
+
+/// What was mounted last below a directory.
+fn within(directory: &Path) -> Option<PathBuf> {
+    let mut points = mounts().into_iter().rev().map(|(point, _)| point.as_path().to_owned());
+    points.find(|point| point != directory && point.starts_with(directory))
 }
 
 /// Everything that is mounted, in order, and whether it is a view of this store
