@@ -146,6 +146,17 @@ pub fn store_directory(
     Ok(home.join(".cache/zccache"))
 }
 
+/// Whether all that the variables say can be understood.
+///
+/// # Errors
+/// [`SettingsError`] for the first that cannot.
+pub fn check(variable: impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
+    store_directory(|name| variable(name).map(PathBuf::from))?;
+    StoreLimits::read(&variable)?;
+    Watching::read(&variable)?;
+    Ok(())
+}
+
 /// Where the daemon of a store has its home that cannot be written: below
 /// `XDG_RUNTIME_DIR`, else in a directory of the user's in `/tmp`.
 #[must_use]
@@ -348,6 +359,27 @@ mod tests {
         assert!(verified_part(None) < 1e-9);
         assert!(verified_part(Some(b"-1")) < 1e-9);
         assert!(verified_part(Some(b"yes")) > 0.9);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_told() {
+        let with = |name: &'static str, value: &'static str| {
+            check(move |asked| match asked {
+                "HOME" => Some("/h".to_owned()),
+                _ => (asked == name).then(|| value.to_owned()),
+            })
+        };
+        assert_eq!(with("ZCCACHE_MAX_SIZE", "5G"), Ok(()));
+        for (name, value) in [
+            ("ZCCACHE_DIR", "s"),
+            ("ZCCACHE_MAX_SIZE", "abc"),
+            ("ZCCACHE_MAX_AGE", "5x"),
+            ("ZCCACHE_MIN_FREE", "-1"),
+            ("ZCCACHE_WATCH", "maybe"),
+        ] {
+            let told = with(name, value).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("{name} is '{value}'")), "{told}");
+        }
     }
 
     #[test]

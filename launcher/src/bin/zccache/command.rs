@@ -134,7 +134,7 @@ impl Command {
             Action::Gc => Client::connect_or_start()?.order(&Request::Collect)?,
             Action::Check { repair } => return check(repair),
             Action::Doctor => return Ok(doctor::examine()),
-            Action::Config(output) => show::settings(output.json),
+            Action::Config(output) => show::settings(output.json)?,
         }
         Ok(ExitCode::SUCCESS)
     }

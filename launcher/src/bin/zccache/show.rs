@@ -192,7 +192,10 @@ pub(crate) fn summary(counters: &Counters) -> String {
 }
 
 /// Prints every setting with its value.
-pub(crate) fn settings(as_json: bool) {
+///
+/// # Errors
+/// [`settings::SettingsError`] for one that nobody can understand, after all are printed.
+pub(crate) fn settings(as_json: bool) -> Result<(), settings::SettingsError> {
     let value = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
     if as_json {
         let all = settings::TABLE.iter().map(|setting| {
@@ -200,12 +203,13 @@ pub(crate) fn settings(as_json: bool) {
             (setting.variable.to_owned(), json!({ "value": value, "default": setting.default }))
         });
         print_json(&Value::Object(all.collect()));
-        return;
+    } else {
+        for setting in settings::TABLE {
+            let value = value(setting.variable).unwrap_or_else(|| setting.default.to_owned());
+            println!("{:<18} {value}\n{:<18} {}", setting.variable, "", setting.help);
+        }
     }
-    for setting in settings::TABLE {
-        let value = value(setting.variable).unwrap_or_else(|| setting.default.to_owned());
-        println!("{:<18} {value}\n{:<18} {}", setting.variable, "", setting.help);
-    }
+    settings::check(value)
 }
 
 /// Prints a value in a line.
