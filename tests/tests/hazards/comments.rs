@@ -493,10 +493,10 @@ scenarios! {
         any: $CC -fno-pie -c b.c
     "##
     in_very_many_lines r##"
-        for n in 1 2 3; do { yes '' | head -n 60000; echo "int x$n;"; } >$n.h; done
+        for n in 1 2 3 4 5 6; do { yes '' | head -n 60000; echo "int x$n;"; } >$n.h; done
         printf 'int x; // a\n' >a.h
         printf '#include "1.h"\n#include "2.h"\n#include "a.h"\nint f;\n' >a.c
-        printf '#include "1.h"\n#include "2.h"\n#include "3.h"\n#include "a.h"\nint f;\n' >b.c
+        { for n in 1 2 3 4 5 6 a; do echo "#include \"$n.h\""; done; echo 'int f;'; } >b.c
         kept: $CC -c a.c
         kept: $CC -c b.c
         printf 'int x; // b\n' >a.h
