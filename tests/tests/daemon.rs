@@ -175,6 +175,7 @@ fn killed_during_a_compile(trial: &Trial) {
     trial.file("a.cpp", SLOW);
     compile_all(trial, 1);
     let compile = trial.line("$CXX -O1 -MD -c a.cpp -o a.o");
+    let before = trial.state();
     let expected = trial.bare(&compile);
     let sandbox = trial.sandbox();
     let running = sandbox.start_launch(trial.tree(), &compile);
@@ -186,6 +187,9 @@ fn killed_during_a_compile(trial: &Trial) {
     } else {
         kill_under_a_view(trial);
         let _ended = running.wait();
+        // It may have been too late for it to clear up after itself.
+        trial.reset(&before);
+        assert_eq!(trial.bare(&compile), expected);
     }
     assert_eq!(sandbox.launch(trial.tree(), &compile), expected, "the next build continues");
     trial.assert_same_trees("the next build");
