@@ -24,15 +24,14 @@ pub(super) fn replay(chunks: &[Chunk]) -> bool {
         write_all(fd, &chunk.bytes)
     };
     let of = |stream| chunks.iter().filter(move |chunk| chunk.stream == stream);
-    let both = || of(Stream::Stdout).next().is_some() && of(Stream::Stderr).next().is_some();
     if chunks.is_empty() {
         return true;
     }
     without_sigpipe(|| {
-        if both() && !are_one() {
-            of(Stream::Stdout).all(write) && of(Stream::Stderr).all(write)
-        } else {
+        if are_one() {
             chunks.iter().all(write)
+        } else {
+            of(Stream::Stdout).all(write) && of(Stream::Stderr).all(write)
         }
     })
 }

@@ -91,18 +91,10 @@ impl Dispatcher {
         let rule = table::rule(call.number.into()).ok_or(Reason::UnreadableTool)?;
         match rule.call {
             Call::Open(at, flags) => self.open(call, at, flags),
-            Call::Look(at, follow) => {
-                let follow = follows(call, follow);
-                self.with_path(call, at, Access::Look, |ledger, path| {
-                    ledger.look(path, follow, Purpose::Status);
-                })
-            }
+            Call::Look(at, follow) => self.look(call, at, follows(call, follow)),
             Call::Attribute(at, follow, name) => {
                 is_attribute_of_the_system(call, name)?;
-                let follow = follows(call, follow);
-                self.with_path(call, at, Access::Look, |ledger, path| {
-                    ledger.look(path, follow, Purpose::Status);
-                })
+                self.look(call, at, follows(call, follow))
             }
             Call::Attributes(at, follow) => {
                 let follow = follows(call, follow);
@@ -178,13 +170,17 @@ impl Dispatcher {
         }
     }
 
+    fn look(&mut self, call: &Notification, at: At, follow: bool) -> Result<(), Reason> {
+        self.with_path(call, at, Access::Look, |ledger, path| {
+            ledger.look(path, follow, Purpose::Status);
+        })
+    }
+
     fn open(&mut self, call: &Notification, at: At, flags: OpenFlags) -> Result<(), Reason> {
         let opening = open_arguments(call, flags)?;
         let follow = opening.follows();
         if opening.has(libc::O_PATH) {
-            return self.with_path(call, at, Access::Look, |ledger, path| {
-                ledger.look(path, follow, Purpose::Status);
-            });
+            return self.look(call, at, follow);
         }
         if opening.has(libc::O_TMPFILE) {
             return Ok(());
