@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::OsBytes;
+use crate::settings::Written;
 
 /// argv, directory, environment, umask and streams of one command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,6 +58,15 @@ impl Invocation {
             let rest = entry.as_bytes().strip_prefix(name)?;
             rest.strip_prefix(b"=")
         })
+    }
+
+    /// Sets the variables that a file of settings gives values and that are not set.
+    pub fn complete(&mut self, written: &Written) {
+        for (name, value) in written.values() {
+            if self.variable(name.as_bytes()).is_none() {
+                self.environment.push([name, "=", value].concat().as_str().into());
+            }
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the daemon is started with.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zccache_core::limits;
-use zccache_core::settings::{self, SettingsError, StoreLimits, Watching};
+use zccache_core::settings::{self, Author, SettingsError, StoreLimits, Watching, Written};
 
 /// The store to serve, and how.
 #[derive(Clone, Debug)]
@@ -20,6 +23,10 @@ pub struct Options {
     pub idle_exit: Duration,
     /// When inputs are watched, so that they need not be looked at.
     pub watching: Watching,
+    /// What to log, as `tracing-subscriber` reads it.
+    pub log: String,
+    /// What the user has written down for all compiles.
+    pub written: Written,
     /// How long to write what waits for the disk once told to end.
     pub drain_within: Duration,
     /// Whether descriptor 3 is a pipe on which to say that we listen.
@@ -44,7 +51,8 @@ impl Options {
         self.home != self.store
     }
 
-    /// Reads the arguments (without the program) and the environment.
+    /// Reads the arguments (without the program), the environment and the user's file of
+    /// settings, where that can be read.
     ///
     /// # Errors
     /// [`OptionsError`] when they cannot be understood.
@@ -59,28 +67,43 @@ impl Options {
                 _ => return Err(OptionsError::Usage),
             }
         }
+        let file = settings::user_file(variable)?;
+        let written = file.and_then(|path| read(&path).ok()).unwrap_or_default();
+        let said = |name: &str| {
+            std::env::var(name).ok().or_else(|| written.value(name).map(str::to_owned))
+        };
         let store = match store {
             Some(store) => store,
-            None if home.is_none() => settings::store_directory(variable)?,
+            None if home.is_none() => settings::store_directory(|name| {
+                variable(name).or_else(|| written.value(name).map(PathBuf::from))
+            })?,
             None => return Err(OptionsError::Usage),
         };
         let home = home.unwrap_or_else(|| store.clone());
-        let store_limits = StoreLimits::read(|name| std::env::var(name).ok())?;
-        let idle_exit = match std::env::var("ZCCACHE_IDLE_EXIT") {
-            Ok(text) if !text.is_empty() => {
+        let store_limits = StoreLimits::read(said)?;
+        let idle_exit = match said("ZCCACHE_IDLE_EXIT") {
+            Some(text) if !text.is_empty() => {
                 Duration::from_secs(settings::seconds("ZCCACHE_IDLE_EXIT", &text)?)
             }
             _ => limits::IDLE_EXIT,
         };
-        let watching = Watching::read(|name| std::env::var(name).ok())?;
+        let watching = Watching::read(said)?;
         Ok(Self {
             store,
             home,
             limits: store_limits,
             idle_exit,
             watching,
+            log: said("ZCCACHE_LOG").unwrap_or_default(),
+            written,
             drain_within: limits::DRAIN_WITHIN,
             says_ready,
         })
     }
+}
+
+/// Reads the user's file; one that is a pipe is not waited for.
+fn read(path: &Path) -> io::Result<Written> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    Written::read(file, Author::User)
 }

@@ -11,4 +11,5 @@ mod mark;
 pub mod observe;
 mod place;
 mod program;
+pub mod written;
 mod xattr;

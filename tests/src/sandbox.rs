@@ -101,6 +101,11 @@ impl Sandbox {
         self.environment.push((name.into(), value.into()));
     }
 
+    /// Leaves a variable unset for every later process.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(other, _)| other != name);
+    }
+
     /// Runs a command as it is, from `root`.
     #[must_use]
     pub fn bare(&self, root: &Path, command: impl Into<Command>) -> Outcome {

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use zccache_core::settings::{Author, TABLE};
 use zccache_tests::Programs;
 
 /// The longest file of production code, in lines.
@@ -288,14 +289,23 @@ fn is_numbered(line: &str) -> bool {
 /// Every setting, from the table of which the help is made.
 fn configuration() -> String {
     let mut text = String::from(
-        "# Settings\n\nMade from the table in `core/src/settings.rs`; do not edit. Settings are variables of the environment; \
-         `zccache config` shows their values, `--json` for programs.\nThose of the store and the daemon count when a daemon starts: \
-         `zccache restart` after changing one. The others count for each compile.\n\n\
-         | variable | default | what it does |\n|---|---|---|\n",
+        "# Settings\n\nMade from the table in `core/src/settings/mod.rs`; do not edit. Settings are variables of the environment. \
+         Where one is not set, `.zccache.conf` at the root of the checkout may say it (for a compile), and where that does not, the file of the user, `~/.config/zccache/zccache.conf`: \
+         a line `name = value` for each, its name in the second column; lines that begin with `#` say nothing. \
+         `zccache config` shows what counts in the working directory, where it is set, and what cannot be understood; `--json` for programs.\n\
+         The user's file, and variables of the store and the daemon, count when a daemon starts: \
+         `zccache restart` after changing one. All else counts at once. What a project says is no danger to others: \
+         it cannot move the store or bound it, and the tools that it calls deterministic are those of its own compiles.\n\n\
+         | setting | files | default | what it does |\n|---|---|---|---|\n",
     );
-    for setting in zccache_core::settings::TABLE {
+    for setting in TABLE {
+        let files = match setting.files {
+            [] => "–".to_owned(),
+            [Author::User] => format!("`{}`, user", setting.name()),
+            _ => format!("`{}`, project or user", setting.name()),
+        };
         let default = if setting.default.is_empty() { "unset" } else { setting.default };
-        text += &format!("| `{}` | {default} | {} |\n", setting.variable, setting.help);
+        text += &format!("| `{}` | {files} | {default} | {} |\n", setting.variable, setting.help);
     }
     text
 }

@@ -20,6 +20,7 @@ mod projects;
 mod random;
 mod read_only;
 mod rust;
+mod settings;
 mod silence;
 mod views;
 mod why;

@@ -14,7 +14,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let filter = EnvFilter::try_from_env("ZCCACHE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let usual = |_| EnvFilter::new("warn");
+    let filter = EnvFilter::try_new(&options.log).unwrap_or_else(usual);
     let log = zccache_daemon::log_file(&options);
     tracing_subscriber::fmt()
         .with_env_filter(filter)

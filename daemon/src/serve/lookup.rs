@@ -102,16 +102,17 @@ impl Daemon {
     pub(crate) async fn look_up(
         &self,
         frames: &Frames,
-        invocation: Box<Invocation>,
+        mut invocation: Box<Invocation>,
         deliverable: bool,
     ) -> Result<Answer, ConnectionError> {
+        let place = self.settle(&mut invocation);
         let session = invocation.variable(b"ZCCACHE_SESSION").map(OsBytes::from);
         let peer = frames.peer();
         if !deliverable {
             self.ledger.count(&session, |counters| counters.hits = counters.hits.saturating_sub(1));
         }
         let readable = invocation.input.can_be_read();
-        match self.assess(frames, &invocation) {
+        match self.assess(frames, &invocation, place) {
             Ok((namespace, root, plan)) => {
                 let owner = (peer.uid(), peer.gid());
                 let case = Case { invocation, root, plan, namespace, session, owner, deliverable };
@@ -130,11 +131,26 @@ impl Daemon {
         }
     }
 
+    /// Finds out where an invocation takes place, and has files say what its environment does
+    /// not.
+    fn settle(&self, invocation: &mut Invocation) -> Option<(Arc<Namespace>, Root)> {
+        let place = self.atlas.namespace(invocation.place).map(|namespace| {
+            let root = namespace.root_of(invocation);
+            (namespace, root)
+        });
+        if let Some((namespace, root)) = &place {
+            invocation.complete(&namespace.written_at(root));
+        }
+        invocation.complete(&self.written);
+        place
+    }
+
     #[tracing::instrument(target = "time", level = "trace", skip_all)]
     fn assess(
         &self,
         frames: &Frames,
         invocation: &Invocation,
+        place: Option<(Arc<Namespace>, Root)>,
     ) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
         if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
             return Err(Reason::Disabled);
@@ -142,9 +158,8 @@ impl Daemon {
         if self.rights.exceed(invocation.capabilities, frames.peer().gid(), frames) {
             return Err(Reason::WeakerCaller);
         }
-        let namespace = self.atlas.namespace(invocation.place).ok_or(Reason::ForeignPlace)?;
+        let (namespace, root) = place.ok_or(Reason::ForeignPlace)?;
         let files = SceneFiles { namespace: &namespace, cwd: invocation.cwd.as_path() };
-        let root = namespace.root_of(invocation);
         let planning = tracing::trace_span!(target: "time", "plan");
         let plan = planning.in_scope(|| plan(invocation, &files, &root))?;
         Ok((namespace, root, plan))

@@ -2,6 +2,7 @@
 //! kernel, or of a view directly when the path leads into one.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::unistd::geteuid;
 use zccache_compiler::relocation::rustc::output_directory;
-use zccache_core::{Digest, ExecuteBits, Identity, Invocation, OsBytes, Root, settings};
+use zccache_core::settings::{self, Author, PROJECT_FILE, Written};
+use zccache_core::{Digest, ExecuteBits, Identity, Invocation, OsBytes, Root};
 use zccache_fs::{Change, Listed, View};
 
 use super::mounts::{MountTable, Mounts};
@@ -61,6 +64,9 @@ pub(crate) enum Located<'p> {
     /// Nobody: something on the way is missing, no directory, or a link too many.
     Nowhere(Errno),
 }
+
+/// What the root of a checkout has in it.
+const ROOT_MARKS: &[&str] = &[".git", PROJECT_FILE];
 
 /// A mount namespace and root directory.
 pub(crate) struct Namespace {
@@ -167,7 +173,8 @@ impl Namespace {
     }
 
     /// The checkout that an invocation takes place in: what `ZCCACHE_ROOT` says,
-    /// else the git worktree around its working directory, else that directory.
+    /// else the git worktree or the directory with settings of a project around its working
+    /// directory, else that directory.
     ///
     /// cargo compiles what is published elsewhere where its sources are, for the
     /// checkout that the outputs are in: of rustc the directory of its outputs is asked
@@ -181,20 +188,42 @@ impl Namespace {
         let outputs = output_directory(invocation).map(|path| cwd.join(path.as_path()));
         let outputs = outputs.as_deref().unwrap_or(cwd);
         let mut sight = self.sight();
-        let mut around = |directory: &'_ Path, name: &str| {
-            let holds = |directory: &&Path| {
+        let mut around = |directory: &'_ Path, names: &[&str]| {
+            let mut is_in = |directory: &Path, name: &str| {
                 !matches!(sight.recollect(&directory.join(name), true), Found::Absent)
             };
+            let holds = |directory: &&Path| names.iter().any(|name| is_in(directory, name));
             directory.ancestors().find(holds).map(Path::to_owned)
         };
-        let mut root = around(outputs, ".git");
+        let mut root = around(outputs, ROOT_MARKS);
         if outputs != cwd {
-            root = root.or_else(|| around(cwd, ".git"));
-            let of_cargo = || Some(around(outputs, "CACHEDIR.TAG")?.parent()?.to_owned());
+            root = root.or_else(|| around(cwd, ROOT_MARKS));
+            let of_cargo = || Some(around(outputs, &["CACHEDIR.TAG"])?.parent()?.to_owned());
             root = root.or_else(of_cargo);
         }
         sight.learn();
         Root::new(root.as_deref().unwrap_or(cwd))
+    }
+
+    /// What a project says of settings at the root of its checkout; nothing where that cannot
+    /// be read, or is of somebody else.
+    pub(crate) fn written_at(&self, root: &Root) -> Written {
+        let directory = OsBytes::from(root.as_bytes());
+        let path = directory.as_path().join(PROJECT_FILE);
+        let Found::File(found) = self.recollect(&path) else { return Written::default() };
+        let read = |file| match self.trusts(&file, directory.as_path())? {
+            true => Written::read(File::from(file), Author::Project),
+            false => Ok(Written::default()),
+        };
+        self.open_found(&path, &found).and_then(read).unwrap_or_default()
+    }
+
+    /// Whether what a file says counts, which lies in a directory. Who has mounted a view
+    /// over a directory has it.
+    fn trusts(&self, file: &OwnedFd, directory: &Path) -> io::Result<bool> {
+        let Located::Kernel(directory) = self.locate(directory, true) else { return Ok(true) };
+        let owner = self.stat_in_kernel(&directory, true)?.st_uid;
+        Ok(settings::is_trusted(fstat(file)?.st_uid, owner, geteuid().as_raw()))
     }
 
     /// What an absolute path leads to, remembered if that can be. Of a directory that is

@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, geteuid};
 use zccache_core::settings::{self, SettingsError};
 
+use crate::written::or_written;
+
 /// A store, and where its daemon is found: in the store itself, or where that cannot be
 /// written in a directory of the user's that lasts as long as the machine runs.
 #[derive(Clone, Debug)]
@@ -18,12 +20,12 @@ pub struct Home {
 }
 
 impl Home {
-    /// The home that the variables say.
+    /// The home that the variables say, or the user's file of settings.
     ///
     /// # Errors
-    /// [`SettingsError::NoStore`] when they do not.
+    /// As [`settings::store_directory`].
     pub fn find(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, SettingsError> {
-        let store = settings::store_directory(&variable)?;
+        let store = settings::store_directory(or_written(&variable))?;
         let directory = match access(&store, AccessFlags::W_OK) {
             Err(Errno::EROFS | Errno::EACCES) => {
                 settings::runtime_directory(&store, geteuid().as_raw(), variable)

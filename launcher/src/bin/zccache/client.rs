@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zccache_core::protocol::{Reply, Request, Status};
-use zccache_core::settings::{SettingsError, StoreLimits};
+use zccache_core::settings::SettingsError;
 
-use crate::obstacle::Obstacle;
+use crate::mount::Obstacle;
+use crate::settings;
 use zccache_launcher::daemon_link::{Connection, Home, LinkError, connect_or_start};
 
 /// A command cannot do what it should.
@@ -159,6 +160,6 @@ impl AsFd for Client {
 /// The store and its daemon's home; none if the settings that the daemon will read are
 /// wrong.
 pub(crate) fn home() -> Result<Home, CommandError> {
-    StoreLimits::read(|name| std::env::var(name).ok())?;
-    Ok(Home::find(|name| std::env::var_os(name).map(PathBuf::from))?)
+    settings::limits()?;
+    Ok(Home::find(settings::variable)?)
 }

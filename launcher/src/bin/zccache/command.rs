@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
 
 use crate::client::{Client, CommandError};
 use crate::show::Form;
-use crate::{doctor, mount, run, show, stop, why};
+use crate::{doctor, help, mount, run, settings, show, stop, why};
 
 /// A compiler cache that you can mount.
 #[derive(Parser, Debug)]
@@ -75,8 +76,19 @@ enum Action {
     },
     /// Say what works here, what does not, and what to do about it
     Doctor,
-    /// Show the settings
+    /// Show the settings, and where each is set
     Config(Output),
+    /// Print what a shell needs to complete commands
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual's pages into a directory
+    #[command(hide = true)]
+    Manual {
+        /// The directory
+        directory: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -134,7 +146,12 @@ impl Command {
             Action::Gc => Client::connect_or_start()?.order(&Request::Collect)?,
             Action::Check { repair } => return check(repair),
             Action::Doctor => return Ok(doctor::examine()),
-            Action::Config(output) => show::settings(output.json)?,
+            Action::Config(output) => return settings::show(output.json),
+            Action::Completions { shell } => help::completions(shell, Self::command()),
+            Action::Manual { directory } => {
+                let written = help::manual(&directory, &Self::command());
+                written.map_err(|error| CommandError::Directory(directory, error))?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,10 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use zccache_core::settings::StoreLimits;
-
 use crate::client::{Client, CommandError};
-use crate::{mount, run};
+use crate::{mount, run, settings};
 use zccache_launcher::daemon_link::Home;
 use zccache_launcher::launch::surroundings;
 use zccache_launcher::observe;
@@ -60,8 +58,7 @@ fn programs() -> Finding {
 fn store() -> Finding {
     const REMEDY: &str =
         "Set ZCCACHE_DIR to a directory that you own and nobody else can write to.";
-    let variable = |name: &str| std::env::var_os(name).map(Into::into);
-    let home = match Home::find(variable) {
+    let home = match Home::find(settings::variable) {
         Ok(home) => home,
         Err(error) => return Finding::Bad(error.to_string(), REMEDY),
     };
@@ -118,7 +115,7 @@ fn is_full(directory: &Path) -> bool {
 }
 
 fn lacks_reserve(directory: &Path) -> bool {
-    let limits = StoreLimits::read(|name| std::env::var(name).ok()).unwrap_or_default();
+    let limits = settings::limits().unwrap_or_default();
     nix::sys::statvfs::statvfs(directory).is_ok_and(|disk| {
         let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
         bytes(disk.blocks_available()) < limits.reserve(bytes(disk.blocks()))

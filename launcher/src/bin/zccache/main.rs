@@ -3,12 +3,12 @@
 mod client;
 mod command;
 mod doctor;
-mod ground;
+mod help;
 mod keeper;
 mod mount;
-mod obstacle;
 mod process;
 mod run;
+mod settings;
 mod show;
 mod stop;
 mod why;

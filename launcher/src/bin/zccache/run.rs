@@ -22,8 +22,8 @@ use zccache_launcher::observe::{Delayed, HeldSignals};
 
 use crate::client::{Client, CommandError};
 use crate::keeper::{self, End};
+use crate::mount::Obstacle;
 use crate::mount::{Mounted, absolute, detach, device, mount, settle};
-use crate::obstacle::Obstacle;
 use crate::process::process_descriptor;
 use crate::show;
 

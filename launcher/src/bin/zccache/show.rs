@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use zccache_core::protocol::stats::Counters;
 use zccache_core::protocol::{Reply, Request, ViewStatus, metrics};
-use zccache_core::settings;
 use zccache_core::{OsBytes, Reason};
 
 use crate::client::{Client, CommandError};
@@ -189,27 +188,6 @@ pub(crate) fn summary(counters: &Counters) -> String {
         size(counters.bytes_served),
         counters.time_saved / 1_000_000
     )
-}
-
-/// Prints every setting with its value.
-///
-/// # Errors
-/// [`settings::SettingsError`] for one that nobody can understand, after all are printed.
-pub(crate) fn settings(as_json: bool) -> Result<(), settings::SettingsError> {
-    let value = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
-    if as_json {
-        let all = settings::TABLE.iter().map(|setting| {
-            let value = value(setting.variable);
-            (setting.variable.to_owned(), json!({ "value": value, "default": setting.default }))
-        });
-        print_json(&Value::Object(all.collect()));
-    } else {
-        for setting in settings::TABLE {
-            let value = value(setting.variable).unwrap_or_else(|| setting.default.to_owned());
-            println!("{:<18} {value}\n{:<18} {}", setting.variable, "", setting.help);
-        }
-    }
-    settings::check(value)
 }
 
 /// Prints a value in a line.

@@ -1,102 +1,155 @@
-//! Every setting in one table: what it is called, what it means, and its default.
+//! Every setting in one table: what it is called, what it means, its default, and where it
+//! may be written down.
+
+mod amounts;
+mod written;
 
 use std::path::{Path, PathBuf};
 
 use crate::Digest;
+pub use amounts::{DEFAULT_MAX_SIZE, StoreLimits, default_reserve, seconds, size};
+pub use written::{Mistake, PROJECT_FILE, Written, is_trusted, user_file};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Environment variable.
     pub variable: &'static str,
+    /// Whose files may say it where the variable is not set.
+    pub files: &'static [Author],
     /// Default, as people read it.
     pub default: &'static str,
     /// What it does.
     pub help: &'static str,
 }
 
+/// Whose file it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Author {
+    /// The user's, [`user_file`].
+    User,
+    /// A project's, [`PROJECT_FILE`] at the root of a checkout. It counts before the user's.
+    Project,
+}
+
+/// What is of the user, or of the machine: no project can say it.
+const USER: &[Author] = &[Author::User];
+
+/// What can be said for a compile.
+const ANYBODY: &[Author] = &[Author::User, Author::Project];
+
 /// All settings.
 pub const TABLE: &[Setting] = &[
     Setting {
         variable: "ZCCACHE_DIR",
+        files: USER,
         default: "$XDG_CACHE_HOME/zccache, else ~/.cache/zccache",
         help: "The store, as an absolute path; each has its own daemon.",
     },
     Setting {
         variable: "ZCCACHE_MAX_SIZE",
+        files: USER,
         default: "10G",
         help: "Bytes the store may hold; K, M, G and T stand for powers of 1024.",
     },
     Setting {
         variable: "ZCCACHE_MAX_AGE",
+        files: USER,
         default: "0",
         help: "How long a result is kept that is not used: seconds, or with m, h, d or w behind \
                the number; 0 for as long as there is room.",
     },
     Setting {
         variable: "ZCCACHE_MIN_FREE",
+        files: USER,
         default: "1G, or a twentieth of the file system if that is less",
         help: "Bytes that the file system of the store is to have left; with less, results are \
                removed and no large one is kept. 0 for none.",
     },
     Setting {
         variable: "ZCCACHE_IDLE_EXIT",
+        files: USER,
         default: "600",
         help: "Seconds after which a daemon that nobody wants, and that has no view, ends.",
     },
     Setting {
         variable: "ZCCACHE_DISABLE",
+        files: ANYBODY,
         default: "",
         help: "If set and not 0, the launcher does nothing but run the compiler.",
     },
     Setting {
         variable: "ZCCACHE_READONLY",
+        files: ANYBODY,
         default: "",
         help: "If set and not 0, results are used but none is kept.",
     },
     Setting {
         variable: "ZCCACHE_RECACHE",
+        files: ANYBODY,
         default: "",
         help: "If set and not 0, no result is used but all are kept.",
     },
     Setting {
         variable: "ZCCACHE_VERIFY",
+        files: ANYBODY,
         default: "",
         help: "If 1, hits are compiled all the same and compared; 0.05 does so with one in twenty.",
     },
     Setting {
         variable: "ZCCACHE_EXACT",
+        files: ANYBODY,
         default: "",
         help: "If set and not 0, each byte of an input counts, also of comments and of macros that \
                nobody mentions. Results that were kept without are not used.",
     },
     Setting {
         variable: "ZCCACHE_ROOT",
-        default: "the git worktree around the working directory, else that directory",
+        files: &[],
+        default: "the git worktree, or the directory with a .zccache.conf, around the working directory, \
+                  else that directory",
         help: "The checkout: results that do not name it are shared with others.",
     },
     Setting {
         variable: "ZCCACHE_TOOLS",
+        files: ANYBODY,
         default: "",
         help: "Tools of yours that are deterministic: NAME=cache, separated by commas.",
     },
     Setting {
         variable: "ZCCACHE_WATCH",
+        files: USER,
         default: "1",
         help: "If 0, every input of a result is looked at each time; else those are not of which \
                the kernel would have announced a change. at-once has no input looked at twice.",
     },
     Setting {
         variable: "ZCCACHE_SESSION",
+        files: ANYBODY,
         default: "",
         help: "Name under which builds are counted together.",
     },
     Setting {
         variable: "ZCCACHE_LOG",
+        files: USER,
         default: "warn",
         help: "What the daemon logs: error, warn, info, debug or trace.",
     },
+    Setting {
+        variable: "ZCCACHE_CONFIG",
+        files: &[],
+        default: "$XDG_CONFIG_HOME/zccache/zccache.conf, else ~/.config/zccache/zccache.conf",
+        help: "The file of the user's settings, as an absolute path.",
+    },
 ];
+
+impl Setting {
+    /// What it is called in a file: `max-size` for `ZCCACHE_MAX_SIZE`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.variable.trim_start_matches("ZCCACHE_").to_lowercase().replace('_', "-")
+    }
+}
 
 /// The variable that says whether each byte of an input counts.
 pub const EXACT: &[u8] = b"ZCCACHE_EXACT";
@@ -110,9 +163,9 @@ pub enum SettingsError {
     /// There is nowhere to keep the store.
     #[error("neither ZCCACHE_DIR, XDG_CACHE_HOME nor HOME is set; set ZCCACHE_DIR")]
     NoStore,
-    /// The store is said to be in a place that depends on who looks for it.
-    #[error("ZCCACHE_DIR is '{0}'; write an absolute path")]
-    Relative(PathBuf),
+    /// What is said to be somewhere is so only for who is in some directory.
+    #[error("{0} is '{1}'; write an absolute path")]
+    Relative(&'static str, PathBuf),
     /// A size cannot be read.
     #[error("{0} is '{1}'; write a number with K, M, G or T")]
     Size(&'static str, String),
@@ -133,17 +186,33 @@ pub enum SettingsError {
 pub fn store_directory(
     variable: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<PathBuf, SettingsError> {
+    if let Some(directory) = absolute("ZCCACHE_DIR", &variable)? {
+        return Ok(directory);
+    }
+    let caches = of_user(&variable, "XDG_CACHE_HOME", ".cache").ok_or(SettingsError::NoStore)?;
+    Ok(caches.join("zccache"))
+}
+
+/// The absolute path that a setting is to be, if it is set.
+fn absolute(
+    setting: &'static str,
+    variable: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<Option<PathBuf>, SettingsError> {
+    match variable(setting).filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) if !path.is_absolute() => Err(SettingsError::Relative(setting, path)),
+        path => Ok(path),
+    }
+}
+
+/// A directory of the XDG Base Directory Specification: what its variable says, else what is
+/// the default in the user's home; relative values are ignored.
+fn of_user(
+    variable: impl Fn(&str) -> Option<PathBuf>,
+    name: &str,
+    default: &str,
+) -> Option<PathBuf> {
     let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
-    match variable("ZCCACHE_DIR").filter(|path| !path.as_os_str().is_empty()) {
-        Some(directory) if directory.is_absolute() => return Ok(directory),
-        Some(directory) => return Err(SettingsError::Relative(directory)),
-        None => {}
-    }
-    if let Some(cache) = absolute("XDG_CACHE_HOME") {
-        return Ok(cache.join("zccache"));
-    }
-    let home = absolute("HOME").ok_or(SettingsError::NoStore)?;
-    Ok(home.join(".cache/zccache"))
+    absolute(name).or_else(|| Some(absolute("HOME")?.join(default)))
 }
 
 /// Whether all that the variables say can be understood.
@@ -151,7 +220,9 @@ pub fn store_directory(
 /// # Errors
 /// [`SettingsError`] for the first that cannot.
 pub fn check(variable: impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
-    store_directory(|name| variable(name).map(PathBuf::from))?;
+    let path = |name: &str| variable(name).map(PathBuf::from);
+    store_directory(path)?;
+    user_file(path)?;
     StoreLimits::read(&variable)?;
     Watching::read(&variable)?;
     Ok(())
@@ -231,124 +302,9 @@ impl Watching {
     }
 }
 
-/// Limits of a store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StoreLimits {
-    /// Bytes it may hold; 0 for no bound.
-    pub max_bytes: u64,
-    /// Seconds that an entry may go unused; 0 for no bound.
-    pub max_age: u64,
-    /// Bytes that its file system is to have left; none for [`default_reserve`].
-    pub min_free: Option<u64>,
-}
-
-impl Default for StoreLimits {
-    fn default() -> Self {
-        Self { max_bytes: DEFAULT_MAX_SIZE, max_age: 0, min_free: None }
-    }
-}
-
-impl StoreLimits {
-    /// Bytes that a file system of so many is to have left.
-    #[must_use]
-    pub fn reserve(&self, total: u64) -> u64 {
-        self.min_free.unwrap_or_else(|| default_reserve(total))
-    }
-
-    /// What the variables say, each empty or unset for its default.
-    ///
-    /// # Errors
-    /// [`SettingsError`] for a value that cannot be read.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let set = |name: &'static str| {
-            variable(name).filter(|text| !text.trim().is_empty()).map(|text| (name, text))
-        };
-        let bytes = |name| set(name).map(|(name, text)| size(name, &text)).transpose();
-        let age = set("ZCCACHE_MAX_AGE").map(|(name, text)| seconds(name, &text)).transpose()?;
-        Ok(Self {
-            max_bytes: bytes("ZCCACHE_MAX_SIZE")?.unwrap_or(DEFAULT_MAX_SIZE),
-            max_age: age.unwrap_or(0),
-            min_free: bytes("ZCCACHE_MIN_FREE")?,
-        })
-    }
-}
-
-/// How many bytes a file system of `total` bytes is to have left unless a setting
-/// says so: enough for a build to go on, and little of a small disk.
-#[must_use]
-pub fn default_reserve(total: u64) -> u64 {
-    (total / 20).min(1 << 30)
-}
-
-/// Reads a size such as `500M` or `1.5G`, in bytes.
-///
-/// # Errors
-/// [`SettingsError::Size`] when it is none.
-pub fn size(name: &'static str, text: &str) -> Result<u64, SettingsError> {
-    const UNITS: &[(char, u64)] = &[('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
-    let trimmed = text.trim().trim_end_matches(['b', 'B']).trim_end_matches(['i']);
-    scaled(trimmed, UNITS).ok_or_else(|| SettingsError::Size(name, text.to_owned()))
-}
-
-/// Reads a time such as `90`, `12h` or `30d`, in seconds.
-///
-/// # Errors
-/// [`SettingsError::Time`] when it is none.
-pub fn seconds(name: &'static str, text: &str) -> Result<u64, SettingsError> {
-    const UNITS: &[(char, u64)] =
-        &[('S', 1), ('M', 60), ('H', 3600), ('D', 86_400), ('W', 7 * 86_400)];
-    scaled(text.trim(), UNITS).ok_or_else(|| SettingsError::Time(name, text.to_owned()))
-}
-
-/// A number and, perhaps, a unit behind it.
-fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
-    let last = text.chars().last()?.to_ascii_uppercase();
-    let unit = units.iter().find(|(letter, _)| *letter == last);
-    let number = if unit.is_some() { &text[..text.len() - 1] } else { text };
-    let number: f64 = number.trim().parse().ok()?;
-    if !number.is_finite() || !(0.0..=1e15).contains(&number) {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
-    Some((number * unit.map_or(1, |(_, factor)| *factor) as f64) as u64)
-}
-
-/// The default of `ZCCACHE_MAX_SIZE`, in bytes.
-pub const DEFAULT_MAX_SIZE: u64 = 10 << 30;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_and_times() {
-        let sizes = [("0", 0), ("500M", 500 << 20), ("1.5GiB", 3 << 29), ("7k", 7 << 10)];
-        sizes.iter().for_each(|(text, bytes)| assert_eq!(size("X", text), Ok(*bytes)));
-        let times = [("0", 0), ("90", 90), ("1.5h", 5400), ("30d", 2_592_000), (" 2W ", 1_209_600)];
-        times.iter().for_each(|(text, time)| assert_eq!(seconds("X", text), Ok(*time)));
-        for text in ["many", "-1", "", "d", "1é", "nan", "1e99"] {
-            assert!(size("X", text).is_err() && seconds("X", text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn limits_of_a_store() {
-        let with = |set: &'static [(&str, &str)]| {
-            StoreLimits::read(move |name| {
-                set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
-            })
-        };
-        let standard = StoreLimits { max_bytes: DEFAULT_MAX_SIZE, max_age: 0, min_free: None };
-        assert_eq!(with(&[("ZCCACHE_MAX_SIZE", " ")]), Ok(standard));
-        let all =
-            &[("ZCCACHE_MAX_SIZE", "1K"), ("ZCCACHE_MAX_AGE", "1m"), ("ZCCACHE_MIN_FREE", "0")];
-        let limits = StoreLimits { max_bytes: 1024, max_age: 60, min_free: Some(0) };
-        assert_eq!(with(all), Ok(limits));
-        let wrong = with(&[("ZCCACHE_MIN_FREE", "5%")]).unwrap_err();
-        assert!(wrong.to_string().starts_with("ZCCACHE_MIN_FREE is '5%'"), "{wrong}");
-        assert_eq!(default_reserve(100 << 30), 1 << 30);
-        assert_eq!(default_reserve(1 << 30), (1 << 30) / 20);
-    }
 
     #[test]
     fn parts() {
@@ -394,6 +350,6 @@ mod tests {
         assert_eq!(with(&[("XDG_CACHE_HOME", "/c")]), Ok("/c/zccache".into()));
         assert_eq!(with(&[]), Err(SettingsError::NoStore));
         let relative = with(&[("ZCCACHE_DIR", "s"), ("HOME", "/h")]);
-        assert_eq!(relative, Err(SettingsError::Relative("s".into())));
+        assert_eq!(relative, Err(SettingsError::Relative("ZCCACHE_DIR", "s".into())));
     }
 }

@@ -1,5 +1,8 @@
 //! Mounting: the command mounts, the daemon serves.
 
+mod ground;
+mod obstacle;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -18,8 +21,8 @@ use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request, Settled, ViewRequest, socket};
 
 use crate::client::{Client, CommandError};
-use crate::obstacle::Obstacle;
-use crate::{ground, keeper, show};
+use crate::{keeper, show};
+pub(crate) use obstacle::Obstacle;
 use zccache_launcher::launch::surroundings;
 
 /// A mounted view and the connection that stands for it.

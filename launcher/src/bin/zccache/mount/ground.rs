@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{FsType, statfs};
 
-use crate::obstacle::Obstacle;
+use crate::mount::Obstacle;
 
 /// Where device files are. A container has a tmpfs there, and devtmpfs passes
 /// itself off as one (`drivers/base/devtmpfs.c`).
