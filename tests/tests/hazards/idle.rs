@@ -118,9 +118,10 @@ scenarios! {
     "##
     in_a_precompiled_header r##"
         printf '#define MY_LEVEL 1\n' >a.h; printf '#include "a.h"\nint f;\n' >a.c
+        touch -d 2020-01-01 a.h a.c
         any@clang: $CC -x c-header -c a.c -o b.h.gch
         any@clang: $CC -c a.h -o c.h.gch
-        printf '#define MY_LEVEL 2\n' >a.h
+        printf '#define MY_LEVEL 2\n' >a.h; touch -d 2020-01-02 a.h
         miss@clang: $CC -x c-header -c a.c -o b.h.gch
         any@clang: $CC -c a.h -o c.h.gch
     "##
