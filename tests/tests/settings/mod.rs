@@ -243,6 +243,8 @@ fn what_cannot_be_understood_is_told() {
          zccache: {file}: line 2: write NAME = VALUE\n"
     );
     assert_eq!(told(&sandbox), expected);
+    let doctor = sandbox.zccache(&["doctor"]);
+    assert!(doctor.out().contains(&format!("limited  {file}: line 1: 'max-sise'")), "{doctor:?}");
     user_writes(&sandbox, "max-size = 5X\n");
     assert!(told(&sandbox).contains("ZCCACHE_MAX_SIZE is '5X'"));
     user_writes(&sandbox, "");

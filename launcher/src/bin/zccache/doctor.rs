@@ -24,8 +24,16 @@ enum Finding {
 
 /// Prints all findings; fails if something does not work at all.
 pub(crate) fn examine() -> ExitCode {
-    let findings =
-        [programs(), store(), daemon(), observer(), mounting(), private_mounting(), passthrough()];
+    let findings = [
+        programs(),
+        written(),
+        store(),
+        daemon(),
+        observer(),
+        mounting(),
+        private_mounting(),
+        passthrough(),
+    ];
     let mut code = ExitCode::SUCCESS;
     for finding in findings {
         match finding {
@@ -51,6 +59,16 @@ fn programs() -> Finding {
         Some(name) => Finding::Bad(
             format!("{name} is not installed beside zccache"),
             "Install all three programs into one directory.",
+        ),
+    }
+}
+
+fn written() -> Finding {
+    match settings::complaints() {
+        complaints if complaints.is_empty() => Finding::Good("the settings are understood".into()),
+        complaints => Finding::Limited(
+            complaints.join("\n         "),
+            "The rest counts. `zccache config` shows all settings, and where each is set.",
         ),
     }
 }

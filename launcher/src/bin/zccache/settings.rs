@@ -1,5 +1,6 @@
 //! `zccache config`: what the settings are here, and where each is set.
 
+use std::fmt::Display;
 use std::io::ErrorKind::NotFound;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -34,11 +35,10 @@ pub(crate) fn limits() -> Result<StoreLimits, SettingsError> {
 /// # Errors
 /// [`CommandError::Settings`] for a value that nobody can understand.
 pub(crate) fn show(as_json: bool) -> Result<ExitCode, CommandError> {
-    let (files, is_readable) = Files::read()?;
+    let files = Files::read()?;
     if as_json {
         let all = settings::TABLE.iter().map(|setting| {
-            let value = files.value(setting.variable);
-            let (value, source) = value.unzip();
+            let (value, source) = files.value(setting.variable).unzip();
             let told = json!({ "value": value, "default": setting.default, "source": source });
             (setting.variable.to_owned(), told)
         });
@@ -46,38 +46,57 @@ pub(crate) fn show(as_json: bool) -> Result<ExitCode, CommandError> {
     } else {
         settings::TABLE.iter().for_each(|setting| files.print(setting));
     }
-    settings::check(|name| files.value(name).map(|(value, _)| value))?;
-    Ok(if files.tell_mistakes() && is_readable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    files.complaints.iter().for_each(|complaint| eprintln!("zccache: {complaint}"));
+    files.check()?;
+    Ok(if files.complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is written in files, first what counts first.
-struct Files(Vec<(PathBuf, Written)>);
+/// What is wrong with the settings, in a line each.
+pub(crate) fn complaints() -> Vec<String> {
+    let checked = Files::read().and_then(|files| files.check().map(|()| files.complaints));
+    checked.unwrap_or_else(|error| vec![error.to_string()])
+}
+
+/// What is written in files, first what counts first, and what of it cannot count.
+#[derive(Default)]
+struct Files {
+    read: Vec<(PathBuf, Written)>,
+    complaints: Vec<String>,
+}
 
 impl Files {
-    /// Reads them, and says which cannot be read; returns whether all could.
-    fn read() -> Result<(Self, bool), SettingsError> {
-        let project = project_file().map(|path| (path, Author::Project));
-        let user = settings::user_file(variable)?.map(|path| (path, Author::User));
-        let is_named = variable("ZCCACHE_CONFIG").is_some();
-        let mut files = Vec::new();
-        let mut is_readable = true;
-        for (path, author) in project.into_iter().chain(user) {
-            if author == Author::Project && !is_trusted(&path) {
-                eprintln!("zccache: {}: does not count: it is not yours", path.display());
-                is_readable = false;
-                continue;
-            }
-            match read(&path, author) {
-                Ok(written) => files.push((path, written)),
-                Err(error) if error.kind() == NotFound && !(author == Author::User && is_named) => {
-                }
-                Err(error) => {
-                    eprintln!("zccache: {}: {error}", path.display());
-                    is_readable = false;
-                }
+    fn read() -> Result<Self, SettingsError> {
+        let mut files = Self::default();
+        if let Some(path) = project_file() {
+            if is_trusted(&path) {
+                files.add(path, Author::Project, false);
+            } else {
+                let complaint = format!("{}: does not count: it is not yours", path.display());
+                files.complaints.push(complaint);
             }
         }
-        Ok((Self(files), is_readable))
+        if let Some(path) = settings::user_file(variable)? {
+            files.add(path, Author::User, variable("ZCCACHE_CONFIG").is_some());
+        }
+        Ok(files)
+    }
+
+    fn add(&mut self, path: PathBuf, author: Author, must_exist: bool) {
+        let complain = |what: &dyn Display| format!("{}: {what}", path.display());
+        match read(&path, author) {
+            Ok(written) => {
+                let mistakes = written.mistakes().iter().map(|mistake| complain(mistake));
+                self.complaints.extend(mistakes);
+                self.read.push((path, written));
+            }
+            Err(error) if error.kind() == NotFound && !must_exist => {}
+            Err(error) => self.complaints.push(complain(&error)),
+        }
+    }
+
+    /// Whether all values can be understood.
+    fn check(&self) -> Result<(), SettingsError> {
+        settings::check(|name| self.value(name).map(|(value, _)| value))
     }
 
     /// The value of a setting, and where it comes from.
@@ -86,7 +105,7 @@ impl Files {
         let written = |(path, written): &(PathBuf, Written)| {
             Some((written.value(name)?.to_owned(), path.display().to_string()))
         };
-        environment().or_else(|| self.0.iter().find_map(written))
+        environment().or_else(|| self.read.iter().find_map(written))
     }
 
     fn print(&self, setting: &Setting) {
@@ -95,17 +114,6 @@ impl Files {
             None => setting.default.to_owned(),
         };
         println!("{:<18} {value}\n{:<18} {}", setting.variable, "", setting.help);
-    }
-
-    /// Says what cannot be understood; returns whether all can.
-    fn tell_mistakes(&self) -> bool {
-        let mistakes = |(path, written): &(PathBuf, Written)| {
-            for mistake in written.mistakes() {
-                eprintln!("zccache: {}: {mistake}", path.display());
-            }
-            written.mistakes().is_empty()
-        };
-        self.0.iter().map(mistakes).fold(true, |all, one| all & one)
     }
 }
 
