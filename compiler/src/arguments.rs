@@ -168,7 +168,9 @@ pub fn examine(arguments: &[OsBytes]) -> Result<Traits, Reason> {
             if argument == b"-Xlinker" {
                 traits.loads_code |= binary::examine_option(value)?;
             }
-            refuse_private(value)?;
+            if argument != b"-D" {
+                refuse_private(value)?;
+            }
             refuse_unrepeatable(value)?;
             traits.loads_code |= begins(value, LOADS_CODE);
             compiles |= argument == b"-x" && is_header_language(value);
@@ -229,9 +231,23 @@ pub(crate) fn refuse_unrepeatable(argument: &[u8]) -> Result<(), Reason> {
     Ok(())
 }
 
+/// Arguments that are text, not paths. Where the text of a macro becomes a path the observer
+/// sees what is opened there.
+const TEXTS: &[&str] = &[
+    "-D",
+    "-fcoverage-prefix-map=",
+    "-fdebug-prefix-map=",
+    "-ffile-prefix-map=",
+    "-fmacro-prefix-map=",
+    "-fprofile-prefix-map=",
+];
+
 /// Paths that name a stream or descriptor of the calling process, as process
 /// substitution makes them.
 pub(crate) fn refuse_private(argument: &[u8]) -> Result<(), Reason> {
+    if begins(argument, TEXTS) {
+        return Ok(());
+    }
     let names = |text: &[u8]| argument.windows(text.len()).any(|window| window == text);
     let private = names(b"/dev/fd/")
         || names(b"/dev/std")

@@ -1,7 +1,7 @@
 //! From an invocation to its keys, or to the reason why it has none.
 
 use zccache_core::invocation::Input;
-use zccache_core::settings::{EXACT, is_on};
+use zccache_core::settings::EXACT;
 use zccache_core::{Invocation, InvocationKey, OsBytes, Reason, Root, TaggedHasher};
 
 use crate::environment::display::display;
@@ -148,7 +148,7 @@ impl Key<'_> {
         if loads_code || traits.records_command {
             hasher.field(tag::DISPLAY, display(invocation).as_bytes());
         }
-        if is_on(invocation.variable(EXACT)) {
+        if invocation.is_on(EXACT) {
             hasher.field(tag::EXACT, b"");
         }
         if let Input::Text { bytes, .. } = &invocation.input {

@@ -276,6 +276,7 @@ fn everything_else_has_a_reason() {
         ("clang -c -ftime-trace a.c", Reason::UnsupportedOption),
         ("clang++ -std=c++20 --precompile a.cppm", Reason::UnsupportedOption),
         ("gcc -c /dev/fd/63", Reason::DescriptorPath),
+        ("gcc -I/proc/self/cwd -c a.c", Reason::DescriptorPath),
         ("gcc -c a.c -o /dev/stdout", Reason::DescriptorPath),
     ] {
         assert_eq!(check(command), Err(reason), "{command}");

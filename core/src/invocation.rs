@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::OsBytes;
-use crate::settings::Written;
+use crate::settings::{Written, is_on};
 
 /// argv, directory, environment, umask and streams of one command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -14,6 +14,12 @@ pub struct Invocation {
     pub cwd: OsBytes,
     /// The environment, `NAME=value` each, in its order.
     pub environment: Vec<OsBytes>,
+    /// Settings in front of the command, `NAME=value` each, as if the environment said so: the
+    /// command does not see them.
+    pub flags: Vec<OsBytes>,
+    /// What files say of settings, the nearest first. Nor does the command see those.
+    #[serde(skip)]
+    pub written: Vec<Written>,
     /// The file mode creation mask.
     pub umask: u32,
     /// What the process sees as `/`.
@@ -40,6 +46,8 @@ impl Invocation {
             argv,
             cwd: "/b".into(),
             environment,
+            flags: Vec::new(),
+            written: Vec::new(),
             umask: 0o022,
             place: Place { namespace: 1, root_device: 1, root_inode: 1 },
             terminals: [None, None],
@@ -54,20 +62,31 @@ impl Invocation {
     /// `getenv(3)`, the first is taken.
     #[must_use]
     pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
-        self.environment.iter().find_map(|entry| {
-            let rest = entry.as_bytes().strip_prefix(name)?;
-            rest.strip_prefix(b"=")
-        })
+        value(&self.environment, name)
     }
 
-    /// Sets the variables that a file of settings gives values and that are not set.
-    pub fn complete(&mut self, written: &Written) {
-        for (name, value) in written.values() {
-            if self.variable(name.as_bytes()).is_none() {
-                self.environment.push([name, "=", value].concat().as_str().into());
-            }
-        }
+    /// All that is said of a setting, by the name of its variable; what counts comes first.
+    pub fn settings<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> {
+        let set = [&self.flags, &self.environment].into_iter();
+        let set = set.filter_map(move |entries| value(entries, name.as_bytes()));
+        set.chain(self.written.iter().filter_map(move |file| Some(file.value(name)?.as_bytes())))
     }
+
+    /// What counts of a setting.
+    #[must_use]
+    pub fn setting<'s>(&'s self, name: &'s str) -> Option<&'s [u8]> {
+        self.settings(name).next()
+    }
+
+    /// Whether a setting that is a switch is on.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        is_on(self.setting(name))
+    }
+}
+
+fn value<'e>(entries: &'e [OsBytes], name: &[u8]) -> Option<&'e [u8]> {
+    entries.iter().find_map(|entry| entry.as_bytes().strip_prefix(name)?.strip_prefix(b"="))
 }
 
 /// The mount namespace and root of a process: within one place a path means

@@ -17,5 +17,5 @@ mod views;
 mod world;
 
 pub use options::{Options, OptionsError};
-pub use serve::{DaemonError, log_file, run, run_on};
+pub use serve::{DaemonError, decline, log_file, run, run_on};
 pub use views::ViewJournal;

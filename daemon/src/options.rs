@@ -25,8 +25,6 @@ pub struct Options {
     pub watching: Watching,
     /// What to log, as `tracing-subscriber` reads it.
     pub log: String,
-    /// What the user has written down for all compiles.
-    pub written: Written,
     /// How long to write what waits for the disk once told to end.
     pub drain_within: Duration,
     /// Whether descriptor 3 is a pipe on which to say that we listen.
@@ -95,7 +93,6 @@ impl Options {
             idle_exit,
             watching,
             log: said("ZCCACHE_LOG").unwrap_or_default(),
-            written,
             drain_within: limits::DRAIN_WITHIN,
             says_ready,
         })

@@ -291,11 +291,13 @@ fn configuration() -> String {
     let mut text = String::from(
         "# Settings\n\nMade from the table in `core/src/settings/mod.rs`; do not edit. Settings are variables of the environment. \
          Where one is not set, `.zccache.conf` at the root of the checkout may say it (for a compile), and where that does not, the file of the user, `~/.config/zccache/zccache.conf`: \
-         a line `name = value` for each, its name in the second column; lines that begin with `#` say nothing. \
+         a line `name = value` for each, its name in the second column; lines that begin with `#` say nothing. A switch is `1` or `0`; `yes`, `true`, `on` and `no`, `false`, `off` are understood. \
          `zccache config` shows what counts in the working directory, where it is set, and what cannot be understood; `--json` for programs.\n\
-         The user's file, and variables of the store and the daemon, count when a daemon starts: \
-         `zccache restart` after changing one. All else counts at once. What a project says is no danger to others: \
-         it cannot move the store or bound it, and the tools that it calls deterministic are those of its own compiles.\n\n\
+         The store, its bounds and what the daemon does are read when a daemon starts: `zccache restart` after changing them, and the daemon of whoever is first serves all. \
+         What concerns a compile counts at once, as the environment of that compile and the files say it.\n\
+         A project is no danger to others: it cannot move the store or bound it, and the tools that it calls deterministic are those of its own compiles. \
+         Its file does not count if it is a link, or somebody else's who is not the owner of the directory either. For packages of a registry the file of the checkout counts in which cargo's outputs are; \
+         where those are outside of any, none does.\n\n\
          | setting | files | default | what it does |\n|---|---|---|---|\n",
     );
     for setting in TABLE {

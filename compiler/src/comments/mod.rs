@@ -18,7 +18,7 @@ pub use regard::Regard;
 pub use vocabulary::{NameParts, Vocabulary};
 
 use zccache_core::invocation::Input;
-use zccache_core::settings::{EXACT, is_on};
+use zccache_core::settings::EXACT;
 use zccache_core::{Invocation, OsBytes};
 
 use crate::arguments::begins;
@@ -76,7 +76,7 @@ pub fn are_hidden(invocation: &Invocation, by_clang: bool) -> bool {
         argument.starts_with(b"-W") && WARNINGS.iter().any(|name| contains(argument, name))
     };
     let shows = |argument| begins(argument, SHOWING) || warns(argument);
-    let is_shown = is_on(invocation.variable(EXACT))
+    let is_shown = invocation.is_on(EXACT)
         || arguments.clone().any(shows)
         || has_code_brought_in(invocation)
         || invocation.variable(b"GCC_COMPARE_DEBUG").is_some()

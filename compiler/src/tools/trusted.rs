@@ -6,15 +6,16 @@ use crate::clock::contains;
 use crate::program::base_name;
 
 /// The variable that lists them.
-const LISTED_BY: &[u8] = b"ZCCACHE_TOOLS";
+const LISTED_BY: &str = "ZCCACHE_TOOLS";
 
-/// Whether the program of an invocation is listed: `NAME=cache`, separated by blanks or commas.
+/// Whether the program of an invocation is listed, by whomever: `NAME=cache`, separated by blanks
+/// or commas.
 #[must_use]
 pub fn is_trusted(invocation: &Invocation) -> bool {
-    let listed = invocation.variable(LISTED_BY).unwrap_or_default();
     let Some(name) = invocation.argv.first() else { return false };
     let name = base_name(name.as_bytes());
-    let mut words = listed.split(|byte| matches!(byte, b' ' | b','));
+    let lists = invocation.settings(LISTED_BY);
+    let mut words = lists.flat_map(|list| list.split(|byte| matches!(byte, b' ' | b',')));
     !name.is_empty()
         && words.any(|word| word.strip_suffix(b"=cache").is_some_and(|tool| tool == name))
 }

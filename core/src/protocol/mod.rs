@@ -16,7 +16,7 @@ use explanation::Explanation;
 use stats::Counters;
 
 /// Grows with every change of a message. Both sides must have the same.
-pub const VERSION: u16 = 14;
+pub const VERSION: u16 = 15;
 
 /// A message to the daemon.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

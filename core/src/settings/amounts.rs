@@ -1,6 +1,6 @@
 //! How much, and for how long.
 
-use super::SettingsError;
+use super::{Kind, SettingsError};
 
 /// Limits of a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,21 +54,21 @@ pub fn default_reserve(total: u64) -> u64 {
 /// Reads a size such as `500M` or `1.5G`, in bytes.
 ///
 /// # Errors
-/// [`SettingsError::Size`] when it is none.
+/// [`SettingsError::Value`] when it is none.
 pub fn size(name: &'static str, text: &str) -> Result<u64, SettingsError> {
     const UNITS: &[(char, u64)] = &[('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
     let trimmed = text.trim().trim_end_matches(['b', 'B']).trim_end_matches(['i']);
-    scaled(trimmed, UNITS).ok_or_else(|| SettingsError::Size(name, text.to_owned()))
+    scaled(trimmed, UNITS).ok_or_else(|| Kind::Size.refuse(name, text))
 }
 
 /// Reads a time such as `90`, `12h` or `30d`, in seconds.
 ///
 /// # Errors
-/// [`SettingsError::Time`] when it is none.
+/// [`SettingsError::Value`] when it is none.
 pub fn seconds(name: &'static str, text: &str) -> Result<u64, SettingsError> {
     const UNITS: &[(char, u64)] =
         &[('S', 1), ('M', 60), ('H', 3600), ('D', 86_400), ('W', 7 * 86_400)];
-    scaled(text.trim(), UNITS).ok_or_else(|| SettingsError::Time(name, text.to_owned()))
+    scaled(text.trim(), UNITS).ok_or_else(|| Kind::Time.refuse(name, text))
 }
 
 /// A number and, perhaps, a unit behind it.

@@ -2,12 +2,14 @@
 //! may be written down.
 
 mod amounts;
+mod kind;
 mod written;
 
 use std::path::{Path, PathBuf};
 
 use crate::Digest;
 pub use amounts::{DEFAULT_MAX_SIZE, StoreLimits, default_reserve, seconds, size};
+pub use kind::{Kind, Watching, is_on, verified_part};
 pub use written::{Mistake, PROJECT_FILE, Written, is_trusted, user_file};
 
 /// One setting.
@@ -15,6 +17,8 @@ pub use written::{Mistake, PROJECT_FILE, Written, is_trusted, user_file};
 pub struct Setting {
     /// Environment variable.
     pub variable: &'static str,
+    /// What it can be.
+    pub kind: Kind,
     /// Whose files may say it where the variable is not set.
     pub files: &'static [Author],
     /// Default, as people read it.
@@ -42,18 +46,21 @@ const ANYBODY: &[Author] = &[Author::User, Author::Project];
 pub const TABLE: &[Setting] = &[
     Setting {
         variable: "ZCCACHE_DIR",
+        kind: Kind::Path,
         files: USER,
         default: "$XDG_CACHE_HOME/zccache, else ~/.cache/zccache",
         help: "The store, as an absolute path; each has its own daemon.",
     },
     Setting {
         variable: "ZCCACHE_MAX_SIZE",
+        kind: Kind::Size,
         files: USER,
         default: "10G",
         help: "Bytes the store may hold; K, M, G and T stand for powers of 1024.",
     },
     Setting {
         variable: "ZCCACHE_MAX_AGE",
+        kind: Kind::Time,
         files: USER,
         default: "0",
         help: "How long a result is kept that is not used: seconds, or with m, h, d or w behind \
@@ -61,6 +68,7 @@ pub const TABLE: &[Setting] = &[
     },
     Setting {
         variable: "ZCCACHE_MIN_FREE",
+        kind: Kind::Size,
         files: USER,
         default: "1G, or a twentieth of the file system if that is less",
         help: "Bytes that the file system of the store is to have left; with less, results are \
@@ -68,43 +76,50 @@ pub const TABLE: &[Setting] = &[
     },
     Setting {
         variable: "ZCCACHE_IDLE_EXIT",
+        kind: Kind::Time,
         files: USER,
         default: "600",
         help: "Seconds after which a daemon that nobody wants, and that has no view, ends.",
     },
     Setting {
         variable: "ZCCACHE_DISABLE",
+        kind: Kind::Switch,
         files: ANYBODY,
         default: "",
-        help: "If set and not 0, the launcher does nothing but run the compiler.",
+        help: "If on, compilers run as if there were no cache; in the environment nothing else is done.",
     },
     Setting {
         variable: "ZCCACHE_READONLY",
+        kind: Kind::Switch,
         files: ANYBODY,
         default: "",
-        help: "If set and not 0, results are used but none is kept.",
+        help: "If on, results are used but none is kept.",
     },
     Setting {
         variable: "ZCCACHE_RECACHE",
+        kind: Kind::Switch,
         files: ANYBODY,
         default: "",
-        help: "If set and not 0, no result is used but all are kept.",
+        help: "If on, no result is used but all are kept.",
     },
     Setting {
         variable: "ZCCACHE_VERIFY",
+        kind: Kind::Part,
         files: ANYBODY,
         default: "",
         help: "If 1, hits are compiled all the same and compared; 0.05 does so with one in twenty.",
     },
     Setting {
         variable: "ZCCACHE_EXACT",
+        kind: Kind::Switch,
         files: ANYBODY,
         default: "",
-        help: "If set and not 0, each byte of an input counts, also of comments and of macros that \
+        help: "If on, each byte of an input counts, also of comments and of macros that \
                nobody mentions. Results that were kept without are not used.",
     },
     Setting {
         variable: "ZCCACHE_ROOT",
+        kind: Kind::Text,
         files: &[],
         default: "the git worktree, or the directory with a .zccache.conf, around the working directory, \
                   else that directory",
@@ -112,12 +127,14 @@ pub const TABLE: &[Setting] = &[
     },
     Setting {
         variable: "ZCCACHE_TOOLS",
+        kind: Kind::Tools,
         files: ANYBODY,
         default: "",
         help: "Tools of yours that are deterministic: NAME=cache, separated by commas.",
     },
     Setting {
         variable: "ZCCACHE_WATCH",
+        kind: Kind::Watch,
         files: USER,
         default: "1",
         help: "If 0, every input of a result is looked at each time; else those are not of which \
@@ -125,18 +142,21 @@ pub const TABLE: &[Setting] = &[
     },
     Setting {
         variable: "ZCCACHE_SESSION",
+        kind: Kind::Text,
         files: ANYBODY,
         default: "",
         help: "Name under which builds are counted together.",
     },
     Setting {
         variable: "ZCCACHE_LOG",
+        kind: Kind::Log,
         files: USER,
         default: "warn",
         help: "What the daemon logs: error, warn, info, debug or trace.",
     },
     Setting {
         variable: "ZCCACHE_CONFIG",
+        kind: Kind::Path,
         files: &[],
         default: "$XDG_CONFIG_HOME/zccache/zccache.conf, else ~/.config/zccache/zccache.conf",
         help: "The file of the user's settings, as an absolute path.",
@@ -152,10 +172,10 @@ impl Setting {
 }
 
 /// The variable that says whether each byte of an input counts.
-pub const EXACT: &[u8] = b"ZCCACHE_EXACT";
+pub const EXACT: &str = "ZCCACHE_EXACT";
 
 /// The variable that says where the checkout is.
-pub const ROOT: &[u8] = b"ZCCACHE_ROOT";
+pub const ROOT: &str = "ZCCACHE_ROOT";
 
 /// Settings cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,25 +183,23 @@ pub enum SettingsError {
     /// There is nowhere to keep the store.
     #[error("neither ZCCACHE_DIR, XDG_CACHE_HOME nor HOME is set; set ZCCACHE_DIR")]
     NoStore,
-    /// What is said to be somewhere is so only for who is in some directory.
-    #[error("{0} is '{1}'; write an absolute path")]
-    Relative(&'static str, PathBuf),
-    /// A size cannot be read.
-    #[error("{0} is '{1}'; write a number with K, M, G or T")]
-    Size(&'static str, String),
-    /// A time cannot be read.
-    #[error("{0} is '{1}'; write a number of seconds, or one with m, h, d or w")]
-    Time(&'static str, String),
-    /// `ZCCACHE_WATCH` is something else.
-    #[error("ZCCACHE_WATCH is '{0}'; write 0, 1 or at-once")]
-    Watch(String),
+    /// A setting is what it cannot be.
+    #[error("{setting} is '{value}'; write {expected}")]
+    Value {
+        /// Its variable.
+        setting: &'static str,
+        /// What it is.
+        value: String,
+        /// What it can be.
+        expected: &'static str,
+    },
 }
 
 /// Where the store is: `ZCCACHE_DIR`, else `zccache` in the user's cache
 /// directory (XDG Base Directory Specification: relative values are ignored).
 ///
 /// # Errors
-/// [`SettingsError::NoStore`] when no variable says where, [`SettingsError::Relative`] when
+/// [`SettingsError::NoStore`] when no variable says where, [`SettingsError::Value`] when
 /// `ZCCACHE_DIR` says it for one working directory only.
 pub fn store_directory(
     variable: impl Fn(&str) -> Option<PathBuf>,
@@ -199,7 +217,9 @@ fn absolute(
     variable: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<Option<PathBuf>, SettingsError> {
     match variable(setting).filter(|path| !path.as_os_str().is_empty()) {
-        Some(path) if !path.is_absolute() => Err(SettingsError::Relative(setting, path)),
+        Some(path) if !path.is_absolute() => {
+            Err(Kind::Path.refuse(setting, &path.to_string_lossy()))
+        }
         path => Ok(path),
     }
 }
@@ -215,17 +235,16 @@ fn of_user(
     absolute(name).or_else(|| Some(absolute("HOME")?.join(default)))
 }
 
-/// Whether all that the variables say can be understood.
+/// Whether all that the variables say can be understood, each empty or unset for its default.
 ///
 /// # Errors
 /// [`SettingsError`] for the first that cannot.
 pub fn check(variable: impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
-    let path = |name: &str| variable(name).map(PathBuf::from);
-    store_directory(path)?;
-    user_file(path)?;
-    StoreLimits::read(&variable)?;
-    Watching::read(&variable)?;
-    Ok(())
+    store_directory(|name| variable(name).map(PathBuf::from))?;
+    TABLE.iter().try_for_each(|setting| match variable(setting.variable) {
+        Some(value) => setting.kind.check(setting.variable, &value),
+        None => Ok(()),
+    })
 }
 
 /// Where the daemon of a store has its home that cannot be written: below
@@ -260,62 +279,9 @@ pub fn silence_path(home: &Path) -> PathBuf {
     home.join("silent")
 }
 
-/// Whether a switch is on: set, not empty and not `0`.
-#[must_use]
-pub fn is_on(value: Option<&[u8]>) -> bool {
-    value.is_some_and(|value| !matches!(value, b"" | b"0"))
-}
-
-/// Which part of the hits is to be compiled and compared, from 0 to 1: what
-/// `ZCCACHE_VERIFY` says. What is no number means all.
-#[must_use]
-pub fn verified_part(value: Option<&[u8]>) -> f64 {
-    let Some(value) = value.filter(|value| is_on(Some(value))) else { return 0.0 };
-    let number = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<f64>().ok());
-    number.filter(|number| number.is_finite()).map_or(1.0, |number| number.clamp(0.0, 1.0))
-}
-
-/// When inputs are watched, so that they need not be looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Watching {
-    /// Never.
-    Off,
-    /// A while after a look, beside what is to be done.
-    #[default]
-    Later,
-    /// Before anything else is done.
-    AtOnce,
-}
-
-impl Watching {
-    /// What `ZCCACHE_WATCH` says, empty or unset for the default.
-    ///
-    /// # Errors
-    /// [`SettingsError::Watch`] for what it cannot say.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        match variable("ZCCACHE_WATCH").as_deref().map(str::trim) {
-            None | Some("" | "1") => Ok(Self::Later),
-            Some("0") => Ok(Self::Off),
-            Some("at-once") => Ok(Self::AtOnce),
-            Some(other) => Err(SettingsError::Watch(other.to_owned())),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts() {
-        for (text, part) in [("", 0.0), ("0", 0.0), ("1", 1.0), ("0.05", 0.05), ("7", 1.0)] {
-            let found = verified_part(Some(text.as_bytes()));
-            assert!((found - part).abs() < 1e-9, "{text}: {found}");
-        }
-        assert!(verified_part(None) < 1e-9);
-        assert!(verified_part(Some(b"-1")) < 1e-9);
-        assert!(verified_part(Some(b"yes")) > 0.9);
-    }
 
     #[test]
     fn what_cannot_be_understood_is_told() {
@@ -325,13 +291,28 @@ mod tests {
                 _ => (asked == name).then(|| value.to_owned()),
             })
         };
-        assert_eq!(with("ZCCACHE_MAX_SIZE", "5G"), Ok(()));
+        for (name, value) in [
+            ("ZCCACHE_MAX_SIZE", "5G"),
+            ("ZCCACHE_READONLY", "no"),
+            ("ZCCACHE_VERIFY", "0.05"),
+            ("ZCCACHE_TOOLS", "a=cache, b=cache"),
+            ("ZCCACHE_LOG", "warn,zccache_daemon=debug"),
+            ("ZCCACHE_WATCH", ""),
+        ] {
+            assert_eq!(with(name, value), Ok(()), "{name}");
+        }
         for (name, value) in [
             ("ZCCACHE_DIR", "s"),
             ("ZCCACHE_MAX_SIZE", "abc"),
             ("ZCCACHE_MAX_AGE", "5x"),
             ("ZCCACHE_MIN_FREE", "-1"),
             ("ZCCACHE_WATCH", "maybe"),
+            ("ZCCACHE_IDLE_EXIT", "soon"),
+            ("ZCCACHE_READONLY", "0 # not now"),
+            ("ZCCACHE_VERIFY", "5%"),
+            ("ZCCACHE_TOOLS", "gen.py"),
+            ("ZCCACHE_LOG", "loud"),
+            ("ZCCACHE_CONFIG", "c"),
         ] {
             let told = with(name, value).unwrap_err().to_string();
             assert!(told.starts_with(&format!("{name} is '{value}'")), "{told}");
@@ -350,6 +331,6 @@ mod tests {
         assert_eq!(with(&[("XDG_CACHE_HOME", "/c")]), Ok("/c/zccache".into()));
         assert_eq!(with(&[]), Err(SettingsError::NoStore));
         let relative = with(&[("ZCCACHE_DIR", "s"), ("HOME", "/h")]);
-        assert_eq!(relative, Err(SettingsError::Relative("ZCCACHE_DIR", "s".into())));
+        assert_eq!(relative, Err(Kind::Path.refuse("ZCCACHE_DIR", "s")));
     }
 }

@@ -22,11 +22,14 @@ pub struct Written {
 /// A line that says nothing that can be understood.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Mistake {
+    /// It is not UTF-8.
+    #[error("line {0}: it is no text in UTF-8")]
+    NoText(usize),
     /// No name and value.
     #[error("line {0}: write NAME = VALUE")]
     NoValue(usize),
     /// Nothing has this name.
-    #[error("line {0}: '{1}' is no setting; 'zccache config' lists them")]
+    #[error("line {0}: {1:?} is no setting; 'zccache config' lists them")]
     Unknown(usize, String),
     /// It cannot be said here.
     #[error("line {0}: {1} cannot be set in this file, only in {2}the environment")]
@@ -37,7 +40,7 @@ pub enum Mistake {
 /// directory for settings (XDG Base Directory Specification). None if the user has none.
 ///
 /// # Errors
-/// [`SettingsError::Relative`] when `ZCCACHE_CONFIG` says it for one working directory only.
+/// [`SettingsError::Value`] when `ZCCACHE_CONFIG` says it for one working directory only.
 pub fn user_file(
     variable: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<Option<PathBuf>, SettingsError> {
@@ -55,16 +58,19 @@ pub fn is_trusted(file: u32, directory: u32, user: u32) -> bool {
 }
 
 impl Written {
-    /// Reads what somebody has written. Of a file that is too long the rest is not read.
+    /// Reads what somebody has written.
     ///
     /// # Errors
-    /// Of reading; text that is not UTF-8 is [`io::ErrorKind::InvalidData`].
+    /// Of reading; [`io::ErrorKind::FileTooLarge`] beyond 64 KiB.
     pub fn read(source: impl Read, author: Author) -> io::Result<Self> {
-        let mut text = String::new();
-        source.take(MOST_BYTES).read_to_string(&mut text)?;
+        let mut text = Vec::new();
+        source.take(MOST_BYTES + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > MOST_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let mut written = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            if let Err(mistake) = written.take(line.trim(), index + 1, author) {
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            if let Err(mistake) = written.take(line.trim_ascii(), index + 1, author) {
                 written.mistakes.push(mistake);
             }
         }
@@ -72,10 +78,11 @@ impl Written {
     }
 
     /// Of a setting that is said twice the last value counts.
-    fn take(&mut self, line: &str, number: usize, author: Author) -> Result<(), Mistake> {
-        if line.is_empty() || line.starts_with('#') {
+    fn take(&mut self, line: &[u8], number: usize, author: Author) -> Result<(), Mistake> {
+        if line.is_empty() || line.starts_with(b"#") {
             return Ok(());
         }
+        let line = std::str::from_utf8(line).map_err(|_| Mistake::NoText(number))?;
         let (name, value) = line.split_once('=').ok_or(Mistake::NoValue(number))?;
         let (name, value) = (name.trim_end(), value.trim_start());
         let named = TABLE.iter().find(|setting| setting.is_called(name));
@@ -109,14 +116,15 @@ impl Written {
 }
 
 impl Setting {
-    /// Whether this is meant: `max-size`, or `max_size`.
+    /// Whether this is meant: by `max-size`, `max_size` or its variable.
     fn is_called(&self, name: &str) -> bool {
-        self.name() == name.replace('_', "-")
+        self.variable == name || self.name() == name.replace('_', "-")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind;
     use super::*;
 
     fn read(text: &str, author: Author) -> Written {
@@ -150,7 +158,7 @@ mod tests {
             mistakes
         };
         let common = [
-            "line 2: 'max-sise' is no setting; 'zccache config' lists them",
+            "line 2: \"max-sise\" is no setting; 'zccache config' lists them",
             "line 3: write NAME = VALUE",
             "line 5: ZCCACHE_ROOT cannot be set in this file, only in the environment",
         ];
@@ -161,11 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_text_says_nothing() {
-        let error = Written::read(&b"exact = \xff"[..], Author::User).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        let endless = io::repeat(b'#');
-        assert_eq!(Written::read(endless, Author::User).unwrap(), Written::default());
+    fn what_is_no_text_says_nothing() {
+        let written =
+            Written::read(&b"# f\xfcr\r\nexact = \xff\r\nverify = 1\r\n"[..], Author::User);
+        let written = written.unwrap();
+        assert_eq!(written.mistakes(), [Mistake::NoText(2)]);
+        assert!(written.values().eq([("ZCCACHE_VERIFY", "1")]));
+        let error = Written::read(io::repeat(b'#'), Author::User).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]
@@ -182,6 +193,6 @@ mod tests {
         assert_eq!(with(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]), home);
         assert_eq!(with(&[]), Ok(None));
         let relative = with(&[("ZCCACHE_CONFIG", "c")]);
-        assert_eq!(relative, Err(SettingsError::Relative("ZCCACHE_CONFIG", "c".into())));
+        assert_eq!(relative, Err(Kind::Path.refuse("ZCCACHE_CONFIG", "c")));
     }
 }

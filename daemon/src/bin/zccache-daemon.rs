@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
-use zccache_daemon::{DaemonError, Options, run};
+use zccache_daemon::{DaemonError, Options, decline, run};
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(error) => {
             eprintln!("zccache-daemon: {error}");
+            decline(&error);
             return ExitCode::from(2);
         }
     };

@@ -13,7 +13,6 @@ use zccache_compiler::program::{Family, family_of};
 use zccache_core::entry::Stream;
 use zccache_core::protocol::explanation::Refusal;
 use zccache_core::report::{Ended, Report};
-use zccache_core::settings::is_on;
 use zccache_core::{Digest, Entry, Invocation, Reason, Root};
 use zccache_store::Store;
 
@@ -238,7 +237,7 @@ impl Worker {
             let status = now.result.status;
             let refused = if is_unexplained(now) || !may_be_kept(status, &invocation, &report) {
                 Reason::CompilerFailed
-            } else if self.store.is_read_only() || is_on(invocation.variable(b"ZCCACHE_READONLY")) {
+            } else if self.store.is_read_only() || invocation.is_on("ZCCACHE_READONLY") {
                 Reason::ReadOnly
             } else {
                 return Some(publication);
@@ -248,7 +247,7 @@ impl Worker {
         }
         let deviation = compare(&entry.result, &now.result, &root);
         if deviation.is_none() {
-            if confirms(&entry, now) && !is_on(invocation.variable(b"ZCCACHE_READONLY")) {
+            if confirms(&entry, now) && !invocation.is_on("ZCCACHE_READONLY") {
                 now.confirmed = true;
                 return Some(publication);
             }

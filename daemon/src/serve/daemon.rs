@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use zccache_core::OsBytes;
 use zccache_core::limits;
 use zccache_core::protocol::Status;
-use zccache_core::settings::Written;
 use zccache_store::Store;
 
 use crate::Options;
@@ -39,8 +38,6 @@ pub(crate) struct Daemon {
     /// True once the daemon leaves; whoever stands for a view hears of it.
     pub(crate) leaving: watch::Sender<bool>,
     pub(crate) rights: Rights,
-    /// What the user has written down for all compiles.
-    pub(crate) written: Written,
     started: Instant,
     /// Seconds after `started` at which the last request came.
     last_request: AtomicU64,
@@ -66,7 +63,6 @@ impl Daemon {
             home,
             leaving: watch::Sender::new(false),
             rights: Rights::own(),
-            written: options.written.clone(),
             started: Instant::now(),
             last_request: AtomicU64::new(0),
         })

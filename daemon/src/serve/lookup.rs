@@ -12,7 +12,6 @@ use zccache_compiler::response::Files;
 use zccache_compiler::{Plan, outputs, plan};
 use zccache_core::protocol::explanation::{Cause, Change, Difference, Kind, Told};
 use zccache_core::protocol::{Reply, Verdict};
-use zccache_core::settings::is_on;
 use zccache_core::{Entry, Invocation, InvocationKey, OsBytes, Reason, Root, limits};
 
 use super::daemon::Daemon;
@@ -106,7 +105,7 @@ impl Daemon {
         deliverable: bool,
     ) -> Result<Answer, ConnectionError> {
         let place = self.settle(&mut invocation);
-        let session = invocation.variable(b"ZCCACHE_SESSION").map(OsBytes::from);
+        let session = invocation.setting("ZCCACHE_SESSION").map(OsBytes::from);
         let peer = frames.peer();
         if !deliverable {
             self.ledger.count(&session, |counters| counters.hits = counters.hits.saturating_sub(1));
@@ -131,18 +130,13 @@ impl Daemon {
         }
     }
 
-    /// Finds out where an invocation takes place, and has files say what its environment does
-    /// not.
+    /// Finds out where an invocation takes place, and what files say there of settings.
     fn settle(&self, invocation: &mut Invocation) -> Option<(Arc<Namespace>, Root)> {
-        let place = self.atlas.namespace(invocation.place).map(|namespace| {
-            let root = namespace.root_of(invocation);
-            (namespace, root)
-        });
-        if let Some((namespace, root)) = &place {
-            invocation.complete(&namespace.written_at(root));
-        }
-        invocation.complete(&self.written);
-        place
+        let namespace = self.atlas.namespace(invocation.place)?;
+        let checkout = namespace.checkout_of(invocation);
+        let written = [namespace.written_at(&checkout), namespace.written_by_user(invocation)];
+        invocation.written = written.into_iter().flatten().collect();
+        Some((namespace, Root::new(&checkout)))
     }
 
     #[tracing::instrument(target = "time", level = "trace", skip_all)]
@@ -152,7 +146,7 @@ impl Daemon {
         invocation: &Invocation,
         place: Option<(Arc<Namespace>, Root)>,
     ) -> Result<(Arc<Namespace>, Root, Plan), Reason> {
-        if is_on(invocation.variable(b"ZCCACHE_DISABLE")) {
+        if invocation.is_on("ZCCACHE_DISABLE") {
             return Err(Reason::Disabled);
         }
         if self.rights.exceed(invocation.capabilities, frames.peer().gid(), frames) {
@@ -191,7 +185,7 @@ impl Daemon {
                 }
                 Search::Nothing(cause) => cause,
             };
-            if self.store.is_read_only() || is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
+            if self.store.is_read_only() || case.invocation.is_on("ZCCACHE_READONLY") {
                 self.ledger.bypassed(&case.session, Reason::ReadOnly);
                 frames.send(&Reply::Verdict(Verdict::Bypass(Reason::ReadOnly))).await?;
                 let looked_up = Some((&case, cause));

@@ -29,8 +29,8 @@ use zccache_store::{Seam, Store, StoreError};
 
 pub use log::log_file;
 
-use crate::Options;
 use crate::world::ignore_lease_signals;
+use crate::{Options, OptionsError};
 use daemon::Daemon;
 use door::Door;
 
@@ -192,6 +192,13 @@ fn bind(home: &Path) -> io::Result<UnixListener> {
 
 /// What a daemon that listens says; one that cannot says why.
 const LISTENING: &str = "1";
+
+/// Tells whoever has started this process with `--ready-pipe` why it will not listen.
+pub fn decline(error: &OptionsError) {
+    if std::env::args_os().any(|argument| argument == "--ready-pipe") {
+        say(ready_pipe(), &error.to_string());
+    }
+}
 
 /// The pipe that the launcher who started us left as descriptor 3.
 fn ready_pipe() -> File {

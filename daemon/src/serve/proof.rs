@@ -8,7 +8,6 @@ use zccache_compiler::relocation::own_path;
 use zccache_core::entry::Scope;
 use zccache_core::protocol::explanation::{Cause, Earlier};
 use zccache_core::protocol::{Preprocessed, Reply, Request, Verdict};
-use zccache_core::settings::is_on;
 use zccache_core::{Entry, Expected, Stamp};
 
 use super::daemon::Daemon;
@@ -87,7 +86,7 @@ impl Daemon {
     }
 
     fn amend(&self, case: &Case, candidate: &Candidate, scope: Scope) {
-        if self.store.is_read_only() || is_on(case.invocation.variable(b"ZCCACHE_READONLY")) {
+        if self.store.is_read_only() || case.invocation.is_on("ZCCACHE_READONLY") {
             return;
         }
         let (store, Candidate { key, entry }) = (Arc::clone(&self.store), candidate.clone());

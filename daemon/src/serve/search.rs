@@ -12,7 +12,7 @@ use zccache_compiler::{environment, outputs, rust};
 use zccache_core::entry::Scope;
 use zccache_core::protocol::Hit;
 use zccache_core::protocol::explanation::{Cause, Change, Earlier, Origin, Told};
-use zccache_core::settings::{is_on, verified_part};
+use zccache_core::settings::verified_part;
 use zccache_core::{
     Entry, Expected, Invocation, Observation, OsBytes, Reason, Root, Rooted, Trace,
 };
@@ -51,7 +51,7 @@ impl Daemon {
         case: &Case,
         candidates: &[Candidate],
     ) -> Result<Search, Candidate> {
-        if is_on(case.invocation.variable(b"ZCCACHE_RECACHE")) {
+        if case.invocation.is_on("ZCCACHE_RECACHE") {
             return Ok(Search::Nothing(Cause::Recache));
         }
         let traces = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
@@ -291,7 +291,7 @@ fn bytes(entry: &Entry) -> u64 {
 
 /// Whether this hit is one of those to be compiled and compared.
 fn is_drawn(invocation: &Invocation) -> bool {
-    let part = verified_part(invocation.variable(b"ZCCACHE_VERIFY"));
+    let part = verified_part(invocation.setting("ZCCACHE_VERIFY"));
     #[expect(clippy::cast_precision_loss, reason = "any bits of a random number will do")]
     let drawn = || RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
     part >= 1.0 || (part > 0.0 && drawn() < part)

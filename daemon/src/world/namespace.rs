@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::geteuid;
 use zccache_compiler::relocation::rustc::output_directory;
 use zccache_core::settings::{self, Author, PROJECT_FILE, Written};
-use zccache_core::{Digest, ExecuteBits, Identity, Invocation, OsBytes, Root};
+use zccache_core::{Digest, ExecuteBits, Identity, Invocation, OsBytes};
 use zccache_fs::{Change, Listed, View};
 
 use super::mounts::{MountTable, Mounts};
@@ -180,11 +180,12 @@ impl Namespace {
     /// checkout that the outputs are in: of rustc the directory of its outputs is asked
     /// first, and the one around cargo's own (<https://bford.info/cachedir/>) counts.
     #[tracing::instrument(target = "time", level = "trace", skip_all)]
-    pub(crate) fn root_of(&self, invocation: &Invocation) -> Root {
-        if let Some(configured) = invocation.variable(settings::ROOT) {
-            return Root::new(OsBytes::from(configured).as_path());
-        }
+    pub(crate) fn checkout_of(&self, invocation: &Invocation) -> PathBuf {
         let cwd = invocation.cwd.as_path();
+        let configured = invocation.setting(settings::ROOT).filter(|root| !root.is_empty());
+        if let Some(configured) = configured {
+            return OsBytes::from(configured).as_path().to_owned();
+        }
         let outputs = output_directory(invocation).map(|path| cwd.join(path.as_path()));
         let outputs = outputs.as_deref().unwrap_or(cwd);
         let mut sight = self.sight();
@@ -197,25 +198,32 @@ impl Namespace {
         };
         let mut root = around(outputs, ROOT_MARKS);
         if outputs != cwd {
-            root = root.or_else(|| around(cwd, ROOT_MARKS));
+            root = root.or_else(|| around(cwd, &[".git"]));
             let of_cargo = || Some(around(outputs, &["CACHEDIR.TAG"])?.parent()?.to_owned());
             root = root.or_else(of_cargo);
         }
         sight.learn();
-        Root::new(root.as_deref().unwrap_or(cwd))
+        root.unwrap_or_else(|| cwd.to_owned())
     }
 
-    /// What a project says of settings at the root of its checkout; nothing where that cannot
-    /// be read, or is of somebody else.
-    pub(crate) fn written_at(&self, root: &Root) -> Written {
-        let directory = OsBytes::from(root.as_bytes());
-        let path = directory.as_path().join(PROJECT_FILE);
-        let Found::File(found) = self.recollect(&path) else { return Written::default() };
-        let read = |file| match self.trusts(&file, directory.as_path())? {
-            true => Written::read(File::from(file), Author::Project),
-            false => Ok(Written::default()),
-        };
-        self.open_found(&path, &found).and_then(read).unwrap_or_default()
+    /// What a project says of settings in its checkout; nothing where that cannot be read, or
+    /// is of somebody else.
+    pub(crate) fn written_at(&self, checkout: &Path) -> Option<Written> {
+        let path = checkout.is_absolute().then(|| checkout.join(PROJECT_FILE))?;
+        let Found::File(_) = self.recollect(&path) else { return None };
+        // Where a link leads somebody else may have said.
+        let Found::File(found) = self.look(&path, false) else { return None };
+        let file = self.open_found(&path, &found).ok()?;
+        let trusted = self.trusts(&file, checkout).ok()?;
+        trusted.then(|| Written::read(File::from(file), Author::Project).ok())?
+    }
+
+    /// What the user who has an invocation made says of settings.
+    pub(crate) fn written_by_user(&self, invocation: &Invocation) -> Option<Written> {
+        let variable = |name: &str| Some(OsBytes::from(invocation.setting(name)?).as_path().into());
+        let path = settings::user_file(variable).ok()??;
+        let Found::File(found) = self.recollect(&path) else { return None };
+        Written::read(File::from(self.open_found(&path, &found).ok()?), Author::User).ok()
     }
 
     /// Whether what a file says counts, which lies in a directory. Who has mounted a view

@@ -40,7 +40,9 @@ pub(super) fn invocation(command: &Command, streams: Streams) -> Option<Invocati
     Some(Invocation {
         argv: command.arguments.iter().map(|argument| argument.to_bytes().into()).collect(),
         cwd: cwd.into(),
-        environment: trusted(&command.tools).into_iter().chain(given).collect(),
+        environment: given.collect(),
+        flags: trusted(&command.tools).into_iter().collect(),
+        written: Vec::new(),
         umask: umask(),
         place: place()?,
         terminals: streams.0,
@@ -51,11 +53,9 @@ pub(super) fn invocation(command: &Command, streams: Streams) -> Option<Invocati
     })
 }
 
-/// What was said of tools in front of the command, as if the environment, of which the
-/// daemon takes the first entry of a name, said it too. The command does not see it.
+/// What was said of tools in front of the command.
 fn trusted(tools: &[u8]) -> Option<OsBytes> {
-    let others = environment::variable(c"ZCCACHE_TOOLS").unwrap_or_default();
-    (!tools.is_empty()).then(|| [b"ZCCACHE_TOOLS=", tools, others].concat().into())
+    (!tools.is_empty()).then(|| [b"ZCCACHE_TOOLS=", tools].concat().into())
 }
 
 /// Whether something has been mounted over the working directory, whose path this is, as

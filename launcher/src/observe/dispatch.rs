@@ -9,8 +9,9 @@ use zccache_core::protocol::Own;
 use super::Setting;
 use super::arguments::{argument_of, follows, is_attribute_of_the_system, low, open_arguments};
 use super::paths::{Named, PathBuffer, Resolver, entry_of};
+use super::process::programs::{COMPILERS, LLD, MOLD};
 use super::process::tracee::{Tracee, Unreadable};
-use super::record::{Jobserver, Ledger, Privacy, Purpose, Streams, privacy};
+use super::record::{Jobserver, Ledger, Privacy, Purpose, Streams, is_told_by_the_kernel, privacy};
 use super::seccomp::Notification;
 use super::seccomp::filter::{ABI, FOREIGN_NUMBERS};
 use super::seccomp::table::{self, At, Call, Follow, OpenFlags};
@@ -106,7 +107,7 @@ impl Dispatcher {
             Call::Probe(at) => self.with_path(call, at, Access::Look, Ledger::probe),
             Call::Execute(at, follow) => self.execute(call, at, follow),
             Call::Remove(at) => {
-                let is_lld = is_program(Tracee(call.thread), LLD);
+                let is_lld = Tracee(call.thread).runs(LLD);
                 self.with_path(call, at, Access::Open, |ledger, path| {
                     if is_lld {
                         ledger.disregard_opening(path);
@@ -220,7 +221,7 @@ impl Dispatcher {
         flags: Option<u8>,
     ) -> Result<(), Reason> {
         let flags = flags.map_or(0, |argument| low(argument_of(call, argument)).cast_unsigned());
-        let is_mold = is_program(Tracee(call.thread), MOLD);
+        let is_mold = Tracee(call.thread).runs(MOLD);
         self.with_two_paths(call, from, to, |ledger, from, to| {
             ledger.rename(from, to, flags, is_mold);
         })
@@ -352,28 +353,17 @@ impl Dispatcher {
         if let Some(cache) = self.own.caches.iter().find_map(|cache| entry_of(cache, bytes)) {
             return self.ledger.enter_cache(&cache).map(|()| false);
         }
+        let tracee = Tracee(call.thread);
+        if access == Access::Open && is_told_by_the_kernel(bytes) && tracee.runs(COMPILERS) {
+            return Err(Reason::PrivatePath);
+        }
         match privacy(bytes) {
             _ if self.own.is(bytes) => Ok(false),
-            _ if self.jobserver.is_at(bytes, Tracee(call.thread)) => Ok(false),
+            _ if self.jobserver.is_at(bytes, tracee) => Ok(false),
             Privacy::Public => Ok(true),
             Privacy::Ignored => Ok(false),
             Privacy::Descriptor if access == Access::Look => Ok(false),
             Privacy::Descriptor | Privacy::Through => Err(Reason::PrivatePath),
         }
     }
-}
-
-/// lld opens its last output before it removes it, so that the file goes away only when it
-/// closes it, in a thread that nobody waits for (`unlinkAsync` in `lld/Common/Filesystem.cpp`).
-const LLD: &[&[u8]] = &[b"lld", b"rust-lld", b"ld.lld"];
-
-/// mold gives its last output a temporary name, writes all of the new one into it, and gives it
-/// its name back (`elf/output-file-unix.cc`).
-const MOLD: &[&[u8]] = &[b"mold"];
-
-/// Whether a process runs one of these programs.
-fn is_program(tracee: Tracee, names: &[&[u8]]) -> bool {
-    let mut program = Vec::new();
-    let name = tracee.append_program(&mut program).map(|()| program.rsplit(|&b| b == b'/').next());
-    name.is_ok_and(|name| name.is_some_and(|name| names.contains(&name)))
 }

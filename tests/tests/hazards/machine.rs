@@ -33,6 +33,18 @@ scenarios! {
         miss: STDIN='#define A 1' $CC -include /dev/stdin -c a.c -o a.o
         miss: STDIN='#define A 2' $CC -include /dev/stdin -c a.c -o a.o
     "##
+    what_the_kernel_says_of_the_machine_or_a_process r##"
+        for f in sys/kernel/ostype version self/comm thread-self/comm; do printf '__asm__(".incbin \\"/proc/%s\\"");\n' $f >$(echo $f | tr / -).c; done
+        abandoned private_path: $CC -c sys-kernel-ostype.c -o a.o
+        abandoned private_path: $CC -c version.c -o a.o
+        abandoned private_path: $CC -c self-comm.c -o a.o
+        abandoned private_path: $CC -c thread-self-comm.c -o a.o
+        echo 'int a;' >a.c; echo '#include P' >b.c
+        kept: $CC -DP="/proc/self/exe" -c a.c -o a.o
+        kept: $CC -D P="/proc/self/fd/0" -ffile-prefix-map=/proc/self/cwd=. -c a.c -o a.o
+        hit: $CC -D P="/proc/self/fd/0" -ffile-prefix-map=/proc/self/cwd=. -c a.c -o a.o
+        abandoned private_path: STDIN='int f;' $CC '-DP="/dev/stdin"' -c b.c -o a.o
+    "##
     names_of_the_greatest_length r##"
         n=$(printf %0200d 0); mkdir $n; echo "#include \"$n/$n.h\"" >$n.c; echo '#define A 1' >$n/$n.h; echo 'int f = A;' >>$n.c; mv $n.c a.c; cp a.c ${n}12345.c
         kept: $CC -MD -c a.c -o a.o

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use zccache_core::settings::PROJECT_FILE;
 use zccache_tests::{Command, Trial};
 
 use super::{command, link, run};
@@ -32,6 +33,18 @@ fn unset_is_not_empty(trial: &Trial) {
     trial.run(with(trial, "GIVEN", "x")).kept();
     trial.run(with(trial, "GIVEN", "")).hit();
     trial.run(with(trial, "OTHER", "y")).hit();
+}
+
+fn a_setting_that_is_written_down_is_no_variable(trial: &Trial) {
+    trial.file("a.rs", "pub const A: Option<&str> = option_env!(\"ZCCACHE_SESSION\");\n");
+    trial.file(PROJECT_FILE, "session = one\n");
+    run(trial, WITH_DEP_INFO).kept();
+    trial.run(with(trial, "ZCCACHE_SESSION", "one")).kept();
+    run(trial, WITH_DEP_INFO).hit();
+    trial.file("a.rs", "pub const A: &str = env!(\"ZCCACHE_SESSION\");\n");
+    trial.run(with(trial, "ZCCACHE_SESSION", "one")).kept();
+    let refused = run(trial, WITH_DEP_INFO).outcome;
+    assert!(refused.err().contains("not defined at compile time"), "{refused:?}");
 }
 
 /// Without dep-info nobody tells which variables count.
@@ -189,6 +202,7 @@ fn where_the_linker_looks(trial: &Trial) {
 places!(
     a_variable_of_the_source,
     unset_is_not_empty,
+    a_setting_that_is_written_down_is_no_variable,
     without_dep_info_every_variable_counts,
     a_variable_that_a_macro_reads_and_nobody_declares,
     variables_that_a_macro_cannot_know,

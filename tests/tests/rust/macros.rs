@@ -4,6 +4,7 @@ use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
+use zccache_core::Reason;
 use zccache_tests::Trial;
 
 use super::run;
@@ -46,6 +47,13 @@ fn when_a_file_was_modified(trial: &Trial) {
     run(trial, USE).kept();
     date(trial, "data.txt", 1);
     run(trial, USE).hit();
+}
+
+fn what_the_kernel_says(trial: &Trial) {
+    telling(trial, "std::fs::read_to_string(\"/proc/sys/kernel/ostype\").unwrap()");
+    run(trial, USE).abandoned(Reason::PrivatePath);
+    trial.file("a.rs", "pub const A: &str = include_str!(\"/proc/self/comm\");\n");
+    run(trial, "$RUSTC --crate-type lib a.rs").abandoned(Reason::PrivatePath);
 }
 
 /// Only the very same file tells again when it was made.
@@ -128,6 +136,7 @@ fn where_links_lead(trial: &Trial) {
 
 places!(
     when_a_file_was_modified,
+    what_the_kernel_says,
     when_a_file_was_made,
     the_age_of_what_is_only_read_does_not_matter,
     what_a_directory_holds,

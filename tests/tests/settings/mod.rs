@@ -19,6 +19,7 @@ const USER_FILE: &str = "home/.config/zccache/zccache.conf";
 
 places![
     a_project_is_found_from_within,
+    a_project_in_a_directory_with_any_name,
     a_project_without_git_is_a_checkout,
     a_project_names_tools_of_its_own,
     a_project_cannot_move_the_store,
@@ -81,6 +82,15 @@ fn a_project_is_found_from_within(trial: &Trial) {
     trial.run(compile(trial)).hit();
 }
 
+/// Some paths are no roots of results that others share; settings count there all the same.
+fn a_project_in_a_directory_with_any_name(trial: &Trial) {
+    for name in ["my proj", "job@2", "foo-1.0~rc1+dfsg", "übung"] {
+        trial.file(format!("{name}/{PROJECT_FILE}"), "readonly = yes\n");
+        trial.file(format!("{name}/a.c"), "int a;\n");
+        trial.run(trial.line("$CC -c a.c").below(name)).bypassed(Reason::ReadOnly);
+    }
+}
+
 fn a_project_without_git_is_a_checkout(trial: &Trial) {
     let compile = |project: &str| {
         trial.line(&format!("$CC -c $PWD/{project}/a.c -o a.o")).below(format!("{project}/b"))
@@ -117,6 +127,11 @@ fn a_project_names_tools_of_its_own(trial: &Trial) {
     std::thread::sleep(Duration::from_millis(2100));
     trial.run(&generate).not_hit();
     trial.run(&generate).hit();
+    // What is said in front of the command and elsewhere counts together.
+    let launcher = trial.sandbox().programs().launcher();
+    let words = ["--tool", "other=cache", "./gen", "in", "out"];
+    let other = Command::new(words).behind(&[launcher]).below("p");
+    trial.run_pair(&generate, other.env("ZCCACHE_TOOLS", "another=cache")).hit();
 }
 
 fn a_project_cannot_move_the_store(trial: &Trial) {
@@ -142,7 +157,7 @@ fn what_the_user_writes_is_said_for_all() {
     trial::once(Place::Plain, Compiler::Gcc, |trial| {
         sources(trial);
         let sandbox = trial.sandbox();
-        user_settles_on(sandbox, "max-size = 7M\nrecache = 1\nreadonly = 1\n");
+        user_writes(sandbox, "max-size = 7M\nrecache = 1\nreadonly = 1\n");
         trial.run(compile(trial)).bypassed(Reason::ReadOnly);
         project(trial, "readonly = 0\n");
         trial.run(compile(trial)).kept();
@@ -156,6 +171,8 @@ fn what_the_user_writes_is_said_for_all() {
         assert_eq!(at("ZCCACHE_READONLY"), ("0".into(), project.as_str().into()));
         assert_eq!(at("ZCCACHE_WATCH").1, "environment");
         assert_eq!(at("ZCCACHE_LOG"), (Value::Null, Value::Null));
+        user_writes(sandbox, "");
+        trial.run(compile(trial)).hit();
     });
 }
 
@@ -216,13 +233,24 @@ fn what_somebody_else_has_written_does_not_count() {
         give(65534);
         trial.run(compile(trial)).kept();
         let told = config(trial.sandbox(), &trial.tree().join("p/b"), &[]);
-        assert!(told.err().contains("does not count: it is not yours"), "{told:?}");
+        assert!(told.err().contains("does not count: "), "{told:?}");
         trial.edit(|root| {
             let project = root.join("p");
             std::os::unix::fs::chown(project, Some(65534), None).expect("we are root");
         });
         trial.run(compile(trial).env("ZCCACHE_RECACHE", "1")).bypassed(Reason::ReadOnly);
         give(0);
+        trial.edit(|root| {
+            let path = root.join("p").join(PROJECT_FILE);
+            fs::rename(&path, root.join("mine.conf")).expect("a file");
+            std::os::unix::fs::symlink("../mine.conf", &path).expect("a link");
+        });
+        trial.run(compile(trial).env("ZCCACHE_RECACHE", "1")).kept();
+        trial.edit(|root| {
+            let path = root.join("p").join(PROJECT_FILE);
+            fs::remove_file(&path).expect("a link");
+            fs::write(&path, "readonly = 1\n").expect("a file");
+        });
         trial.run(compile(trial).env("ZCCACHE_RECACHE", "1")).bypassed(Reason::ReadOnly);
     });
 }
@@ -239,14 +267,22 @@ fn what_cannot_be_understood_is_told() {
     let file = sandbox.path(USER_FILE);
     let file = file.display();
     let expected = format!(
-        "zccache: {file}: line 1: 'max-sise' is no setting; 'zccache config' lists them\n\
+        "zccache: {file}: line 1: \"max-sise\" is no setting; 'zccache config' lists them\n\
          zccache: {file}: line 2: write NAME = VALUE\n"
     );
     assert_eq!(told(&sandbox), expected);
     let doctor = sandbox.zccache(&["doctor"]);
-    assert!(doctor.out().contains(&format!("limited  {file}: line 1: 'max-sise'")), "{doctor:?}");
+    assert!(doctor.out().contains(&format!("limited  {file}: line 1: \"max-sise\"")), "{doctor:?}");
     user_writes(&sandbox, "max-size = 5X\n");
     assert!(told(&sandbox).contains("ZCCACHE_MAX_SIZE is '5X'"));
+    // Who is told what is wrong can still end what runs, and is told again by what starts.
+    let _ = sandbox.zccache(&["stop"]).succeeded();
+    for wrong in ["max-size = 5X", "idle-exit = soon", "watch = maybe"] {
+        user_writes(&sandbox, wrong);
+        let started = sandbox.zccache(&["start"]);
+        assert!(started.err().contains("; write "), "{started:?}");
+        assert!(told(&sandbox).contains("; write "), "{wrong}");
+    }
     user_writes(&sandbox, "");
     sandbox.set("ZCCACHE_CONFIG", sandbox.path("none.conf"));
     assert!(told(&sandbox).contains("none.conf: No such file"));

@@ -157,9 +157,7 @@ impl AsFd for Client {
     }
 }
 
-/// The store and its daemon's home; none if the settings that the daemon will read are
-/// wrong.
+/// The store and its daemon's home.
 pub(crate) fn home() -> Result<Home, CommandError> {
-    settings::limits()?;
     Ok(Home::find(settings::variable)?)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use zccache_core::OsBytes;
 use zccache_core::protocol::{Reply, Request};
@@ -33,6 +33,7 @@ enum Action {
     /// Show a view of a directory in its place: outputs of hits appear in it as files
     Mount {
         /// The directory, usually a build directory
+        #[arg(value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
     /// Unmount a view, leaving its files behind in the directory
@@ -42,6 +43,7 @@ enum Action {
         #[arg(long)]
         discard: bool,
         /// The directory
+        #[arg(value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
     /// List the views
@@ -49,10 +51,11 @@ enum Action {
     /// Run a command with the cache in front of its compilers
     Run {
         /// Show views of these directories to the command, and to nobody else
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         mount: Vec<PathBuf>,
         /// The command and its arguments
         #[arg(trailing_var_arg = true, required = true)]
+        #[arg(value_hint = ValueHint::CommandWithArguments)]
         command: Vec<std::ffi::OsString>,
     },
     /// Show what was hit, missed and bypassed, and why
@@ -109,7 +112,7 @@ struct Stats {
     #[arg(long)]
     zero: bool,
     /// Only what was counted under this `ZCCACHE_SESSION`
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_hint = ValueHint::Other)]
     session: Option<String>,
 }
 

@@ -71,7 +71,8 @@ impl Files {
             if is_trusted(&path) {
                 files.add(path, Author::Project, false);
             } else {
-                let complaint = format!("{}: does not count: it is not yours", path.display());
+                let complaint =
+                    format!("{}: does not count: it is a link, or not yours", path.display());
                 files.complaints.push(complaint);
             }
         }
@@ -113,26 +114,32 @@ impl Files {
             Some((value, source)) => format!("{value}  (set in: {source})"),
             None => setting.default.to_owned(),
         };
-        println!("{:<18} {value}\n{:<18} {}", setting.variable, "", setting.help);
+        let place = match setting.files {
+            [] => String::new(),
+            [Author::User] => format!(" In the user's file: {}.", setting.name()),
+            _ => format!(" In files: {}.", setting.name()),
+        };
+        println!("{:<18} {value}\n{:<18} {}{place}", setting.variable, "", setting.help);
     }
 }
 
 /// The file of the project that the working directory is in, as the daemon finds it.
 fn project_file() -> Option<PathBuf> {
-    let configured = variable("ZCCACHE_ROOT");
+    let configured = variable("ZCCACHE_ROOT").filter(|root| !root.as_os_str().is_empty());
     let here = std::env::current_dir().ok()?;
     let is_root =
         |directory: &&Path| [".git", PROJECT_FILE].iter().any(|name| directory.join(name).exists());
     let root = || here.ancestors().find(is_root).unwrap_or(&here).to_owned();
-    Some(configured.unwrap_or_else(root).join(PROJECT_FILE))
+    let root = configured.unwrap_or_else(root);
+    root.is_absolute().then(|| root.join(PROJECT_FILE))
 }
 
 /// Whether the file, if there is one, counts for this user.
 fn is_trusted(path: &Path) -> bool {
-    let owner = |path: &Path| path.metadata().map(|found| found.uid());
-    let (file, directory) = (owner(path), owner(path.parent().unwrap_or(path)));
-    let (Ok(file), Ok(directory)) = (file, directory) else { return true };
-    settings::is_trusted(file, directory, geteuid().as_raw())
+    let directory = path.parent().unwrap_or(path).metadata();
+    let (Ok(file), Ok(directory)) = (path.symlink_metadata(), directory) else { return true };
+    let is_ours = settings::is_trusted(file.uid(), directory.uid(), geteuid().as_raw());
+    is_ours && !file.is_symlink()
 }
 
 fn text(path: PathBuf) -> String {

@@ -5,6 +5,7 @@ pub(crate) mod child;
 pub(crate) mod inherited;
 pub(crate) mod keeper;
 pub(crate) mod numbers;
+pub(crate) mod programs;
 pub(crate) mod signals;
 pub(crate) mod tick;
 pub(crate) mod tracee;

@@ -15,6 +15,6 @@ mod writers;
 pub(crate) use changes::Opening;
 pub(crate) use jobserver::Jobserver;
 pub(crate) use ledger::{Ledger, Purpose};
-pub(crate) use private::{Privacy, privacy};
+pub(crate) use private::{Privacy, is_told_by_the_kernel, privacy};
 pub(crate) use settle::{Outputs, Settled};
 pub(crate) use streams::Streams;

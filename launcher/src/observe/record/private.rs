@@ -10,6 +10,9 @@
 //! | `/sys/devices/system/cpu`, `/sys/devices/system/node`, `/sys/fs/cgroup` | as above |
 //! | `/sys/kernel/mm/transparent_hugepage` | how an allocator maps memory |
 //!
+//! A compiler or linker that opens any of them but those that run-time libraries open was told
+//! to: what it read there is in its output. Such a run is not kept.
+//!
 //! The features of the processor that a compiler chooses code by are part of
 //! the invocation key, whether or not it reads `/proc/cpuinfo`.
 
@@ -52,6 +55,31 @@ const IGNORED_BELOW: &[&[u8]] =
     &[b"/sys/devices/system/cpu/", b"/sys/devices/system/node/", b"/sys/fs/cgroup/"];
 
 const DESCRIPTORS: &[&[u8]] = &[b"/dev/tty", b"/dev/stdin", b"/dev/stdout", b"/dev/stderr"];
+
+/// What allocators, counters of processors and other run-time libraries read in any program.
+const OF_RUN_TIMES: &[&[u8]] = &[
+    b"/proc/cpuinfo",
+    b"/proc/meminfo",
+    b"/proc/self/cgroup",
+    b"/proc/self/maps",
+    b"/proc/self/mountinfo",
+    b"/proc/self/statm",
+    b"/proc/stat",
+    b"/proc/sys/vm/overcommit_memory",
+];
+
+/// Whether the kernel says at such a path how it or a process is, which no run-time library
+/// asks. Executables and descriptors of a process have rules of their own.
+pub(crate) fn is_told_by_the_kernel(path: &[u8]) -> bool {
+    match path.get(..5) {
+        Some(b"/proc") => {
+            let is_of_run_times = OF_RUN_TIMES.contains(&path) || path.ends_with(b"/exe");
+            !is_of_run_times && privacy(path) != Privacy::Descriptor
+        }
+        Some(b"/sys/") => privacy(path) == Privacy::Public,
+        _ => false,
+    }
+}
 
 /// Where a path belongs.
 pub(crate) fn privacy(path: &[u8]) -> Privacy {
