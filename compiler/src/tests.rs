@@ -875,6 +875,7 @@ fn rustc_commands_have_a_key_or_a_reason() {
     }
     for (command, reason) in [
         ("rustc a.rs -Zself-profile", Reason::UnsupportedOption),
+        ("rustc a.rs --json artifacts,timings", Reason::UnsupportedOption),
         ("rustc a.rs -Z time-passes", Reason::UnsupportedOption),
         ("rustc /dev/fd/63", Reason::DescriptorPath),
         ("rustdoc a.rs", Reason::UnknownTool),
@@ -905,14 +906,14 @@ fn rustc_searches_directories_for_what_their_kind_says() {
         let arguments: Vec<OsBytes> = arguments.split(' ').map(OsBytes::from).collect();
         rust::searched(&arguments, b"/b", directory.as_bytes())
     };
-    assert_eq!(searched("-L dependency=deps", "/b/deps"), Searched::Crates);
-    assert_eq!(searched("-Ldependency=/x", "/x"), Searched::Crates);
-    assert_eq!(searched("-L native=n", "/b/n"), Searched::Nothing);
-    assert_eq!(searched("-L deps", "/b/deps"), Searched::Whole);
-    assert_eq!(searched("-L dependency=deps -L all=deps", "/b/deps"), Searched::Whole);
-    assert_eq!(searched("-L native=deps -L dependency=deps", "/b/deps"), Searched::Crates);
-    assert_eq!(searched("-L dependency=./deps", "/b/deps"), Searched::Whole);
-    assert_eq!(searched("a.rs", "/b/deps"), Searched::Whole);
+    assert_eq!(searched("-L dependency=deps", "/b/deps"), (Searched::Crates, 1));
+    assert_eq!(searched("-Ldependency=/x", "/x"), (Searched::Crates, 1));
+    assert_eq!(searched("-L native=n", "/b/n"), (Searched::Nothing, 1));
+    assert_eq!(searched("-L deps", "/b/deps"), (Searched::Whole, 1));
+    assert_eq!(searched("-L dependency=deps -L all=deps", "/b/deps"), (Searched::Whole, 2));
+    assert_eq!(searched("-L native=deps -L dependency=deps", "/b/deps"), (Searched::Crates, 2));
+    assert_eq!(searched("-L dependency=./deps", "/b/deps"), (Searched::Whole, 0));
+    assert_eq!(searched("a.rs", "/b/deps"), (Searched::Whole, 0));
 }
 
 #[test]
@@ -980,7 +981,17 @@ fn libraries_with_macros_are_told_from_others() {
     };
     assert!(loads("/b/deps/libm-1.so", "rustc a.rs"));
     assert!(!loads("/b/deps/libm-1.rlib", "rustc a.rs"));
+    assert!(loads("/b/deps/libfoo.so.1", "rustc a.rs"));
+    assert!(loads("/b/plug.so", "rustc a.rs"));
     assert!(!loads("/usr/lib/x86_64-linux-gnu/libc.so", "rustc a.rs"));
+    assert!(!loads("/nix/store/glibc/lib/libc.so.6", "rustc a.rs"));
+    assert!(!loads("/r/lib/librustc_driver-1.so", "rustc a.rs"));
+    assert!(!loads("/r/lib/libLLVM.so.21.1-rust-1.95.0-stable", "rustc a.rs"));
+    assert!(
+        rust::may_hold_names(Path::new("/b/rustc"))
+            && rust::may_hold_names(Path::new("/b/libm.rlib"))
+    );
+    assert!(!rust::may_hold_names(Path::new("/r/bin/rustc")));
     assert!(loads("/usr/lib/m/libm.so", "rustc a.rs -L dependency=/usr/lib/m"));
     assert!(!loads("/r/lib/rustlib/x/lib/libstd-1.so", "rustc a.rs"));
 }

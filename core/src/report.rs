@@ -112,8 +112,8 @@ pub enum Seen {
     Directory {
         /// Which, and in which state.
         identity: Identity,
-        /// Whether the tool opened it for reading, and so may have listed it.
-        listed: bool,
+        /// How many times the tool opened it for reading, and so may have listed it.
+        listings: u32,
     },
     /// A symbolic link that was not followed.
     Symlink(OsBytes),

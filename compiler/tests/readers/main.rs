@@ -119,7 +119,7 @@ fn arguments_and_response_files() {
         let _ = plan(&invocation, &files, &Root::new(Path::new("/b")));
         let _ =
             (outputs::guess(&invocation), rust::own_paths(&invocation), rust::asks(&invocation));
-        let _ = rust::searched(&invocation.argv, b"/b", b"/b/target");
+        let _searched = rust::searched(&invocation.argv, b"/b", b"/b/target");
     }
 }
 

@@ -12,7 +12,9 @@ use zccache_core::report::{Ended, Seen, Sighting};
 use zccache_core::{Digest, Invocation, OsBytes, Reason, limits};
 
 use super::publisher::Job;
-use crate::world::{Contents, CratesUsed, Found, Namespace, Scene, Words, digest_of_crates};
+use crate::world::{
+    Contents, CratesUsed, Found, Namespace, Scene, Search, Words, digest_of_crates,
+};
 
 /// What a command has for itself, so that no result depends on it.
 pub(crate) fn own_paths(invocation: &Invocation) -> Own {
@@ -59,7 +61,7 @@ impl<'a> RustRun<'a> {
         }
         let of_process = |path: &Path| path.starts_with("/proc") && path.ends_with("environ");
         if self.sightings.iter().any(|sighting| of_process(sighting.path.as_path()))
-            || self.a_macro_mentions(ASKS_FOR_ALL, scene, contents)
+            || self.may_ask_for_all(scene, contents)
         {
             return None;
         }
@@ -78,14 +80,12 @@ impl<'a> RustRun<'a> {
         let marks: Vec<_> = variables.iter().map(|v| environment::mark(v.name)).collect();
         let words = Words::new(&marks).ok()?;
         let mut held = vec![false; marks.len()];
-        // What is executed is known, and reads what is in the key.
-        let is_read = |s: &&Sighting| matches!(s.seen, Seen::File { executed: false, .. });
-        let read = self.sightings.iter().filter(is_read).map(|sighting| sighting.path.as_path());
-        for path in read.filter(|path| rust::may_hold_names(path)) {
+        for path in self.read() {
             let Found::File(found) = scene.namespace.look(path, true) else { return None };
             let numbers = contents.mentions(scene.namespace, path, &found, &words)?;
             numbers.iter().for_each(|&number| held[number] = true);
         }
+        self.spread(&words, &variables, &mut held);
         let mut unknown = Vec::new();
         for (variable, held) in variables.iter().zip(held) {
             let is_asked = known.iter().any(|asked| asked.name.as_bytes() == variable.name);
@@ -98,14 +98,33 @@ impl<'a> RustRun<'a> {
         Some(Environment::Named { known, unknown })
     }
 
-    /// What it searched an opened directory for. One that has failed may have missed any
-    /// crate.
-    pub(crate) fn searched(&self, directory: &OsBytes) -> Searched {
-        if self.failed {
-            return Searched::Whole;
+    /// Adds to the variables whose names a macro may know those whose names it may have from
+    /// the command, and from the values of others.
+    fn spread(&self, words: &Words, variables: &[environment::Variable<'_>], held: &mut [bool]) {
+        let mut search = Search::new(words);
+        self.invocation.argv.iter().for_each(|word| search.take(word.as_bytes()));
+        let mut told = vec![false; held.len()];
+        loop {
+            search.found().iter().for_each(|&number| held[number] = true);
+            let next = held.iter().zip(&told).position(|(held, told)| *held && !told);
+            let Some(next) = next else { return };
+            told[next] = true;
+            search.take(variables[next].value);
         }
+    }
+
+    /// What it searched a directory for that was opened so many times. One that has failed may
+    /// have missed any crate, and who lists it besides rustc may take any name: a macro.
+    pub(crate) fn searched(&self, directory: &OsBytes, listings: u32) -> Searched {
         let Invocation { argv, cwd, .. } = self.invocation;
-        rust::searched(argv, cwd.as_bytes(), directory.as_bytes())
+        let (searched, times) = rust::searched(argv, cwd.as_bytes(), directory.as_bytes());
+        let by_a_macro = listings > times && self.macros().next().is_some();
+        if self.failed || by_a_macro { Searched::Whole } else { searched }
+    }
+
+    /// Whether a macro may have copied a file, with its mode.
+    pub(crate) fn may_copy(&self, path: &Path) -> bool {
+        rust::may_be_asked_for_age(path) && self.macros().next().is_some()
     }
 
     /// Whether it started other programs: a linker.
@@ -157,7 +176,8 @@ impl<'a> RustRun<'a> {
         if self.macros().next().is_none() {
             return Ok(ages);
         }
-        let asks_when_made = self.a_macro_mentions(ASKS_WHEN_MADE, scene, contents);
+        let asks_when_made =
+            self.macros().any(|path| mentions(path, ASKS_WHEN_MADE, scene, contents));
         for (number, sighting) in (0_u32..).zip(sightings) {
             let Seen::File { identity, executed: false, .. } = sighting.seen else { continue };
             let path = sighting.path.as_path();
@@ -175,13 +195,11 @@ impl<'a> RustRun<'a> {
         Ok(ages)
     }
 
-    /// Whether a macro, as far as can be told, holds a text.
-    fn a_macro_mentions(&self, text: &[u8], scene: &Scene<'_>, contents: &Contents) -> bool {
-        let Ok(words) = Words::new(&[text]) else { return true };
-        self.macros().any(|path| {
-            let found = scene.namespace.look(path, true);
-            contents.may_mention(scene.namespace, path, &found, &words)
-        })
+    /// Whether a macro, or what it may have loaded under any name, may ask for variables
+    /// without knowing their names.
+    fn may_ask_for_all(&self, scene: &Scene<'_>, contents: &Contents) -> bool {
+        let loaded = self.read().filter(|path| rust::may_be_asked_for_age(path));
+        self.macros().chain(loaded).any(|path| mentions(path, ASKS_FOR_ALL, scene, contents))
     }
 
     /// Libraries with code of others that ran within the compiler.
@@ -189,10 +207,25 @@ impl<'a> RustRun<'a> {
         self.files().filter(|path| rust::may_run_in_compiler(path, self.invocation))
     }
 
+    /// What may hold names of variables. What is executed is known, and reads what is in the
+    /// key.
+    fn read(&self) -> impl Iterator<Item = &'a Path> {
+        let is_read = |s: &&Sighting| matches!(s.seen, Seen::File { executed: false, .. });
+        let read = self.sightings.iter().filter(is_read).map(|sighting| sighting.path.as_path());
+        read.filter(|path| rust::may_hold_names(path))
+    }
+
     fn files(&self) -> impl Iterator<Item = &'a Path> {
         let files = self.sightings.iter().filter(|sighting| sighting.file().is_some());
         files.map(|sighting| sighting.path.as_path())
     }
+}
+
+/// Whether a file, as far as can be told, holds a text.
+fn mentions(path: &Path, text: &[u8], scene: &Scene<'_>, contents: &Contents) -> bool {
+    let Ok(words) = Words::new(&[text]) else { return true };
+    let found = scene.namespace.look(path, true);
+    contents.may_mention(scene.namespace, path, &found, &words)
 }
 
 /// A text in every library that asks when a file was made: the error of Rust's

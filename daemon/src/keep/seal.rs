@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nix::sys::stat::fstat;
 use zccache_compiler::clock::{Clock, Told};
 use zccache_compiler::relocation::{depfile, own_path};
+use zccache_compiler::rust::dep_info_among;
 use zccache_compiler::source;
 use zccache_compiler::tools::trusted;
 use zccache_core::entry::{Scope, Stream};
@@ -134,7 +135,8 @@ struct Harvest<'a> {
     blobs: Vec<Staged>,
     /// What tells dates or times of when the run was: an output, or the streams.
     tellers: Vec<(Option<&'a OsBytes>, Told)>,
-    /// The last depfile, which tells what rustc asked of its environment.
+    /// Which output tells what rustc asked of its environment, if one does, and its text.
+    dep_info_path: Option<&'a OsBytes>,
     dep_info: Option<Vec<u8>>,
     /// Whether an output holds time stamps of its inputs.
     is_stamped: bool,
@@ -145,6 +147,7 @@ struct Harvest<'a> {
 impl<'a> Harvest<'a> {
     fn new(job: &'a Job, store: &'a Store, clock: Option<&'a Clock>) -> Self {
         let streams = &job.report.streams;
+        let outputs = job.report.outputs.iter().map(|output| &output.path);
         Self {
             job,
             store,
@@ -155,6 +158,7 @@ impl<'a> Harvest<'a> {
                 .map(|clock| (None, told_by_streams(clock, streams)))
                 .into_iter()
                 .collect(),
+            dep_info_path: dep_info_among(&job.invocation, outputs),
             dep_info: None,
             is_stamped: false,
             is_precompiled: false,
@@ -205,7 +209,7 @@ impl<'a> Harvest<'a> {
         let length = size(written);
         let short = length <= limits::DEPFILE_BYTES;
         let read = || short.then(|| read_all(file, length).ok()).flatten();
-        if written.path.as_bytes().ends_with(b".d") {
+        if self.dep_info_path == Some(&written.path) {
             self.dep_info = read();
         }
         if let Some((text, breaks)) = self.reach.depfile(sifted, read) {

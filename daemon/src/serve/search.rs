@@ -121,7 +121,7 @@ impl Daemon {
         }
         let scene = Scene { root: &case.root, namespace: &case.namespace };
         match self.verifier.verify(entry, scene, &self.contents, survey) {
-            Ok(()) if may_know(&entry.trace, &new, scene, &self.contents) => {
+            Ok(()) if may_know((invocation, &entry.trace), &new, scene, &self.contents) => {
                 Held::NotTheEnvironment
             }
             Ok(()) => match self.maps_what_names(case, entry) {
@@ -223,20 +223,31 @@ impl Daemon {
 
 /// Whether code of others that took part in a run may know one of these names of
 /// variables: something that it may have from there holds the mark of it.
-fn may_know(trace: &Trace, names: &[&[u8]], scene: Scene<'_>, contents: &Contents) -> bool {
+fn may_know(
+    (invocation, trace): (&Invocation, &Trace),
+    names: &[&[u8]],
+    scene: Scene<'_>,
+    contents: &Contents,
+) -> bool {
     if names.is_empty() {
         return false;
     }
     let marks: Vec<_> = names.iter().map(|name| environment::mark(name)).collect();
     let Ok(words) = Words::new(&marks) else { return true };
-    trace.observations.iter().any(|observation| {
+    let known = trace.environment.by_name().iter();
+    let values = known.filter_map(|variable| invocation.variable(variable.name.as_bytes()));
+    let mut texts = invocation.argv.iter().map(OsBytes::as_bytes).chain(values);
+    let by_a_file = |observation: &Arc<Observation>| {
         let Observation { path, expected, .. } = &**observation;
         let path = path.at(scene.root);
-        matches!(expected, Expected::File { .. }) && rust::may_hold_names(path.as_path()) && {
-            let found = scene.namespace.look(path.as_path(), true);
-            contents.may_mention(scene.namespace, path.as_path(), &found, &words)
-        }
-    })
+        matches!(expected, Expected::File { .. } | Expected::WithMode { .. })
+            && rust::may_hold_names(path.as_path())
+            && {
+                let found = scene.namespace.look(path.as_path(), true);
+                contents.may_mention(scene.namespace, path.as_path(), &found, &words)
+            }
+    };
+    texts.any(|text| words.are_in(text)) || trace.observations.iter().any(by_a_file)
 }
 
 /// What a run looked at in a directory above its checkout that is not above this one.

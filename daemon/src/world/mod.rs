@@ -24,4 +24,4 @@ pub(crate) use verify::{
     Divergence, SameDirectories, Scene, Survey, Verifier, agrees, digest_of_listing, kind_of,
     kinship,
 };
-pub(crate) use words::Words;
+pub(crate) use words::{Search, Words};

@@ -33,6 +33,11 @@ impl Words {
         Ok(Self { searcher, digest: hasher.finish(), longest })
     }
 
+    /// Whether any of them is in a text.
+    pub(crate) fn are_in(&self, text: &[u8]) -> bool {
+        self.searcher.is_match(text)
+    }
+
     /// Tells lists of words apart.
     pub(crate) fn digest(&self) -> Digest {
         self.digest

@@ -139,8 +139,8 @@ fn listings_differ_from_looks() {
     bench.write("looked/x", "");
     bench.script("tool", "ls listed; test -d looked");
     let done = bench.observe(&["./tool"]);
-    assert!(matches!(done.seen(bench.path("listed")), Some(Seen::Directory { listed: true, .. })));
-    assert!(matches!(done.seen(bench.path("looked")), Some(Seen::Directory { listed: false, .. })));
+    assert!(matches!(done.seen(bench.path("listed")), Some(Seen::Directory { listings: 1, .. })));
+    assert!(matches!(done.seen(bench.path("looked")), Some(Seen::Directory { listings: 0, .. })));
 }
 
 #[test]

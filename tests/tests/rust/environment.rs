@@ -76,6 +76,96 @@ fn a_variable_that_a_macro_reads_and_nobody_declares(trial: &Trial) {
 }
 
 /// Of the others only the names count, once a name is known to be of no concern.
+/// The name is in a crate whose macro passes it on, in another variable, or in the command.
+fn a_macro_that_is_told_the_name(trial: &Trial) {
+    trial.file(
+        "m.rs",
+        "use proc_macro::TokenStream;\n\
+        #[proc_macro]\npub fn ask(name: TokenStream) -> TokenStream {\n\
+        let name = name.to_string().trim_matches('\"').to_owned();\n\
+        let name = match name.as_str() { \"by variable\" => std::env::var(\"TOLD_BY\").unwrap(),\n\
+        \"by argument\" => std::env::args().find(|a| a.starts_with(\"metadata=\")).unwrap()[9..].into(),\n\
+        _ => name };\n\
+        format!(\"{:?}\", std::env::var(name).unwrap_or_default()).parse().unwrap() }\n",
+    );
+    trial.file("d/empty", "");
+    let build =
+        "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs --out-dir d";
+    run(trial, build).kept();
+    trial.file(
+        "conf.rs",
+        "pub use m;\n#[macro_export]\nmacro_rules! server { () => { $crate::m::ask!(\"SERVER_URL\") } }\n",
+    );
+    run(trial, "$RUSTC --crate-type lib --edition 2021 conf.rs --extern m=d/libm.so --out-dir d")
+        .kept();
+    let user = format!(
+        "{WITH_DEP_INFO} -L dependency=d --extern m=d/libm.so --extern conf=d/libconf.rlib \
+         -C metadata=ARGUMENT_X"
+    );
+    let with = |name, value| command(trial, &user).env("TOLD_BY", "VARIABLE_X").env(name, value);
+    for (source, name) in [
+        ("conf::server!()", "SERVER_URL"),
+        ("m::ask!(\"by variable\")", "VARIABLE_X"),
+        ("m::ask!(\"by argument\")", "ARGUMENT_X"),
+    ] {
+        trial.file("a.rs", format!("pub const A: &str = {source};\n"));
+        trial.run(with("OTHER", "x")).kept();
+        trial.run(with(name, "one")).kept();
+        assert!(trial.run(with(name, "two")).kept().outcome.err().is_empty());
+        trial.run(with(name, "one").env("OTHER", "y")).hit();
+    }
+}
+
+/// Not all libraries are called `lib*.so`.
+fn a_library_of_a_macro_that_reads_the_whole_environment(trial: &Trial) {
+    trial.file(
+        "foo.c",
+        "#include <string.h>\nextern char **environ;\n\
+        const char *foo(void) { for (char **p = environ; *p; p++) if (!strncmp(*p, \"QZ\", 2)) return *p; return \"\"; }\n",
+    );
+    run(trial, "gcc -shared -fPIC foo.c -o libfoo.so.1 -Wl,-soname,libfoo.so.1").kept();
+    trial.edit(|root| {
+        fs::create_dir(root.join("lib")).expect("a directory");
+        fs::copy(root.join("libfoo.so.1"), root.join("lib/libfoo.so")).expect("a file");
+    });
+    trial.file(
+        "m.rs",
+        "use proc_macro::TokenStream;\nextern \"C\" { fn foo() -> *const std::ffi::c_char; }\n\
+        #[proc_macro]\npub fn told(_: TokenStream) -> TokenStream {\n\
+        let told = unsafe { std::ffi::CStr::from_ptr(foo()) };\n\
+        format!(\"{:?}\", told.to_str().unwrap()).parse().unwrap() }\n",
+    );
+    run(
+        trial,
+        "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs -L native=lib -lfoo \
+         -C link-arg=-Wl,-rpath,$PWD",
+    )
+    .kept();
+    trial.file("a.rs", "pub const A: &str = m::told!();\n");
+    let user = format!("{WITH_DEP_INFO} --extern m=libm.so");
+    let with = |value| command(trial, &user).env("QZA", value);
+    trial.run(with("one")).kept();
+    trial.run(with("two")).kept();
+    trial.run(with("one")).hit();
+}
+
+fn an_output_that_is_called_like_dep_info(trial: &Trial) {
+    trial.file(
+        "a.rs",
+        "pub const A: &str = env!(\"GIVEN\");\n#[no_mangle] pub fn a() -> &'static str { A }\n",
+    );
+    for line in [
+        "$RUSTC --crate-type lib --emit=asm -o u.d a.rs",
+        "$RUSTC --crate-type lib --emit=dep-info=deps.mk,asm=u.d a.rs",
+        "$RUSTC --crate-type lib --emit=dep-info=a.d,llvm-ir=u.d a.rs",
+    ] {
+        let with = |value| command(trial, line).env("GIVEN", value);
+        trial.run(with("one")).kept();
+        trial.run(with("two")).kept();
+        trial.run(with("one")).hit();
+    }
+}
+
 fn variables_that_a_macro_cannot_know(trial: &Trial) {
     trial.file("m.rs", NOSY);
     run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
@@ -206,6 +296,9 @@ places!(
     without_dep_info_every_variable_counts,
     a_variable_that_a_macro_reads_and_nobody_declares,
     variables_that_a_macro_cannot_know,
+    a_macro_that_is_told_the_name,
+    a_library_of_a_macro_that_reads_the_whole_environment,
+    an_output_that_is_called_like_dep_info,
     a_macro_that_reads_the_whole_environment,
     the_wrapper_does_not_count,
     such_a_macro_behind_another_crate,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use zccache_core::Reason;
 use zccache_tests::Trial;
 
-use super::run;
+use super::{command, run};
 use crate::places;
 
 const BUILD: &str = "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs";
@@ -105,6 +105,39 @@ fn what_a_directory_holds(trial: &Trial) {
     run(trial, USE).hit();
 }
 
+/// rustc lists such directories itself, and takes less from them than a macro.
+fn what_a_directory_holds_that_rustc_searches(trial: &Trial) {
+    telling(trial, "std::fs::read_dir(\"in\").unwrap().count()");
+    for kind in ["native", "dependency"] {
+        let line = format!("{USE} -L {kind}=in");
+        trial.file("in/a.txt", "");
+        run(trial, &line).kept();
+        run(trial, &line).hit();
+        trial.file("in/b.txt", "");
+        run(trial, &line).kept();
+        trial.remove("in/b.txt");
+        run(trial, &line).hit();
+    }
+    // Who does not list it himself has no more to do with it than before.
+    telling(trial, "7");
+    run(trial, &format!("{USE} -L native=in")).kept();
+    trial.file("in/b.txt", "");
+    run(trial, &format!("{USE} -L native=in")).hit();
+}
+
+fn the_mode_of_what_is_copied(trial: &Trial) {
+    telling(trial, "std::fs::copy(\"one.txt\", \"two.txt\").unwrap()");
+    trial.file("one.txt", "content");
+    let state = trial.state();
+    trial.miss_then_hit(command(trial, USE));
+    trial.reset(&state);
+    trial.edit(|root| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(root.join("one.txt"), mode).expect("it is ours");
+    });
+    run(trial, USE).kept();
+}
+
 fn where_links_lead(trial: &Trial) {
     for expression in [
         "std::fs::read_link(\"link\")",
@@ -137,6 +170,8 @@ fn where_links_lead(trial: &Trial) {
 places!(
     when_a_file_was_modified,
     what_the_kernel_says,
+    what_a_directory_holds_that_rustc_searches,
+    the_mode_of_what_is_copied,
     when_a_file_was_made,
     the_age_of_what_is_only_read_does_not_matter,
     what_a_directory_holds,

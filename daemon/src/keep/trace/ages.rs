@@ -29,7 +29,9 @@ impl Sealer<'_> {
         }
         let age = |sighting: &Sighting| match &sighting.seen {
             Seen::File { identity, executed: false, .. } if of_files => Some(identity.mtime),
-            Seen::Directory { identity, listed } if *listed || (of_files && !sighting.follow) => {
+            Seen::Directory { identity, listings }
+                if *listings > 0 || (of_files && !sighting.follow) =>
+            {
                 let is_own = is_written_to(job, sighting.path.as_path());
                 (!is_own).then_some(identity.mtime)
             }

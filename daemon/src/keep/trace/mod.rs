@@ -184,17 +184,17 @@ impl Sealer<'_> {
                     let identity = *identity;
                     draft.texts.push(Text { index, identity, digest, once, owner, traits });
                 }
-                match self.mode_passed_on(job, sighting) {
+                match self.mode_passed_on(job, sighting, rust) {
                     Some(mode) => Expected::WithMode { digest, mode },
                     None => Expected::File { digest, executable: *executable, outline: None },
                 }
             }
-            Seen::Directory { identity, listed } => {
+            Seen::Directory { identity, listings } => {
                 let now = self.directory(sighting, identity, job)?;
                 draft.directories.note(index, sighting.follow, &now);
-                match listed {
-                    false => Expected::Directory,
-                    true => self.searched(sighting, identity, rust)?,
+                match listings {
+                    0 => Expected::Directory,
+                    _ => self.searched(sighting, (identity, *listings), rust)?,
                 }
             }
             Seen::Absent => Expected::Absent,
@@ -244,10 +244,10 @@ impl Sealer<'_> {
     fn searched(
         &self,
         directory: &Sighting,
-        before: &Identity,
+        (before, listings): (&Identity, u32),
         rust: Option<&RustRun<'_>>,
     ) -> Result<Expected, Reason> {
-        let searched = rust.map(|run| (run, run.searched(&directory.path)));
+        let searched = rust.map(|run| (run, run.searched(&directory.path, listings)));
         match searched {
             Some((_, Searched::Nothing)) => Ok(Expected::Directory),
             Some((run, Searched::Crates)) => {

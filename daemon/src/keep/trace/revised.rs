@@ -10,6 +10,7 @@ use zccache_core::{Expected, Observation, Reason, Rooted};
 
 use super::{Job, Sealer};
 use crate::keep::outputs::{digest, in_memory};
+use crate::keep::rustc::RustRun;
 use crate::world::{Found, FoundFile};
 
 impl Sealer<'_> {
@@ -36,9 +37,15 @@ impl Sealer<'_> {
 
 impl Sealer<'_> {
     /// The permission bits of an input, if the tool gives such to what it makes: `strip`
-    /// and `objcopy` do.
-    pub(super) fn mode_passed_on(&self, job: &Job, sighting: &Sighting) -> Option<u32> {
-        if sighting.is_executed() || !passes_modes_on(&job.invocation) {
+    /// and `objcopy` do, and macros that copy files.
+    pub(super) fn mode_passed_on(
+        &self,
+        job: &Job,
+        sighting: &Sighting,
+        rust: Option<&RustRun<'_>>,
+    ) -> Option<u32> {
+        let may_be_copied = || rust.is_some_and(|run| run.may_copy(sighting.path.as_path()));
+        if sighting.is_executed() || !(passes_modes_on(&job.invocation) || may_be_copied()) {
             return None;
         }
         match self.scene.namespace.look(sighting.path.as_path(), sighting.follow) {

@@ -34,8 +34,8 @@ impl<'a> Temporary<'a> {
     pub(super) fn is_all_of(&self, sighting: &Sighting) -> bool {
         let path = sighting.path.as_bytes();
         match sighting.seen {
-            Seen::Directory { listed: false, .. } => self.named == Some(path),
-            Seen::Directory { listed: true, .. } => self.is_listed_by_lto && path == self.directory,
+            Seen::Directory { listings: 0, .. } => self.named == Some(path),
+            Seen::Directory { .. } => self.is_listed_by_lto && path == self.directory,
             _ => false,
         }
     }

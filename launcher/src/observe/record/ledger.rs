@@ -325,8 +325,8 @@ fn upgrade(seen: &mut Seen, purpose: Purpose) -> bool {
         (Seen::File { executable, executed, .. }, Purpose::Execute) if executable.is_any() => {
             !std::mem::replace(executed, true)
         }
-        (Seen::Directory { listed, .. }, Purpose::Read) => {
-            *listed = true;
+        (Seen::Directory { listings, .. }, Purpose::Read) => {
+            *listings = listings.saturating_add(1);
             false
         }
         _ => false,
@@ -346,7 +346,7 @@ pub(super) fn seen(path: &CStr, flags: AtFlags) -> Seen {
             executable: ExecuteBits::of(stat.st_mode),
             executed: false,
         },
-        libc::S_IFDIR => Seen::Directory { identity: Identity::from(&stat), listed: false },
+        libc::S_IFDIR => Seen::Directory { identity: Identity::from(&stat), listings: 0 },
         libc::S_IFLNK => match readlink(path) {
             Ok(target) => Seen::Symlink(target.into()),
             Err(errno) => Seen::Unreachable(errno as i32),

@@ -1,14 +1,18 @@
 //! What zccache knows of rustc: its arguments, the variables it reads, and which
 //! names in a directory matter to its search for crates.
 
-use std::path::Path;
+mod dep_info;
+mod libraries;
+mod search;
 
 use zccache_core::protocol::Own;
 use zccache_core::{Invocation, OsBytes, Reason};
 
 use crate::arguments::{Traits, refuse_private};
-use crate::clock::contains;
 use crate::response::Files;
+pub use dep_info::{dep_info_among, tracked_variables};
+pub use libraries::{may_be_asked_for_age, may_hold_names, may_run_in_compiler};
+pub use search::{Searched, crate_stem, searched};
 
 /// Variables that rustc, clippy's driver and the linkers they start read and
 /// that can change a result or a message, besides those of
@@ -45,11 +49,9 @@ const WITH_VALUE: &[&str] = &[
     "--crate-type",
     "--diagnostic-width",
     "--edition",
-    "--emit",
     "--env-set",
     "--error-format",
     "--explain",
-    "--json",
     "--out-dir",
     "--remap-path-prefix",
     "--remap-path-scope",
@@ -80,6 +82,10 @@ enum Argument<'a> {
     Search(&'a [u8]),
     /// The value of an option that decides what is printed.
     Print,
+    /// The value of `--emit`.
+    Emit(&'a [u8]),
+    /// The value of `--json`.
+    Json(&'a [u8]),
     /// The value of `--target`.
     Target(&'a [u8]),
     /// A lone dash: the source comes from standard input.
@@ -108,6 +114,9 @@ pub(crate) fn examine(invocation: &Invocation, files: &dyn Files) -> Result<Trai
             Argument::Unstable(option) if begins(option, NOT_REPEATABLE) => {
                 return Err(Reason::UnsupportedOption);
             }
+            Argument::Json(kinds) if kinds.split(|&b| b == b',').any(|kind| kind == b"timings") => {
+                return Err(Reason::UnsupportedOption);
+            }
             Argument::Codegen(option) if has_random_build_id(option) => {
                 return Err(Reason::UnsupportedOption);
             }
@@ -119,7 +128,7 @@ pub(crate) fn examine(invocation: &Invocation, files: &dyn Files) -> Result<Trai
             // target may ask for it.
             Argument::Print => traits.native = true,
             Argument::Target(target) => traits.native |= target.ends_with(b".json"),
-            Argument::Search(_) | Argument::Other => {}
+            Argument::Search(_) | Argument::Emit(_) | Argument::Json(_) | Argument::Other => {}
         }
     }
     Ok(traits)
@@ -157,6 +166,8 @@ fn parse(arguments: &[OsBytes]) -> Vec<Argument<'_>> {
             b"-C" | b"--codegen" => Argument::Codegen(rest.next().unwrap_or_default()),
             b"-Z" => Argument::Unstable(rest.next().unwrap_or_default()),
             b"-L" => Argument::Search(rest.next().unwrap_or_default()),
+            b"--emit" => Argument::Emit(rest.next().unwrap_or_default()),
+            b"--json" => Argument::Json(rest.next().unwrap_or_default()),
             b"--target" => Argument::Target(rest.next().unwrap_or_default()),
             b"--print" => {
                 rest.next();
@@ -184,6 +195,12 @@ fn joined(argument: &[u8]) -> Argument<'_> {
     }
     if let Some(value) = after("-L") {
         return Argument::Search(value);
+    }
+    if let Some(value) = after("--emit=") {
+        return Argument::Emit(value);
+    }
+    if let Some(value) = after("--json=") {
+        return Argument::Json(value);
     }
     after("--target=").map_or(Argument::Other, Argument::Target)
 }
@@ -240,146 +257,4 @@ pub fn own_paths(invocation: &Invocation) -> Own {
 fn absolute(path: &[u8], cwd: &[u8]) -> OsBytes {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     if path.starts_with(b"/") { path.into() } else { [cwd, b"/", path].concat().into() }
-}
-
-/// How much of a directory's listing can matter to a compile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Searched {
-    /// Every name.
-    Whole,
-    /// Names of the crates that the compile uses (`-L dependency=`): rustc searches
-    /// it for what other crates use, and takes only what has the hash they tell.
-    Crates,
-    /// No name: files in it are looked for one by one (`-L native=`).
-    Nothing,
-}
-
-/// What a run of rustc with these arguments searches the absolute `directory`
-/// for, from the working directory `cwd`. Of spellings that differ, as of a
-/// directory that the arguments do not name, nothing is known.
-#[must_use]
-pub fn searched(argv: &[OsBytes], cwd: &[u8], directory: &[u8]) -> Searched {
-    let mut found = None;
-    for argument in parse(argv) {
-        let Argument::Search(value) = argument else { continue };
-        let (kind, path) = match value.iter().position(|&byte| byte == b'=') {
-            Some(at) => (&value[..at], &value[at + 1..]),
-            None => (&b""[..], value),
-        };
-        if absolute(path, cwd).as_bytes() != directory {
-            continue;
-        }
-        let searched = match kind {
-            b"dependency" => Searched::Crates,
-            b"native" => Searched::Nothing,
-            _ => Searched::Whole,
-        };
-        found = Some(match (found, searched) {
-            (None, one) | (Some(Searched::Nothing), one) => one,
-            (Some(other), Searched::Nothing) => other,
-            (Some(Searched::Crates), Searched::Crates) => Searched::Crates,
-            _ => Searched::Whole,
-        });
-    }
-    found.unwrap_or(Searched::Whole)
-}
-
-/// The part of the name of a crate's file by which a search finds it; none if
-/// it is no such file.
-#[must_use]
-pub fn crate_stem(file_name: &[u8]) -> Option<&[u8]> {
-    let dot = file_name.iter().rposition(|&byte| byte == b'.')?;
-    let (stem, extension) = file_name.split_at(dot);
-    let is_crate = matches!(extension, b".rlib" | b".rmeta" | b".so" | b".dylib" | b".dll");
-    is_crate.then_some(stem)
-}
-
-/// Whether a file that the run read is a library with macros of others in it,
-/// which rustc has then loaded and run: a `lib*.so` that is neither rustc's own
-/// nor, unless rustc was told to search there, the system's.
-#[must_use]
-pub fn may_run_in_compiler(path: &Path, invocation: &Invocation) -> bool {
-    let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
-    if !name.starts_with(b"lib") || !name.ends_with(b".so") {
-        return false;
-    }
-    let path = path.as_os_str().as_encoded_bytes();
-    let of_rustc = name.starts_with(b"librustc_driver-") || contains(path, b"/lib/rustlib/");
-    let of_system = begins(path, &["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"]);
-    let parent = &path[..path.len() - name.len() - 1];
-    let mentioned = |argument: &OsBytes| argument.as_bytes().ends_with(parent);
-    let named = |argument: &OsBytes| argument.as_bytes().ends_with(path);
-    let asked_for = invocation.argv.iter().any(|argument| mentioned(argument) || named(argument));
-    !of_rustc && (!of_system || asked_for)
-}
-
-/// Whether a file that a run read may hold the name of a variable that a macro asks
-/// for: the macro itself, a library it uses, what it reads, and the sources it is
-/// applied to; not a crate, and not what every run of rustc reads.
-#[must_use]
-pub fn may_hold_names(path: &Path) -> bool {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
-    let is_crate = name.ends_with(b".rlib") || name.ends_with(b".rmeta");
-    let of_rustc = begins(name, &["libLLVM", "librustc_driver-"])
-        || matches!(name, b"rustc" | b"clippy-driver")
-        || contains(bytes, b"/lib/rustlib/");
-    let of_system = begins(bytes, &["/etc/ld.so.", "/lib/", "/lib64/", "/usr/lib/"])
-        && begins(name, OF_EVERY_RUN);
-    !is_crate && !of_rustc && !of_system
-}
-
-/// Libraries of the system that every run loads, by how their names begin.
-const OF_EVERY_RUN: &[&str] = &[
-    "ld-linux",
-    "ld.so.",
-    "libc.so",
-    "libdl.so",
-    "libgcc_s.so",
-    "libm.so",
-    "libpthread.so",
-    "librt.so",
-    "libstdc++.so",
-    "libz.so",
-];
-
-/// Whether a macro may ask for the age of a file: no code, and nothing of the system.
-#[must_use]
-pub fn may_be_asked_for_age(path: &Path) -> bool {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let of_code = [".rs", ".rlib", ".rmeta", ".so", ".a", ".o", ".d"];
-    let is_code = of_code.iter().any(|extension| bytes.ends_with(extension.as_bytes()));
-    let of_system =
-        begins(bytes, &["/bin/", "/etc/", "/lib", "/proc/", "/sbin/", "/sys/", "/usr/"]);
-    !is_code && !of_system && !contains(bytes, b"/lib/rustlib/")
-}
-
-/// The names of the variables that the compile asked for by `env!` and
-/// `option_env!`, as the dep-info it wrote tells them (rustc book, "dep-info").
-#[must_use]
-pub fn tracked_variables(dep_info: &[u8]) -> Vec<Vec<u8>> {
-    let names = dep_info.split(|&byte| byte == b'\n').filter_map(|line| {
-        let told = line.strip_prefix(b"# env-dep:")?;
-        let name = told.split(|&byte| byte == b'=').next().unwrap_or(told);
-        Some(unescape(name))
-    });
-    names.collect()
-}
-
-/// Backslash, newline and carriage return are written with a backslash.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(&byte) = bytes.next() {
-        plain.push(match (byte, byte == b'\\') {
-            (_, true) => match bytes.next() {
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(&other) => other,
-                None => b'\\',
-            },
-            (other, false) => other,
-        });
-    }
-    plain
 }
