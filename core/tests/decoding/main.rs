@@ -83,7 +83,7 @@ fn report() -> Report {
         sightings: vec![
             sighting("/a.h", Seen::Absent),
             sighting("/l", Seen::Symlink("/a".into())),
-            sighting("/d", Seen::Directory { identity: identity(), listed: true }),
+            sighting("/d", Seen::Directory { identity: identity(), listings: 1 }),
         ],
         outputs: vec![WrittenFile {
             path: "/build/a.o".into(),
