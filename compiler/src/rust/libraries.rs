@@ -18,8 +18,7 @@ pub fn may_run_in_compiler(path: &Path, invocation: &Invocation) -> bool {
         return false;
     }
     let bytes = path.as_os_str().as_encoded_bytes();
-    let of_system = begins(bytes, &["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"])
-        || begins(bytes, &["/etc/ld.so."]);
+    let of_system = begins(bytes, &["/etc/ld.so.", "/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"]);
     let parent = &bytes[..bytes.len() - name.len() - 1];
     let mentioned = |argument: &OsBytes| argument.as_bytes().ends_with(parent);
     let named = |argument: &OsBytes| argument.as_bytes().ends_with(bytes);

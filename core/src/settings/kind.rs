@@ -44,7 +44,7 @@ impl Kind {
             Self::Switch => is_switch(),
             Self::Part => is_switch() || is_part(),
             Self::Tools => words.all(|word| word.ends_with("=cache")),
-            Self::Watch => matches!(value.trim(), "0" | "1" | "at-once"),
+            Self::Watch => Watching::named(value).is_some(),
             Self::Log => words.all(level),
         };
         if is_right { Ok(()) } else { Err(self.refuse(setting, value)) }
@@ -109,11 +109,16 @@ impl Watching {
     /// # Errors
     /// [`SettingsError::Value`] for what it cannot say.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        match variable("ZCCACHE_WATCH").as_deref().map(str::trim) {
-            None | Some("" | "1") => Ok(Self::Later),
-            Some("0") => Ok(Self::Off),
-            Some("at-once") => Ok(Self::AtOnce),
-            Some(other) => Err(Kind::Watch.refuse("ZCCACHE_WATCH", other)),
+        let value = variable("ZCCACHE_WATCH").unwrap_or_default();
+        Self::named(&value).ok_or_else(|| Kind::Watch.refuse("ZCCACHE_WATCH", value.trim()))
+    }
+
+    fn named(value: &str) -> Option<Self> {
+        match value.trim() {
+            "" | "1" => Some(Self::Later),
+            "0" => Some(Self::Off),
+            "at-once" => Some(Self::AtOnce),
+            _ => None,
         }
     }
 }

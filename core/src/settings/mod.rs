@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::Digest;
 pub use amounts::{DEFAULT_MAX_SIZE, StoreLimits, default_reserve, seconds, size};
 pub use kind::{Kind, Watching, is_on, verified_part};
-pub use written::{Mistake, PROJECT_FILE, Written, is_trusted, user_file};
+pub use written::{Mistake, PROJECT_FILE, ROOT_MARKS, Written, is_trusted, user_file};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]

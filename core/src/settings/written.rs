@@ -9,6 +9,9 @@ use super::{Author, Setting, SettingsError, TABLE, absolute, of_user};
 /// The file of a project, at the root of its checkout.
 pub const PROJECT_FILE: &str = ".zccache.conf";
 
+/// What the root of a checkout has in it.
+pub const ROOT_MARKS: &[&str] = &[".git", PROJECT_FILE];
+
 /// How much of a file is read, in bytes.
 const MOST_BYTES: u64 = 64 << 10;
 

@@ -176,8 +176,7 @@ impl<'a> RustRun<'a> {
         if self.macros().next().is_none() {
             return Ok(ages);
         }
-        let asks_when_made =
-            self.macros().any(|path| mentions(path, ASKS_WHEN_MADE, scene, contents));
+        let asks_when_made = one_holds(self.macros(), ASKS_WHEN_MADE, scene, contents);
         for (number, sighting) in (0_u32..).zip(sightings) {
             let Seen::File { identity, executed: false, .. } = sighting.seen else { continue };
             let path = sighting.path.as_path();
@@ -199,7 +198,7 @@ impl<'a> RustRun<'a> {
     /// without knowing their names.
     fn may_ask_for_all(&self, scene: &Scene<'_>, contents: &Contents) -> bool {
         let loaded = self.read().filter(|path| rust::may_be_asked_for_age(path));
-        self.macros().chain(loaded).any(|path| mentions(path, ASKS_FOR_ALL, scene, contents))
+        one_holds(self.macros().chain(loaded), ASKS_FOR_ALL, scene, contents)
     }
 
     /// Libraries with code of others that ran within the compiler.
@@ -221,11 +220,18 @@ impl<'a> RustRun<'a> {
     }
 }
 
-/// Whether a file, as far as can be told, holds a text.
-fn mentions(path: &Path, text: &[u8], scene: &Scene<'_>, contents: &Contents) -> bool {
+/// Whether one of these files, as far as can be told, holds a text.
+fn one_holds<'p>(
+    mut files: impl Iterator<Item = &'p Path>,
+    text: &[u8],
+    scene: &Scene<'_>,
+    contents: &Contents,
+) -> bool {
     let Ok(words) = Words::new(&[text]) else { return true };
-    let found = scene.namespace.look(path, true);
-    contents.may_mention(scene.namespace, path, &found, &words)
+    files.any(|path| {
+        let found = scene.namespace.look(path, true);
+        contents.may_mention(scene.namespace, path, &found, &words)
+    })
 }
 
 /// A text in every library that asks when a file was made: the error of Rust's

@@ -13,7 +13,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, 
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::geteuid;
 use zccache_compiler::relocation::rustc::output_directory;
-use zccache_core::settings::{self, Author, PROJECT_FILE, Written};
+use zccache_core::settings::{self, Author, PROJECT_FILE, ROOT_MARKS, Written};
 use zccache_core::{Digest, ExecuteBits, Identity, Invocation, OsBytes};
 use zccache_fs::{Change, Listed, View};
 
@@ -64,9 +64,6 @@ pub(crate) enum Located<'p> {
     /// Nobody: something on the way is missing, no directory, or a link too many.
     Nowhere(Errno),
 }
-
-/// What the root of a checkout has in it.
-const ROOT_MARKS: &[&str] = &[".git", PROJECT_FILE];
 
 /// A mount namespace and root directory.
 pub(crate) struct Namespace {

@@ -5,7 +5,7 @@ use std::fs;
 use zccache_core::Reason;
 use zccache_tests::{Command, Trial};
 
-use super::{command, link, misses_then_hits, run};
+use super::{BUILD_MACRO, command, link, misses_then_hits, run};
 use crate::places;
 
 const LIB: &str = "pub fn seven() -> u32 { 7 }\n#[unsafe(no_mangle)] pub extern \"C\" fn c() {}\n";
@@ -55,8 +55,6 @@ fn a_crate_of_a_crate_that_is_missing(trial: &Trial) {
 
 const MACRO: &str = "use proc_macro::TokenStream;\n\
     #[proc_macro]\npub fn seven(_: TokenStream) -> TokenStream { \"7u32\".parse().unwrap() }\n";
-
-const BUILD_MACRO: &str = "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs";
 
 fn a_proc_macro_and_its_user(trial: &Trial) {
     trial.file("m.rs", MACRO);

@@ -5,7 +5,7 @@ use std::fs;
 use zccache_core::settings::PROJECT_FILE;
 use zccache_tests::{Command, Trial};
 
-use super::{command, link, run};
+use super::{BUILD_MACRO, command, link, run};
 use crate::places;
 
 const WITH_DEP_INFO: &str = "$RUSTC --crate-type lib --edition 2021 a.rs --emit=dep-info,link";
@@ -64,7 +64,7 @@ const NOSY: &str = "use proc_macro::TokenStream;\n\
 
 fn a_variable_that_a_macro_reads_and_nobody_declares(trial: &Trial) {
     trial.file("m.rs", NOSY);
-    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
+    run(trial, BUILD_MACRO).kept();
     trial.file("a.rs", "pub const A: &str = m::told!();\n");
     let user = format!("{WITH_DEP_INFO} --extern m=libm.so");
     let with = |value| command(trial, &user).env("UNDECLARED", value);
@@ -89,9 +89,7 @@ fn a_macro_that_is_told_the_name(trial: &Trial) {
         format!(\"{:?}\", std::env::var(name).unwrap_or_default()).parse().unwrap() }\n",
     );
     trial.file("d/empty", "");
-    let build =
-        "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs --out-dir d";
-    run(trial, build).kept();
+    run(trial, &format!("{BUILD_MACRO} --out-dir d")).kept();
     trial.file(
         "conf.rs",
         "pub use m;\n#[macro_export]\nmacro_rules! server { () => { $crate::m::ask!(\"SERVER_URL\") } }\n",
@@ -135,12 +133,8 @@ fn a_library_of_a_macro_that_reads_the_whole_environment(trial: &Trial) {
         let told = unsafe { std::ffi::CStr::from_ptr(foo()) };\n\
         format!(\"{:?}\", told.to_str().unwrap()).parse().unwrap() }\n",
     );
-    run(
-        trial,
-        "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs -L native=lib -lfoo \
-         -C link-arg=-Wl,-rpath,$PWD",
-    )
-    .kept();
+    let with_library = "-L native=lib -lfoo -C link-arg=-Wl,-rpath,$PWD";
+    run(trial, &format!("{BUILD_MACRO} {with_library}")).kept();
     trial.file("a.rs", "pub const A: &str = m::told!();\n");
     let user = format!("{WITH_DEP_INFO} --extern m=libm.so");
     let with = |value| command(trial, &user).env("QZA", value);
@@ -168,7 +162,7 @@ fn an_output_that_is_called_like_dep_info(trial: &Trial) {
 
 fn variables_that_a_macro_cannot_know(trial: &Trial) {
     trial.file("m.rs", NOSY);
-    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
+    run(trial, BUILD_MACRO).kept();
     trial.file("a.rs", "pub const A: &str = m::told!();\n");
     let with = |name, value| {
         command(trial, &format!("{WITH_DEP_INFO} --extern m=libm.so")).env(name, value)
@@ -198,12 +192,7 @@ fn a_macro_that_reads_the_whole_environment(trial: &Trial) {
         let nosy =
             NOSY.replace("std::env::var(\"UNDECLARED\").unwrap_or(\"nothing\".into())", asks);
         trial.file("m.rs", nosy.replace("{told:?}", "\\\"{told}\\\""));
-        link(
-            trial,
-            "libm.so",
-            "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs",
-        )
-        .kept();
+        link(trial, "libm.so", BUILD_MACRO).kept();
         trial.file("a.rs", "pub const A: &str = m::told!();\n");
         let line = format!("{WITH_DEP_INFO} --extern m=libm.so");
         trial.run(command(trial, &line)).kept();

@@ -4,7 +4,7 @@ use std::fs;
 
 use zccache_tests::{Command, Trial};
 
-use super::{command, misses_then_hits, run};
+use super::{BUILD_MACRO, command, misses_then_hits, run};
 use crate::places;
 
 const LIB: &str = "$RUSTC --crate-type lib --edition 2021 a.rs --emit=dep-info,metadata,link";
@@ -109,7 +109,7 @@ const READER: &str = "use proc_macro::TokenStream;\n\
 
 fn what_macros_read_and_list(trial: &Trial) {
     trial.file("m.rs", READER);
-    run(trial, "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs").kept();
+    run(trial, BUILD_MACRO).kept();
     trial.file("in/told.txt", "one");
     trial.file("a.rs", "pub const A: &str = m::read!();\n");
     let user = format!("{LIB} --extern m=libm.so");

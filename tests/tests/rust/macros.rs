@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime};
 use zccache_core::Reason;
 use zccache_tests::Trial;
 
-use super::{command, run};
+use super::{BUILD_MACRO, command, run};
 use crate::places;
 
-const BUILD: &str = "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs";
 const USE: &str =
     "$RUSTC --crate-type lib --edition 2021 a.rs --emit=dep-info,link --extern m=libm.so";
 
@@ -25,7 +24,7 @@ fn telling(trial: &Trial, expression: &str) {
         ),
     );
     trial.file("a.rs", "pub const A: &str = m::told!();\n");
-    run(trial, BUILD).kept();
+    run(trial, BUILD_MACRO).kept();
 }
 
 /// Gives a file the time at which that many seconds of this century had passed.

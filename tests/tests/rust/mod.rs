@@ -11,6 +11,9 @@ mod worktrees;
 
 use zccache_tests::{Command, Step, Trial, rust};
 
+/// Makes a library of the macros in `m.rs`.
+const BUILD_MACRO: &str = "$RUSTC --crate-type proc-macro --edition 2021 --extern proc_macro m.rs";
+
 /// A command line of a trial; see [`rust::line`] and [`Trial::line`].
 fn command(trial: &Trial, line: &str) -> Command {
     trial.line(&rust::line(line))

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use zccache_core::settings::{
-    self, Author, PROJECT_FILE, Setting, SettingsError, StoreLimits, Written,
+    self, Author, PROJECT_FILE, ROOT_MARKS, Setting, SettingsError, StoreLimits, Written,
 };
 use zccache_launcher::written::{or_written, read};
 
@@ -127,8 +127,7 @@ impl Files {
 fn project_file() -> Option<PathBuf> {
     let configured = variable("ZCCACHE_ROOT").filter(|root| !root.as_os_str().is_empty());
     let here = std::env::current_dir().ok()?;
-    let is_root =
-        |directory: &&Path| [".git", PROJECT_FILE].iter().any(|name| directory.join(name).exists());
+    let is_root = |directory: &&Path| ROOT_MARKS.iter().any(|name| directory.join(name).exists());
     let root = || here.ancestors().find(is_root).unwrap_or(&here).to_owned();
     let root = configured.unwrap_or_else(root);
     root.is_absolute().then(|| root.join(PROJECT_FILE))
