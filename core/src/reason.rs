@@ -171,7 +171,7 @@ impl Reason {
             Self::DescriptorPath => "give a file instead of a pipe or /dev/fd",
             Self::Disabled => "unset ZCCACHE_DISABLE; 'zccache config' says where it is set",
             Self::ReadOnly => {
-                "unset ZCCACHE_READONLY ('zccache config' says where it is set), or make the store writable, to have results kept"
+                "unset ZCCACHE_READONLY, or make the store writable, to have results kept"
             }
             Self::BadSettings => "see 'zccache config'",
             Self::ForeignPlace => "use 'zccache run --mount' to have views in a mount namespace",

@@ -86,13 +86,14 @@ impl Options {
             _ => limits::IDLE_EXIT,
         };
         let watching = Watching::read(said)?;
+        let log = said("ZCCACHE_LOG").filter(|levels| !levels.trim().is_empty());
         Ok(Self {
             store,
             home,
             limits: store_limits,
             idle_exit,
             watching,
-            log: said("ZCCACHE_LOG").unwrap_or_default(),
+            log: log.unwrap_or_else(|| "warn".to_owned()),
             drain_within: limits::DRAIN_WITHIN,
             says_ready,
         })
